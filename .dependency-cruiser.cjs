@@ -1,0 +1,71 @@
+/**
+ * Who may import whom. An import that no rule below allows is an error, so a new edge between
+ * folders is always a decision somebody took here.
+ */
+const folders = (from, ...to) => ({
+  from: { path: `^src/${from}` },
+  to: { path: to.map((folder) => `^src/${folder}`) },
+});
+const packages = (from, ...names) => ({
+  from: { path: `^src/${from}` },
+  to: { path: names.map((name) => `(^|/)node_modules/(@types/)?${name}/`) },
+});
+const builtins = (from, ...names) => ({
+  from: { path: `^src/${from}` },
+  to: { dependencyTypes: ['core'], path: `^(node:)?(${names.join('|')})$` },
+});
+const HARMLESS = ['events', 'crypto', 'path', 'url', 'util', 'buffer', 'assert', 'perf_hooks'];
+const SOCKETS = ['net', 'tls', 'dgram', 'dns', 'dns/promises', 'http', 'https'];
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, pathNot: '^src/main\\.ts$' }, to: {} },
+  ],
+  allowedSeverity: 'error',
+  allowed: [
+    { from: { path: '^src/([^/]+)/' }, to: { path: '^src/$1/' } },
+    { from: { pathNot: '^src/(audio|sip-agent)/' }, to: { path: '^src/(clock|logger)\\.ts$' } },
+    builtins('', ...HARMLESS),
+
+    folders('main\\.ts', 'cli/'),
+    folders('cli/', 'compose\\.ts', 'config/', 'control/', 'ops/', 'simulator/', 'audio/', 'version\\.ts'),
+    packages('cli/', 'commander', 'yaml'),
+    builtins('cli/', 'fs', 'fs/promises', 'process', 'os'),
+    folders('compose\\.ts', ''),
+    folders('config/', 'version\\.ts'),
+    packages('config/', 'convict', 'yaml', 'ipaddr\\.js'),
+    builtins('config/', 'fs', 'process', 'net'),
+    folders('control/', 'signaling/', 'media/', 'bridge/', 'pranthora/endings\\.ts', 'config/'),
+    folders('media/', 'bridge/messages\\.ts', 'audio/g711\\.ts', 'config/'),
+    packages('media/', 'sdp-transform', 'ipaddr\\.js'),
+    builtins('media/', 'net', 'os'),
+    packages('media/freeswitch\\.ts', 'drachtio-fsmrf', 'drachtio-srf'),
+    packages('signaling/', 'drachtio-srf', 'ipaddr\\.js'),
+    builtins('bridge/', 'worker_threads'),
+    folders('bridge/', 'rtp/', 'audio/', 'pranthora/'),
+    folders('rtp/', 'audio/'),
+    builtins('rtp/', 'dgram', 'net'),
+    folders('pranthora/', 'audio/'),
+    packages('pranthora/', 'ws'),
+    builtins('pranthora/', ...SOCKETS),
+    packages('audio/', 'alawmulaw'),
+    builtins('sip-agent/', ...SOCKETS),
+    folders('ops/', 'config/', 'control/', 'version\\.ts'),
+    packages('ops/', 'pino', 'pino-pretty', 'prom-client'),
+    builtins('ops/', ...SOCKETS, 'os'),
+    folders('simulator/', 'audio/', 'rtp/', 'signaling/', 'sip-agent/', 'media/sdp\\.ts', 'bridge/scheduler\\.ts'),
+    packages('simulator/', 'ws', 'wavefile', 'wave-resampler', 'ipaddr\\.js'),
+    builtins('simulator/', ...SOCKETS, 'fs', 'fs/promises'),
+    builtins('version\\.ts', 'fs', 'module'),
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,21 @@
+/** A timer that has not fired yet. Cancelling twice, or after it fired, does nothing. */
+export type CancelTimer = () => void;
+
+/** The only source of time. Protocol and audio code is handed one; tests hand it a fake. */
+export interface Clock {
+  /** Milliseconds on a monotonic origin, with fractions. Not wall-clock time. */
+  nowMs(): number;
+  /** Calls `fire` once, `delayMs` from now. */
+  after(delayMs: number, fire: () => void): CancelTimer;
+}
+
+/** The process's own clock: monotonic, sub-millisecond, unaffected by changes of the system time. */
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  after(delayMs, fire) {
+    const timer = setTimeout(fire, delayMs);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};
