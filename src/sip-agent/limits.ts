@@ -1,0 +1,32 @@
+/**
+ * How much of anything a peer may send. A message beyond one of these is malformed, whatever else it
+ * says: every length here bounds the work and the memory one message can cost, ours and that of the
+ * SIP client behind us, whose own parser is quadratic in the length of a From or To.
+ */
+export const LIMITS = {
+  /** Octets of a whole message, start line to end of body. A UDP datagram cannot be longer. */
+  messageBytes: 65_536,
+  /** Characters of a start line beside its Request-URI: method, version, status, reason phrase. */
+  startLineLength: 1_024,
+  /** Characters of a Request-URI; longer ones are answered 414. */
+  requestUriLength: 1_024,
+  /** Header fields in one message, counted as they stand on the wire. */
+  headerCount: 200,
+  /** Characters of one header field, name and unfolded value. */
+  headerLength: 8_192,
+  /** Characters of one name-addr: all of a From or To, one entry of a Contact or Route. */
+  nameAddrLength: 1_024,
+  /** Characters of one Via entry. */
+  viaLength: 1_024,
+  /** Via entries over all Via header fields: a request that took more hops than that is looping. */
+  viaHops: 100,
+  /** Entries over all Route, and over all Record-Route header fields. */
+  routeHops: 100,
+  /** Characters of a Call-ID: it is a key in every table of the agent. */
+  callIdLength: 512,
+  /** RFC 3261 section 8.1.1.5: a CSeq number is less than 2^31. */
+  cseqNumber: 2_147_483_647,
+  /** RFC 3261 section 20.22. */
+  maxForwards: 255,
+  port: 65_535,
+} as const;
