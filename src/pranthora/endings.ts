@@ -1,0 +1,145 @@
+/**
+ * Every way an agent connection can end. What each means for the call:
+ *
+ * - `session-timeout`: Pranthora's own limit on a session's length; the call is fine, connect again at once.
+ * - `agent-hangup`: the agent is done with the call; play out what it said, then hang up.
+ * - `configuration`: the key, the agent or the address is wrong; the same target will fail the same way again.
+ * - `session-not-found`: Pranthora lost the session behind the connection; a new one may work.
+ * - `unreachable`: network, timeouts, overload, restarts, broken protocol; worth another try after a pause.
+ */
+export type AgentEndingKind =
+  'session-timeout' | 'agent-hangup' | 'configuration' | 'session-not-found' | 'unreachable';
+
+export interface AgentEnding {
+  readonly kind: AgentEndingKind;
+  /** One line for a human. Never holds the API key or the URL. */
+  readonly detail: string;
+  /** The WebSocket close code, when the connection was open. 1006 when it broke without a close frame. */
+  readonly closeCode?: number;
+  /** The HTTP status, when the upgrade was refused. */
+  readonly httpStatus?: number;
+}
+
+/** The API key is refused, the agent is unknown, or a parameter is missing (guide, "WebSocket Close Codes"). */
+const CONFIGURATION_CLOSE_CODES = new Map([
+  [1008, 'Pranthora misses a required parameter'],
+  [4001, 'Pranthora refused the API key'],
+  [4002, 'Pranthora misses the agent or workflow id'],
+  [4003, 'Pranthora does not know the agent or workflow'],
+]);
+
+const UNREACHABLE_CLOSE_CODES = new Map([
+  [1001, 'Pranthora is going away'],
+  [1005, 'Pranthora closed the connection without saying why'],
+  [1006, 'the connection to Pranthora broke'],
+  [1011, 'Pranthora had an internal error'],
+  [1012, 'Pranthora is restarting'],
+  [1013, 'Pranthora is overloaded'],
+  [1014, 'a gateway in front of Pranthora had an error'],
+]);
+
+const MAX_REASON_CHARS = 100;
+
+/**
+ * What the end of an open WebSocket means.
+ * @param reason the close frame's text; hostile, so only a bounded and printable part of it is repeated.
+ */
+export function classifyClose(code: number, reason: string): AgentEnding {
+  if (code === 1000) return closedNormally(reason);
+  if (code === 1011 && /session not found/i.test(reason)) {
+    return closed('session-not-found', 'Pranthora does not know the session any more', code, reason);
+  }
+  const fault = CONFIGURATION_CLOSE_CODES.get(code);
+  if (fault) return closed('configuration', fault, code, reason);
+  const trouble = UNREACHABLE_CLOSE_CODES.get(code) ?? 'Pranthora closed the connection';
+  return closed('unreachable', trouble, code, reason);
+}
+
+function closedNormally(reason: string): AgentEnding {
+  return /session timeout/i.test(reason)
+    ? closed('session-timeout', 'Pranthora ended the session at its time limit', 1000, reason)
+    : closed('agent-hangup', 'the agent ended the call', 1000, reason);
+}
+
+function closed(kind: AgentEndingKind, what: string, closeCode: number, reason: string): AgentEnding {
+  const said = printable(reason);
+  return { kind, detail: `${what} (close ${closeCode}${said && `, "${said}"`})`, closeCode };
+}
+
+/** The agent said so in a message; its close frame may follow or not. */
+export const callEnded: AgentEnding = { kind: 'agent-hangup', detail: 'the agent ended the call (call-end)' };
+
+/**
+ * What an HTTP answer other than 101 means. Redirects and successes are answers of the wrong server, and a request
+ * refused as wrong stays wrong; asked to wait (408, 425, 429) or told of trouble (5xx) we may come again.
+ */
+export function classifyUpgradeStatus(status: number): AgentEnding {
+  if (status === 408 || status === 425 || status === 429 || status >= 500) {
+    return { kind: 'unreachable', detail: `Pranthora answered HTTP ${status}`, httpStatus: status };
+  }
+  return { kind: 'configuration', detail: upgradeFault(status), httpStatus: status };
+}
+
+function upgradeFault(status: number): string {
+  if (status === 401 || status === 403) return `Pranthora refused the API key (HTTP ${status})`;
+  if (status === 404) return 'no such agent or no Pranthora at this address (HTTP 404)';
+  if (status === 422) return 'Pranthora refused the parameters (HTTP 422)';
+  if (status >= 300 && status < 400)
+    return `the address redirects elsewhere (HTTP ${status}); redirects are not followed`;
+  if (status < 300) return `the address does not speak WebSocket (HTTP ${status})`;
+  return `Pranthora refused the request (HTTP ${status})`;
+}
+
+const NETWORK_ERRORS = new Map([
+  ['ENOTFOUND', 'the host name does not exist (DNS)'],
+  ['EAI_AGAIN', 'the host name could not be looked up (DNS)'],
+  ['ECONNREFUSED', 'connection refused'],
+  ['ECONNRESET', 'connection reset'],
+  ['EPIPE', 'connection reset'],
+  ['ETIMEDOUT', 'connection timed out'],
+  ['EHOSTUNREACH', 'no route to the host'],
+  ['ENETUNREACH', 'no route to the network'],
+  ['EMFILE', 'this process has too many open files'],
+  ['ENFILE', 'this machine has too many open files'],
+  ['EPROTO', 'TLS failed'],
+  ['WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 'Pranthora sent a message beyond the size limit'],
+  ['WS_ERR_INVALID_UTF8', 'Pranthora sent text that is not UTF-8'],
+]);
+
+/** What an error of the socket, of TLS, of the HTTP upgrade or of WebSocket framing means. */
+export function classifyNetworkError(error: Error): AgentEnding {
+  return { kind: 'unreachable', detail: networkFault(error) };
+}
+
+function networkFault(error: Error): string {
+  const code = 'code' in error && typeof error.code === 'string' ? printable(error.code) : '';
+  const known = NETWORK_ERRORS.get(code);
+  if (known) return `${known} [${code}]`;
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) return `the TLS certificate is not acceptable [${code}]`;
+  if (/^ERR_(SSL|TLS)/.test(code)) return `TLS failed [${code}]`;
+  if (code.startsWith('WS_ERR_')) return `Pranthora broke the WebSocket protocol [${code}]`;
+  if (code.startsWith('HPE_')) return `the address does not speak HTTP [${code}]`;
+  return `connection failed: ${printable(error.message)}`;
+}
+
+/** The bridge's own configuration cannot even form a request. */
+export function invalidRequest(detail: string): AgentEnding {
+  return { kind: 'configuration', detail };
+}
+
+export function connectTimeout(timeoutMs: number): AgentEnding {
+  return { kind: 'unreachable', detail: `no WebSocket within ${timeoutMs} ms (connect timeout)` };
+}
+
+export function startTimeout(timeoutMs: number): AgentEnding {
+  return { kind: 'unreachable', detail: `no start_media_streaming within ${timeoutMs} ms (start timeout)` };
+}
+
+export function pingTimeout(timeoutMs: number): AgentEnding {
+  return { kind: 'unreachable', detail: `no pong and no data for ${timeoutMs} ms (ping timeout)` };
+}
+
+/** Cut to a bound, control characters out: it goes into logs, metrics' labels and SIP `Reason` texts. */
+function printable(text: string): string {
+  return text.slice(0, MAX_REASON_CHARS).replace(/[^\x20-\x7e]|["\\]/g, '?');
+}

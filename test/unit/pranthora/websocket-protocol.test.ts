@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentMessageHandlers } from '../../../src/pranthora/protocol.js';
+import { webSocketProtocol } from '../../../src/pranthora/websocket-protocol.js';
+
+/** What one message comes out as: [handler, argument?] per call. */
+function decode(message: string | Buffer, isBinary = false): unknown[][] {
+  const calls: unknown[][] = [];
+  const record =
+    (name: string) =>
+    (...args: unknown[]): void => {
+      calls.push([name, ...args]);
+    };
+  const handlers: AgentMessageHandlers = {
+    onMediaStart: record('start'),
+    onAudio: record('audio'),
+    onInterruption: record('interruption'),
+    onMark: record('mark'),
+    onHangup: record('hangup'),
+    onIgnored: record('ignored'),
+  };
+  webSocketProtocol.decode(Buffer.from(message), isBinary, handlers);
+  return calls;
+}
+
+describe('text from the server', () => {
+  it.each([
+    '{"event_type": "start_media_streaming"}',
+    '{"event":"start_media_streaming"}',
+    ' {"event_type":"Start_Media_Streaming"}\n',
+  ])('%s starts the caller’s audio', (text) => {
+    expect(decode(text)).toEqual([['start']]);
+  });
+
+  it.each([
+    ['stop', 'stop'],
+    ['STOP', 'stop'],
+    [' Stop\r\n', 'stop'],
+    ['clear', 'clear'],
+    ['{"event":"stop"}', 'event:stop'],
+    ['{"event":"clear","streamSid":"MZ1"}', 'event:clear'],
+    ['{"event_type":"stop_speaking"}', 'event_type:stop_speaking'],
+    ['{"event":"Interruption"}', 'event:interruption'],
+    ['{"event_type":"stop","event":7}', 'event_type:stop'],
+  ])('%s interrupts', (text, spelling) => {
+    expect(decode(text)).toEqual([['interruption', spelling]]);
+  });
+
+  it.each(['{"event":"call-end"}', '{"event_type":"call_end"}'])('%s ends the call', (text) => {
+    expect(decode(text)).toEqual([['hangup']]);
+  });
+
+  it('reads marks, with or without a name', () => {
+    expect(decode('{"event":"mark","mark":{"name":"tts_completed"}}')).toEqual([['mark', 'tts_completed']]);
+    expect(decode('{"event":"mark","mark":[1]}')).toEqual([['mark', '']]);
+  });
+
+  it.each([
+    ['', /neither/],
+    ['hello', /neither/],
+    ['stopp', /neither/],
+    ['"stop"', /neither/],
+    ['[{"event":"stop"}]', /neither/],
+    ['{"event":"stop"', /invalid JSON/],
+    ['{}', /without an event/],
+    ['{"event":null}', /without an event/],
+    ['{"event":["stop"]}', /without an event/],
+    ['{"__proto__":{"event":"stop"}}', /without an event/],
+    ['{"event":"transcript","text":"secret words"}', /^event "transcript"$/],
+  ])('%s is ignored', (text, what) => {
+    expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]);
+  });
+
+  it('ignores an oversized text without parsing it', () => {
+    const text = `{"event":"stop","padding":"${'x'.repeat(64 * 1024)}"}`;
+    expect(decode(text)).toEqual([['ignored', `text of ${text.length} bytes`]]);
+  });
+
+  it('survives text nested as deep as the size limit allows', () => {
+    expect(decode(`{"a":${'['.repeat(32_000)}`)).toEqual([['ignored', 'invalid JSON']]);
+    const nested = `{"event":"stop","a":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
+    expect(decode(nested)).toEqual([['interruption', 'event:stop']]);
+  });
+
+  it('never repeats more than the beginning of an unknown event', () => {
+    expect(decode(`{"event":"${'e'.repeat(10_000)}"}`)).toEqual([['ignored', `event "${'e'.repeat(40)}"`]]);
+  });
+});
+
+describe('binary from the server', () => {
+  it.each([1, 639, 640, 641, 64_000])('%i bytes are speech, untouched', (length) => {
+    const bytes = Buffer.alloc(length, 7);
+    expect(decode(bytes, true)).toEqual([['audio', bytes]]);
+  });
+
+  it('is speech even when it spells stop, and nothing when empty', () => {
+    expect(decode('stop', true)).toEqual([['audio', Buffer.from('stop')]]);
+    expect(decode('', true)).toEqual([]);
+  });
+});
+
+it('sends a frame as it is', () => {
+  const frame = new Uint8Array(640).fill(3);
+  expect(webSocketProtocol.encodeAudio(frame)).toBe(frame);
+});
