@@ -1,4 +1,21 @@
-/** Header or URI parameters by lower-case name, in order. A parameter without "=" has the value undefined. */
+import {
+  CODE,
+  isBlank,
+  isToken,
+  paramValueEnd,
+  parseDecimal,
+  quotedEnd,
+  skipBlanks,
+  sliceTrimmed,
+  tokenEnd,
+} from './grammar.js';
+import { LIMITS } from './limits.js';
+import { isAcceptableUri, parseHostPort } from './uri.js';
+
+/**
+ * Header parameters by lower-case name, in order. A parameter without "=" has the value undefined; a quoted string
+ * keeps its quotes and escapes.
+ */
 export type Params = Map<string, string | undefined>;
 
 /** A name-addr or addr-spec with its header parameters (RFC 3261 section 20.10). */
@@ -29,4 +46,185 @@ export interface CSeq {
   readonly number: number;
   /** Case-sensitive. */
   readonly method: string;
+}
+
+/**
+ * The entries of a comma-separated header value, trimmed; commas within quotes and angle brackets separate nothing.
+ * Empty entries are left out.
+ */
+export function splitHeaderList(value: string): string[] {
+  return splitAtCommas(value).filter((entry) => entry !== '');
+}
+
+/** The same with its empty entries, which no list of name-addr or Via may have. */
+export function splitAtCommas(value: string): string[] {
+  const entries: string[] = [];
+  let start = 0;
+  let inBrackets = false;
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (code === CODE.less) inBrackets = true;
+    else if (code === CODE.greater) inBrackets = false;
+    else if (inBrackets) continue;
+    else if (code === CODE.quote) at = closingQuote(value, at);
+    else if (code === CODE.comma) {
+      entries.push(sliceTrimmed(value, start, at));
+      start = at + 1;
+    }
+  }
+  entries.push(sliceTrimmed(value, start));
+  return entries;
+}
+
+/** Parses one name-addr or addr-spec with its parameters; undefined when malformed. */
+export function parseNameAddr(text: string): NameAddr | undefined {
+  const start = skipBlanks(text, 0);
+  const quoted = text.charCodeAt(start) === CODE.quote;
+  const nameEnd = quoted ? quotedEnd(text, start) : unquotedNameEnd(text, start);
+  if (nameEnd < 0) return undefined;
+  const bracket = skipBlanks(text, nameEnd);
+  if (text.charCodeAt(bracket) !== CODE.less) return quoted ? undefined : parseAddrSpec(text, start, nameEnd);
+  const close = text.indexOf('>', bracket);
+  if (close < 0) return undefined;
+  const display = quoted ? unquote(text.slice(start, nameEnd)) : sliceTrimmed(text, start, nameEnd);
+  return nameAddr(display, text.slice(bracket + 1, close), text.slice(close + 1));
+}
+
+/** The value of a From, To, Contact or Route: always in angle brackets, the display name always quoted. */
+export function formatNameAddr(address: Pick<NameAddr, 'display' | 'uri' | 'params'>): string {
+  const display = address.display === undefined ? '' : `${quote(address.display)} `;
+  return `${display}<${address.uri}>${formatParams(address.params)}`;
+}
+
+export function formatParams(params: ReadonlyMap<string, string | undefined>): string {
+  let text = '';
+  for (const [name, value] of params) text += value === undefined ? `;${name}` : `;${name}=${value}`;
+  return text;
+}
+
+/**
+ * Parses header parameters, `text` beginning with the first one's ";". Undefined when one has no name, has neither
+ * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1).
+ */
+export function parseParams(text: string): Params | undefined {
+  const params: Params = new Map();
+  let at = skipBlanks(text, 0);
+  while (at < text.length) {
+    if (text.charCodeAt(at) !== CODE.semicolon) return undefined;
+    const start = skipBlanks(text, at + 1);
+    const end = tokenEnd(text, start);
+    const name = text.slice(start, end).toLowerCase();
+    if (name === '' || params.has(name)) return undefined;
+    at = skipBlanks(text, end);
+    if (text.charCodeAt(at) !== CODE.equals) {
+      params.set(name, undefined);
+      continue;
+    }
+    const valueStart = skipBlanks(text, at + 1);
+    const valueEnd = paramEnd(text, valueStart);
+    if (valueEnd <= valueStart) return undefined;
+    params.set(name, text.slice(valueStart, valueEnd));
+    at = skipBlanks(text, valueEnd);
+  }
+  return params;
+}
+
+/** Parses one Via entry: "SIP/2.0/UDP host:port;branch=…" with blanks wherever RFC 3261 allows them. */
+export function parseVia(text: string): Via | undefined {
+  const transportStart = afterProtocolVersion(text);
+  const transportEnd = tokenEnd(text, transportStart);
+  if (transportStart < 0 || transportEnd === transportStart || !isBlank(text.charCodeAt(transportEnd)))
+    return undefined;
+  const semicolon = text.indexOf(';', transportEnd);
+  const sentByEnd = semicolon < 0 ? text.length : semicolon;
+  const sentBy = parseHostPort(sliceTrimmed(text, transportEnd, sentByEnd));
+  const params = parseParams(text.slice(sentByEnd));
+  if (!sentBy || !params) return undefined;
+  const branch = params.get('branch');
+  return {
+    transport: text.slice(transportStart, transportEnd).toLowerCase(),
+    ...sentBy,
+    params,
+    ...(branch === undefined ? undefined : { branch }),
+    rport: params.has('rport'),
+  };
+}
+
+/** Parses a CSeq value: a number below 2^31 and a method. */
+export function parseCSeq(text: string): CSeq | undefined {
+  const value = sliceTrimmed(text);
+  let digitsEnd = 0;
+  while (digitsEnd < value.length && !isBlank(value.charCodeAt(digitsEnd))) digitsEnd++;
+  const number = parseDecimal(value.slice(0, digitsEnd), LIMITS.cseqNumber);
+  const method = value.slice(skipBlanks(value, digitsEnd));
+  return number === undefined || !isToken(method) ? undefined : { number, method };
+}
+
+function closingQuote(value: string, opening: number): number {
+  const end = quotedEnd(value, opening);
+  return end < 0 ? value.length : end - 1;
+}
+
+/** Where an unquoted display name or an addr-spec ends; -1 when a character in it ought to be quoted. */
+function unquotedNameEnd(text: string, start: number): number {
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === CODE.less || code === CODE.semicolon) return at;
+    if (code === CODE.quote || code === CODE.comma || code === CODE.greater) return -1;
+  }
+  return text.length;
+}
+
+/** Without brackets, a ";" begins header parameters and a "?" may not be there (RFC 3261 section 20.10). */
+function parseAddrSpec(text: string, start: number, end: number): NameAddr | undefined {
+  const uri = sliceTrimmed(text, start, end);
+  return uri.includes('?') ? undefined : nameAddr('', uri, text.slice(end));
+}
+
+function nameAddr(display: string, uri: string, paramsText: string): NameAddr | undefined {
+  const params = parseParams(paramsText);
+  if (!params || !isAcceptableUri(uri)) return undefined;
+  const tag = params.get('tag');
+  return {
+    ...(display === '' ? undefined : { display }),
+    uri,
+    params,
+    ...(tag === undefined ? undefined : { tag }),
+  };
+}
+
+/** A quoted-string: quotes, backslashes and control characters become quoted-pairs. */
+function quote(text: string): string {
+  let quoted = '';
+  for (const character of text) {
+    const code = character.charCodeAt(0);
+    const needsEscape = code === CODE.quote || code === CODE.backslash || code < CODE.space || code === CODE.delete;
+    quoted += needsEscape ? `\\${character}` : character;
+  }
+  return `"${quoted}"`;
+}
+
+function unquote(quoted: string): string {
+  const inside = quoted.slice(1, -1);
+  return inside.includes('\\') ? inside.replace(/\\([^])/gu, '$1') : inside;
+}
+
+function paramEnd(text: string, start: number): number {
+  return text.charCodeAt(start) === CODE.quote ? quotedEnd(text, start) : paramValueEnd(text, start);
+}
+
+/** The index where the transport begins in "SIP / 2.0 / UDP"; -1 when the text does not begin like that. */
+function afterProtocolVersion(text: string): number {
+  const name = skipBlanks(text, 0);
+  const nameEnd = tokenEnd(text, name);
+  if (text.slice(name, nameEnd).toUpperCase() !== 'SIP') return -1;
+  const version = afterSlash(text, nameEnd);
+  if (version < 0) return -1;
+  const versionEnd = tokenEnd(text, version);
+  return versionEnd === version ? -1 : afterSlash(text, versionEnd);
+}
+
+function afterSlash(text: string, start: number): number {
+  const slash = skipBlanks(text, start);
+  return text.charCodeAt(slash) === CODE.slash ? skipBlanks(text, slash + 1) : -1;
 }

@@ -1,32 +1,47 @@
-import type { Envelope, SipRequest, SipResponse } from './message.js';
+import { CODE } from './grammar.js';
+import { malformed, parseHead } from './head.js';
+import { LIMITS } from './limits.js';
+import type { SipRequest, SipResponse } from './message.js';
+import { judge, refuse, type ParseResult } from './parse-result.js';
 
-/** A message that is refused, and how to say so. */
-export interface ParseFailure {
-  readonly kind: 'malformed';
-  /** The status to refuse a request with. */
-  readonly status: 400 | 413 | 414 | 416 | 505;
-  /** For the log and the reason phrase: plain ASCII, nothing of the peer's text in it. */
-  readonly reason: string;
-  /**
-   * Enough of a malformed request to answer it: method, and its Via (the topmost parses), From, To, Call-ID and CSeq
-   * as far as present. Absent when there is no way to answer: a response, or no usable Via.
-   */
-  readonly partial?: SipRequest;
+export type { ParseFailure, ParseResult } from './parse-result.js';
+export { StreamParser, type StreamFatal, type StreamItem, type StreamPing } from './stream-parser.js';
+
+const EMPTY_LINE = Buffer.from('\r\n\r\n');
+
+/**
+ * Parses one datagram and checks what every element has to check (RFC 3261 sections 7, 8.1.1, 16.3 and 18.3).
+ * Never throws; octets beyond the Content-Length are ignored. A datagram of nothing but line breaks is the
+ * keep-alive some peers send and fails without a `partial`, as all noise does.
+ */
+export function parseDatagram(bytes: Buffer): ParseResult {
+  const start = skipLineBreaks(bytes);
+  const headEnd = bytes.indexOf(EMPTY_LINE, start);
+  const head = parseHead(bytes, start, headEnd < 0 ? bytes.length : headEnd);
+  if (bytes.length > LIMITS.messageBytes) return refuse(head, { status: 413, reason: 'Request Entity Too Large' });
+  if (headEnd < 0) return refuse(head, malformed('No empty line after the header'));
+  const bodyStart = headEnd + EMPTY_LINE.length;
+  const available = bytes.length - bodyStart;
+  const wanted = typeof head.contentLength === 'number' ? head.contentLength : available;
+  if (wanted > available) return refuse(head, head.fault ?? malformed('Body shorter than Content-Length'));
+  return judge(head, Buffer.from(bytes.subarray(bodyStart, bodyStart + wanted)));
 }
 
-export type ParseResult =
-  | { readonly ok: true; readonly message: SipRequest | SipResponse; readonly envelope: Envelope }
-  | { readonly ok: false; readonly failure: ParseFailure };
-
-/** A double CRLF between messages: the peer wants a single CRLF back (RFC 5626 section 3.5.1). */
-export interface StreamPing {
-  readonly kind: 'ping';
+/**
+ * Parses a message of our own side, which lacks the header fields still to be added: its syntax alone is checked, and
+ * all that follows the empty line is the body. Undefined when malformed.
+ */
+export function parseMessage(bytes: Buffer): SipRequest | SipResponse | undefined {
+  const headEnd = bytes.indexOf(EMPTY_LINE);
+  const { message, fault } = parseHead(bytes, 0, headEnd < 0 ? bytes.length : headEnd);
+  if (!message || fault) return undefined;
+  if (headEnd >= 0) message.body = Buffer.from(bytes.subarray(headEnd + EMPTY_LINE.length));
+  return message;
 }
 
-/** The stream cannot be framed any more: close the connection. */
-export interface StreamFatal {
-  readonly kind: 'fatal';
-  readonly reason: string;
+/** RFC 3261 section 7.5: line breaks before the start line are ignored. */
+function skipLineBreaks(bytes: Buffer): number {
+  let at = 0;
+  while (bytes[at] === CODE.cr && bytes[at + 1] === CODE.lf) at += 2;
+  return at;
 }
-
-export type StreamItem = ParseResult | StreamPing | StreamFatal;
