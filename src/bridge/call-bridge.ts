@@ -1,0 +1,354 @@
+import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
+import { AgentSession, type AgentSessionOptions } from '../pranthora/agent-session.js';
+import type { AgentEnding } from '../pranthora/endings.js';
+import { webMediaStreamUrl } from '../pranthora/urls.js';
+import { RtpEndpoint } from '../rtp/endpoint.js';
+import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
+import type { PortPool } from '../rtp/port-pool.js';
+import { RtpReceiver } from '../rtp/receiver.js';
+import { RtpSender } from '../rtp/sender.js';
+import { TelephoneEventDetector } from '../rtp/telephone-event.js';
+import { Downlink } from './downlink.js';
+import type {
+  AgentAddress,
+  BridgeCommand,
+  BridgeEvent,
+  BridgeId,
+  BridgeMedia,
+  BridgeStats,
+  Interruption,
+} from './messages.js';
+import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
+import { Uplink } from './uplink.js';
+
+const FRAME_BYTES = 160;
+
+/** Packets that may wait for one before them. */
+const MAX_HELD_PACKETS = 32;
+
+/** Silence after an agent's last word before the call is hung up: the caller's jitter buffer still holds the word. */
+const FAREWELL_TAIL_MS = 100;
+
+const STATS_EVERY_TICKS = 5_000 / TICK_MS;
+
+/** Enough to judge a call by; a caller who interrupts all the time must not fill the memory. */
+const MAX_INTERRUPTIONS = 1_000;
+
+export interface BridgeSettings {
+  /** Address RTP sockets are bound to. */
+  readonly bind: string;
+  readonly ports: { readonly min: number; readonly max: number };
+  readonly reorderMs: number;
+  readonly rtpTimeoutMs: number;
+  readonly farewellMs: number;
+  readonly connectTimeoutMs: number;
+  readonly startTimeoutMs: number;
+  readonly reconnect: AgentSessionOptions['reconnect'];
+}
+
+export interface BridgeDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly scheduler: Scheduler;
+  readonly ports: PortPool;
+  readonly emit: (event: BridgeEvent) => void;
+}
+
+/** An agent's last words being played: `ending` is told when they are through, or `untilMs` at the latest. */
+interface Farewell {
+  readonly ending: AgentEnding;
+  readonly untilMs: number;
+  silentSinceMs: number | undefined;
+}
+
+/**
+ * One call's media: the RTP socket, the agent's WebSocket, and the audio between them. Driven by commands and by the
+ * 20 ms tick; tells what happens by events. It owns the socket, the agent session and its place in the scheduler, and
+ * `close` lets go of all three.
+ */
+export class CallBridge implements Ticking {
+  readonly id: BridgeId;
+  readonly #settings: BridgeSettings;
+  readonly #dependencies: BridgeDependencies;
+  readonly #receiver: RtpReceiver;
+  readonly #uplink: Uplink;
+  readonly #downlink = new Downlink();
+  readonly #telephoneEvents = new TelephoneEventDetector();
+  readonly #sender = new RtpSender({ payloadType: 0, payloadBytes: FRAME_BYTES, samplesPerPacket: FRAME_BYTES });
+  readonly #interruptions: Interruption[] = [];
+
+  #endpoint: RtpEndpoint | undefined;
+  #agent: AgentSession | undefined;
+  #media: BridgeMedia | undefined;
+  #stopTicking: (() => void) | undefined;
+  #farewell: Farewell | undefined;
+  #startedAtMs: number | undefined;
+  #lastRtpAtMs = 0;
+  #firstAudioMs: number | undefined;
+  #reconnects = 0;
+  #droppedFrames = 0;
+  #ticks = 0;
+  #failed = false;
+  #closed = false;
+
+  constructor(id: BridgeId, settings: BridgeSettings, dependencies: BridgeDependencies) {
+    this.id = id;
+    this.#settings = settings;
+    this.#dependencies = dependencies;
+    this.#receiver = new RtpReceiver({
+      reorderMs: settings.reorderMs,
+      maxHeld: MAX_HELD_PACKETS,
+      onPacket: (packet) => {
+        this.#onOrderedPacket(packet);
+      },
+    });
+    this.#uplink = new Uplink(dependencies.clock.nowMs(), (frame) => {
+      this.#agent?.sendFrame(frame, dependencies.clock.nowMs());
+    });
+  }
+
+  handle(command: BridgeCommand): void {
+    switch (command.kind) {
+      case 'open':
+        void this.#open();
+        break;
+      case 'connect-agent':
+        this.#connectAgent(command.address);
+        break;
+      case 'set-media':
+        this.#setMedia(command.media);
+        break;
+      case 'start':
+        this.#start();
+        break;
+      case 'close':
+        this.#close();
+        break;
+    }
+  }
+
+  /** Sends this tick's packet first: it is what the caller hears. */
+  tick(nowMs: number): void {
+    try {
+      if (this.#startedAtMs !== undefined) this.#sendRtp(this.#startedAtMs, nowMs);
+      this.#receiver.flush(nowMs);
+      this.#uplink.tick(nowMs);
+      this.#agent?.tick(nowMs);
+      this.#watch(nowMs);
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  skip(ticks: number): void {
+    for (let i = 0; i < ticks; i++) this.#sender.skip();
+  }
+
+  async #open(): Promise<void> {
+    const { clock, logger, ports } = this.#dependencies;
+    try {
+      const endpoint = await RtpEndpoint.open({
+        bindAddress: this.#settings.bind,
+        pool: ports,
+        clock,
+        logger,
+        isPlausible: (packet) => this.#isOurs(packet.payloadType),
+        onPacket: (packet, nowMs) => {
+          this.#onPacket(packet, nowMs);
+        },
+      });
+      if (this.#closed) {
+        endpoint.close();
+        return;
+      }
+      this.#endpoint = endpoint;
+      this.#emit({ kind: 'opened', bridge: this.id, rtpPort: endpoint.port });
+    } catch (error) {
+      if (!this.#closed) this.#emit({ kind: 'open-failed', bridge: this.id, detail: message(error) });
+    }
+  }
+
+  #connectAgent(address: AgentAddress): void {
+    if (this.#closed) return;
+    this.#letAgentGo();
+    const { clock, logger } = this.#dependencies;
+    const { connectTimeoutMs, startTimeoutMs, reconnect } = this.#settings;
+    const url = webMediaStreamUrl(address.baseUrl, address.target);
+    this.#agent = new AgentSession(
+      { url, apiKey: address.apiKey, connectTimeoutMs, startTimeoutMs, reconnect, clock, logger },
+      {
+        onReady: (info) => {
+          // From here on the agent is never starved, whether or not the caller has been answered yet.
+          this.#stopTicking ??= this.#dependencies.scheduler.add(this);
+          this.#emit({ kind: 'agent-ready', bridge: this.id, ...info });
+        },
+        onAudio: (bytes) => {
+          this.#downlink.push(bytes);
+        },
+        onInterruption: (receivedAtMs) => {
+          this.#downlink.interrupt(receivedAtMs);
+          // Before the answer nobody was hearing anything: there is no reaction to measure.
+          if (this.#startedAtMs === undefined) this.#downlink.takeInterruption(receivedAtMs);
+        },
+        onMark: () => undefined,
+        onReconnecting: (ending, attempt, delayMs) => {
+          this.#emit({ kind: 'agent-reconnecting', bridge: this.id, ending, attempt, delayMs });
+        },
+        onReconnected: (outageMs) => {
+          this.#reconnects += 1;
+          this.#downlink.dropCarry();
+          this.#emit({ kind: 'agent-reconnected', bridge: this.id, outageMs });
+        },
+        onEnded: (ending) => {
+          this.#onAgentEnded(ending);
+        },
+      },
+    );
+    this.#agent.connect();
+  }
+
+  #letAgentGo(): void {
+    if (!this.#agent) return;
+    this.#droppedFrames += this.#agent.stats.framesDropped;
+    this.#agent.close();
+    this.#agent = undefined;
+    this.#downlink.dropCarry();
+  }
+
+  #setMedia(media: BridgeMedia): void {
+    this.#media = media;
+    this.#uplink.law = media.law;
+    this.#downlink.law = media.law;
+    this.#sender.setPayloadType(media.payloadType);
+    this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
+    this.#endpoint?.setRemote({ ...(media.remote ?? { address: '0.0.0.0', port: 0 }), latch: 'any' });
+  }
+
+  #start(): void {
+    if (this.#closed || this.#startedAtMs !== undefined) return;
+    this.#startedAtMs = this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
+  }
+
+  #isOurs(payloadType: number): boolean {
+    const media = this.#media;
+    return payloadType === media?.payloadType || payloadType === media?.telephoneEventPayloadType;
+  }
+
+  #onPacket(packet: RtpPacket, nowMs: number): void {
+    this.#lastRtpAtMs = nowMs;
+    try {
+      this.#receiver.receive(packet, nowMs);
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #onOrderedPacket(packet: RtpPacket): void {
+    const { payloadType } = packet;
+    if (payloadType === this.#media?.payloadType) {
+      this.#uplink.receive(packet, this.#dependencies.clock.nowMs());
+    } else if (payloadType === this.#media?.telephoneEventPayloadType) {
+      const digit = this.#telephoneEvents.receive(packet);
+      if (digit !== undefined) this.#emit({ kind: 'dtmf', bridge: this.id, digit });
+    }
+  }
+
+  #sendRtp(startedAtMs: number, nowMs: number): void {
+    const { sending = false } = this.#media ?? {};
+    if (!sending) this.#sender.skip();
+    const packet = sending ? this.#sender.nextPacket() : this.#unsent;
+    const speech = this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
+    if (sending) this.#endpoint?.send(packet);
+    if (speech && sending) this.#firstAudioMs ??= nowMs - startedAtMs;
+    const interruption = this.#downlink.takeInterruption(nowMs);
+    if (interruption) this.#onInterruptionDone(interruption);
+  }
+
+  /** Where speech goes that a caller on hold does not hear: time does not stand still for the agent. */
+  readonly #unsent = Buffer.alloc(RTP_HEADER_BYTES + FRAME_BYTES);
+
+  #onInterruptionDone(interruption: Interruption): void {
+    if (this.#interruptions.length < MAX_INTERRUPTIONS) this.#interruptions.push(interruption);
+    this.#emit({ kind: 'interrupted', bridge: this.id, interruption });
+  }
+
+  #onAgentEnded(ending: AgentEnding): void {
+    const nowMs = this.#dependencies.clock.nowMs();
+    if (ending.kind === 'agent-hangup' && this.#startedAtMs !== undefined) {
+      this.#farewell = { ending, untilMs: nowMs + this.#settings.farewellMs, silentSinceMs: undefined };
+      return;
+    }
+    this.#emit({ kind: 'agent-ended', bridge: this.id, ending });
+  }
+
+  /** What only shows as time goes by. */
+  #watch(nowMs: number): void {
+    this.#ticks += 1;
+    if (this.#farewell) this.#watchFarewell(this.#farewell, nowMs);
+    const silentMs = nowMs - this.#lastRtpAtMs;
+    if (this.#startedAtMs !== undefined && this.#media?.receiving && silentMs > this.#settings.rtpTimeoutMs) {
+      this.#lastRtpAtMs = nowMs;
+      this.#emit({ kind: 'rtp-timeout', bridge: this.id, silentMs });
+    }
+    if (this.#ticks % STATS_EVERY_TICKS === 0) this.#emit({ kind: 'stats', bridge: this.id, stats: this.#stats() });
+  }
+
+  #watchFarewell(farewell: Farewell, nowMs: number): void {
+    if (this.#downlink.isEmpty) farewell.silentSinceMs ??= nowMs;
+    const played = farewell.silentSinceMs !== undefined && nowMs - farewell.silentSinceMs >= FAREWELL_TAIL_MS;
+    if (!played && nowMs < farewell.untilMs) return;
+    this.#farewell = undefined;
+    this.#emit({ kind: 'agent-ended', bridge: this.id, ending: farewell.ending });
+  }
+
+  /** A fault of ours in one call must not take the tick, or the packets, from the others. Told once, not every 20 ms. */
+  #onFault(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#dependencies.logger.error({ event: 'bridge.fault', bridge: this.id, err: error });
+    const ending: AgentEnding = { kind: 'configuration', detail: `internal fault: ${message(error)}` };
+    this.#emit({ kind: 'agent-ended', bridge: this.id, ending });
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopTicking?.();
+    this.#letAgentGo();
+    const stats = this.#stats();
+    this.#endpoint?.close();
+    this.#dependencies.emit({ kind: 'closed', bridge: this.id, stats });
+  }
+
+  #emit(event: BridgeEvent): void {
+    if (!this.#closed) this.#dependencies.emit(event);
+  }
+
+  #stats(): BridgeStats {
+    const rtp = this.#endpoint?.stats;
+    const { packets, lost, late, duplicates, reordered } = this.#receiver.stats;
+    const uplink = this.#uplink.stats;
+    return {
+      uplink: {
+        packets,
+        lost,
+        late: late + uplink.late,
+        duplicates,
+        reordered,
+        foreign: rtp?.ignoredSource ?? 0,
+        malformed: rtp?.malformed ?? 0,
+        frames: uplink.frames,
+        filledMs: uplink.filledMs,
+        droppedFrames: this.#droppedFrames + (this.#agent?.stats.framesDropped ?? 0),
+      },
+      downlink: { packets: rtp?.sent ?? 0, sendErrors: rtp?.sendErrors ?? 0, ...this.#downlink.stats },
+      ...(this.#firstAudioMs === undefined ? {} : { firstAudioMs: this.#firstAudioMs }),
+      interruptions: [...this.#interruptions],
+      reconnects: this.#reconnects,
+      ...(rtp?.source ? { remote: rtp.source } : {}),
+    };
+  }
+}
+
+const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));

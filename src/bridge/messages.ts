@@ -1,0 +1,136 @@
+import type { G711Law } from '../audio/g711.js';
+import type { AgentEnding } from '../pranthora/endings.js';
+import type { AgentTarget } from '../pranthora/urls.js';
+import type { TransportAddress } from '../rtp/source-latch.js';
+
+export type { TransportAddress } from '../rtp/source-latch.js';
+
+/**
+ * What crosses between the control plane and a media bridge: plain values only, so that a bridge can live on
+ * another thread. Audio never crosses; it stays between the bridge's RTP socket and its WebSocket.
+ */
+
+/** One call's media bridge, unique within the process. */
+export type BridgeId = number;
+
+/** The RTP stream agreed with whoever is on the other side of the bridge's port (RFC 3264 result, seen from us). */
+export interface BridgeMedia {
+  readonly law: G711Law;
+  /** The payload type we send, and the one we expect. */
+  readonly payloadType: number;
+  readonly telephoneEventPayloadType?: number;
+  /** Where the other side wants its RTP; absent while unknown (hold with 0.0.0.0, a host name, or no answer yet). */
+  readonly remote?: TransportAddress;
+  /** False while the other side does not want our packets (hold): time goes on without them. */
+  readonly sending: boolean;
+  /** False while the other side has said that it sends nothing: no RTP is then no fault. */
+  readonly receiving: boolean;
+}
+
+/** How to reach one Pranthora agent. */
+export interface AgentAddress {
+  /** `ws:` or `wss:`, without the API's path. */
+  readonly baseUrl: string;
+  readonly target: AgentTarget;
+  readonly apiKey: string;
+}
+
+export type BridgeCommand =
+  /** Take an RTP port. Answered by `opened` or `open-failed`. */
+  | { readonly kind: 'open'; readonly bridge: BridgeId }
+  /** Connect (or replace) the agent. Answered by `agent-ready` or `agent-ended`. */
+  | { readonly kind: 'connect-agent'; readonly bridge: BridgeId; readonly address: AgentAddress }
+  /** The negotiated stream, first or changed: what comes is taken from now on. */
+  | { readonly kind: 'set-media'; readonly bridge: BridgeId; readonly media: BridgeMedia }
+  /** The call is answered: what the agent says is played, and RTP is expected. */
+  | { readonly kind: 'start'; readonly bridge: BridgeId }
+  /** Release everything. Answered by `closed`, once, whatever happened before. */
+  | { readonly kind: 'close'; readonly bridge: BridgeId };
+
+/** Caller → agent, as counted on the wire. */
+export interface UplinkStats {
+  /** RTP packets accepted. */
+  readonly packets: number;
+  readonly lost: number;
+  /** Packets that came after their place in time had been filled with silence. */
+  readonly late: number;
+  readonly duplicates: number;
+  readonly reordered: number;
+  /** Packets refused because they came from somebody else, or were not RTP of this stream. */
+  readonly foreign: number;
+  readonly malformed: number;
+  /** 20 ms frames handed to the WebSocket, and how much of them was silence put in for packets that did not come. */
+  readonly frames: number;
+  readonly filledMs: number;
+  /** Frames Pranthora could not take in time. */
+  readonly droppedFrames: number;
+}
+
+/** Agent → caller. */
+export interface DownlinkStats {
+  readonly packets: number;
+  readonly sendErrors: number;
+  /** Speech received from Pranthora, and how much of it was played, discarded by interruptions, or refused (queue full). */
+  readonly receivedMs: number;
+  readonly playedMs: number;
+  readonly discardedMs: number;
+  readonly overflowedMs: number;
+  readonly queuedMs: number;
+}
+
+export interface Interruption {
+  /** From reading the interruption to handing the first RTP packet without old speech to the socket. */
+  readonly reactionMs: number;
+  readonly discardedMs: number;
+}
+
+export interface BridgeStats {
+  readonly uplink: UplinkStats;
+  readonly downlink: DownlinkStats;
+  /** From `start` to handing the first packet with speech to the socket. */
+  readonly firstAudioMs?: number;
+  readonly interruptions: readonly Interruption[];
+  readonly reconnects: number;
+  /** Where the caller's RTP really comes from, once something came. */
+  readonly remote?: TransportAddress;
+}
+
+export type BridgeEvent =
+  | { readonly kind: 'opened'; readonly bridge: BridgeId; readonly rtpPort: number }
+  | { readonly kind: 'open-failed'; readonly bridge: BridgeId; readonly detail: string }
+  | { readonly kind: 'agent-ready'; readonly bridge: BridgeId; readonly connectMs: number; readonly startMs: number }
+  | { readonly kind: 'interrupted'; readonly bridge: BridgeId; readonly interruption: Interruption }
+  | {
+      readonly kind: 'agent-reconnecting';
+      readonly bridge: BridgeId;
+      readonly ending: AgentEnding;
+      readonly attempt: number;
+      readonly delayMs: number;
+    }
+  | { readonly kind: 'agent-reconnected'; readonly bridge: BridgeId; readonly outageMs: number }
+  /** The agent is gone for good. After an agent's own hang-up this comes when its last words have been played. */
+  | { readonly kind: 'agent-ended'; readonly bridge: BridgeId; readonly ending: AgentEnding }
+  /** A telephone-event (RFC 4733) has begun. */
+  | { readonly kind: 'dtmf'; readonly bridge: BridgeId; readonly digit: string }
+  | { readonly kind: 'rtp-timeout'; readonly bridge: BridgeId; readonly silentMs: number }
+  /** Every few seconds, for `/calls`. */
+  | { readonly kind: 'stats'; readonly bridge: BridgeId; readonly stats: BridgeStats }
+  | { readonly kind: 'closed'; readonly bridge: BridgeId; readonly stats: BridgeStats };
+
+/** Where bridges live: on this thread or on workers. */
+export interface BridgePool {
+  /** Starts a bridge; its events, and only its, go to `onEvent` until `closed` has been delivered. */
+  open(onEvent: (event: BridgeEvent) => void): BridgeHandle;
+  /** Ends when every bridge has been closed. */
+  stop(): Promise<void>;
+  readonly active: number;
+}
+
+/** One bridge as the control plane holds it. */
+export interface BridgeHandle {
+  readonly id: BridgeId;
+  connectAgent(address: AgentAddress): void;
+  setMedia(media: BridgeMedia): void;
+  start(): void;
+  close(): void;
+}

@@ -1,0 +1,192 @@
+import type { AgentEnding } from '../pranthora/endings.js';
+import type { SipRejection } from '../signaling/sip-endpoint.js';
+
+export type Outcome = 'completed' | 'client_error' | 'server_error' | 'upstream_error';
+
+/** Why a call ended: the one list of all ways, each with what the caller, the log and the record are told. */
+export interface CallEnd {
+  /** Stable word for records and searches. */
+  readonly reason: EndReason;
+  readonly endedBy: 'caller' | 'agent' | 'bridge';
+  readonly outcome: Outcome;
+  /** One line for a human. */
+  readonly detail: string;
+  /** What an INVITE without a final response gets. Absent: it has got one already (487). */
+  readonly rejection?: SipRejection;
+  /** SIP status of the record when nothing is sent for it: 487 of a CANCEL. */
+  readonly sipStatus?: number;
+  /** `Reason` of our BYE, RFC 3326, ITU-T Q.850 cause. */
+  readonly byeReason?: { readonly cause: number; readonly text: string };
+  readonly closeCode?: number;
+}
+
+export type EndReason =
+  | 'caller_hangup'
+  | 'caller_cancel'
+  | 'agent_hangup'
+  | 'no_route'
+  | 'at_capacity'
+  | 'draining'
+  | 'not_acceptable'
+  | 'agent_configuration'
+  | 'agent_unreachable'
+  | 'rtp_timeout'
+  | 'max_duration'
+  | 'no_ack'
+  | 'sip_lost'
+  | 'no_media_port'
+  | 'shutdown'
+  | 'internal_error';
+
+/** Seconds after which a caller may try again what failed for a passing reason. */
+const RETRY_AFTER_SEC = 5;
+
+/** ITU-T Q.850 causes. */
+const NORMAL_CLEARING = 16;
+const NORMAL_UNSPECIFIED = 31;
+const TEMPORARY_FAILURE = 41;
+const RECOVERY_ON_TIMER_EXPIRY = 102;
+
+const rejectWith = (status: number, warning: string): SipRejection => ({ status, warning });
+const tryLater = (warning: string): SipRejection => ({ status: 503, warning, retryAfterSec: RETRY_AFTER_SEC });
+
+export const callEnd = {
+  callerHangup: (): CallEnd => ({
+    reason: 'caller_hangup',
+    endedBy: 'caller',
+    outcome: 'completed',
+    detail: 'the caller hung up',
+  }),
+  callerCancel: (): CallEnd => ({
+    reason: 'caller_cancel',
+    endedBy: 'caller',
+    outcome: 'client_error',
+    detail: 'the caller gave up before the call was answered',
+    sipStatus: 487,
+  }),
+  noRoute: (number: string): CallEnd => ({
+    reason: 'no_route',
+    endedBy: 'bridge',
+    outcome: 'client_error',
+    detail: `no route for ${number}`,
+    rejection: rejectWith(404, 'no route for this number'),
+  }),
+  atCapacity: (detail: string): CallEnd => ({
+    reason: 'at_capacity',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail,
+    rejection: tryLater(detail),
+  }),
+  draining: (): CallEnd => ({
+    reason: 'draining',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail: 'the bridge is shutting down',
+    rejection: tryLater('shutting down'),
+  }),
+  notAcceptable: (why: string): CallEnd => ({
+    reason: 'not_acceptable',
+    endedBy: 'bridge',
+    outcome: 'client_error',
+    detail: why,
+    rejection: rejectWith(488, why),
+    byeReason: { cause: NORMAL_UNSPECIFIED, text: why },
+  }),
+  noMediaPort: (why: string): CallEnd => ({
+    reason: 'no_media_port',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail: why,
+    rejection: tryLater('no media port free'),
+  }),
+  rtpTimeout: (silentMs: number): CallEnd => ({
+    reason: 'rtp_timeout',
+    endedBy: 'bridge',
+    outcome: 'client_error',
+    detail: `no RTP from the caller for ${Math.round(silentMs)} ms`,
+    byeReason: { cause: RECOVERY_ON_TIMER_EXPIRY, text: 'no RTP' },
+  }),
+  maxDuration: (maxDurationMs: number): CallEnd => ({
+    reason: 'max_duration',
+    endedBy: 'bridge',
+    outcome: 'completed',
+    detail: `call.maxDurationMs (${maxDurationMs}) reached`,
+    byeReason: { cause: NORMAL_UNSPECIFIED, text: 'maximum call duration' },
+  }),
+  /** The SIP agent ended the dialog by itself: our 200 was never acknowledged, or a session timer ran out. */
+  noAck: (detail: string): CallEnd => ({ reason: 'no_ack', endedBy: 'bridge', outcome: 'client_error', detail }),
+  sipLost: (detail: string): CallEnd => ({
+    reason: 'sip_lost',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail,
+  }),
+  shutdown: (): CallEnd => ({
+    reason: 'shutdown',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail: 'the bridge was shut down',
+    rejection: tryLater('shutting down'),
+    byeReason: { cause: TEMPORARY_FAILURE, text: 'shutting down' },
+  }),
+  internalError: (detail: string): CallEnd => ({
+    reason: 'internal_error',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail,
+    rejection: { status: 500 },
+    byeReason: { cause: TEMPORARY_FAILURE, text: 'internal error' },
+  }),
+  agentEnded,
+} as const;
+
+/** No target of the route would, or will any longer, take the call. */
+function agentEnded(ending: AgentEnding): CallEnd {
+  const code = ending.closeCode === undefined ? {} : { closeCode: ending.closeCode };
+  switch (ending.kind) {
+    case 'agent-hangup':
+      return {
+        reason: 'agent_hangup',
+        endedBy: 'agent',
+        outcome: 'completed',
+        detail: ending.detail,
+        // Before the answer: the agent declines this call, and another try would not change its mind.
+        rejection: rejectWith(480, ending.detail),
+        byeReason: { cause: NORMAL_CLEARING, text: 'agent ended the call' },
+        ...code,
+      };
+    case 'configuration':
+      return {
+        reason: 'agent_configuration',
+        endedBy: 'bridge',
+        outcome: 'upstream_error',
+        detail: ending.detail,
+        rejection: rejectWith(500, ending.detail),
+        byeReason: { cause: TEMPORARY_FAILURE, text: ending.detail },
+        ...code,
+      };
+    case 'session-timeout':
+    case 'session-not-found':
+    case 'unreachable':
+      return {
+        reason: 'agent_unreachable',
+        endedBy: 'bridge',
+        outcome: 'upstream_error',
+        detail: ending.detail,
+        rejection: tryLater(ending.detail),
+        byeReason: { cause: TEMPORARY_FAILURE, text: ending.detail },
+        ...code,
+      };
+  }
+}
+
+/** The route's `fallback` takes the place of the refusal; the record keeps saying what went wrong. */
+export function withFallback(end: CallEnd, fallback: { redirect: string } | { reject: number } | undefined): CallEnd {
+  if (!fallback || end.endedBy === 'caller' || !end.rejection) return end;
+  const rejection: SipRejection =
+    'redirect' in fallback
+      ? { status: 302, contact: fallback.redirect }
+      : { status: fallback.reject, warning: end.detail };
+  return { ...end, rejection };
+}

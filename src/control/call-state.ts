@@ -1,0 +1,29 @@
+/**
+ * A call's life:
+ *
+ *     received ── accept ──▶ connecting ── agent-ready ──▶ answering ── answered ──▶ active
+ *         │                      │                            │                        │
+ *         └──────── end ─────────┴──────────── end ───────────┴───────── end ──────────┘
+ *                                              ▼
+ *                                           closing ── released ──▶ closed
+ *
+ * One table; what is not in it cannot happen. The first `end` decides why the call ended.
+ */
+export type CallState = 'received' | 'connecting' | 'answering' | 'active' | 'closing' | 'closed';
+
+export type CallInput = 'accept' | 'agent-ready' | 'answered' | 'end' | 'released';
+
+const TRANSITIONS: Record<CallState, Partial<Record<CallInput, CallState>>> = {
+  received: { accept: 'connecting', end: 'closing' },
+  connecting: { 'agent-ready': 'answering', end: 'closing' },
+  answering: { answered: 'active', end: 'closing' },
+  // The agent may be replaced while the caller is talking: another one becoming ready changes nothing here.
+  active: { 'agent-ready': 'active', end: 'closing' },
+  closing: { released: 'closed' },
+  closed: {},
+};
+
+/** The state after `input`, or undefined when the table has no such row: the input came too late. */
+export function nextState(state: CallState, input: CallInput): CallState | undefined {
+  return TRANSITIONS[state][input];
+}

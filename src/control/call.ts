@@ -1,0 +1,348 @@
+import type { BridgeEvent, BridgeHandle, BridgePool, BridgeStats } from '../bridge/messages.js';
+import type { CancelTimer, Clock } from '../clock.js';
+import type { Route, Target } from '../config/types.js';
+import type { Logger } from '../logger.js';
+import type { AcceptedOffer, MediaEngine, MediaLeg } from '../media/engine.js';
+import { SdpError } from '../media/sdp.js';
+import type { AgentEnding } from '../pranthora/endings.js';
+import { RenegotiationRefused, type Dialog, type IncomingInvite } from '../signaling/sip-endpoint.js';
+import { callEnd, withFallback, type CallEnd } from './call-end.js';
+import type { CallFacts, CallRecord, CallSnapshot } from './call-record.js';
+import { nextState, type CallInput, type CallState } from './call-state.js';
+
+export interface CallDependencies {
+  readonly clock: Clock;
+  readonly wallTime: () => Date;
+  readonly logger: Logger;
+  readonly bridges: BridgePool;
+  readonly media: MediaEngine;
+  readonly sipEngine: string;
+  readonly maxDurationMs: number;
+}
+
+/**
+ * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
+ * status the PBX can act on. Holds a bridge, a media leg and a dialog; `#closeOut` is the only place that lets go of
+ * them, and `#enter('end')` the only way there.
+ */
+export class Call {
+  readonly did: string;
+  readonly route: Route | undefined;
+
+  readonly #invite: IncomingInvite;
+  readonly #dependencies: CallDependencies;
+  readonly #logger: Logger;
+  readonly #onClosed: (call: Call) => void;
+  readonly #receivedAt: Date;
+  readonly #receivedAtMs: number;
+
+  #state: CallState = 'received';
+  #end: CallEnd | undefined;
+  #targetIndex = 0;
+  #offer: AcceptedOffer | undefined;
+  #bridge: BridgeHandle | undefined;
+  #bridgeClosed: Promise<void> = Promise.resolve();
+  #onBridgeClosed: (() => void) | undefined;
+  #rtpPort = 0;
+  #leg: MediaLeg | undefined;
+  #dialog: Dialog | undefined;
+  /** The answer on its way; the call is not over before it is known whether there is a dialog to end. */
+  #answering: Promise<void> = Promise.resolve();
+  /** The offer was ours (INVITE or re-INVITE without SDP): the next ACK brings the answer. */
+  #awaitingAnswer = false;
+  #peerEnded = false;
+  #cancelMaxDuration: CancelTimer | undefined;
+  #answeredAt: Date | undefined;
+  #stats: BridgeStats | undefined;
+
+  constructor(
+    invite: IncomingInvite,
+    plan: { did: string; route: Route | undefined },
+    dependencies: CallDependencies,
+    onClosed: (call: Call) => void,
+  ) {
+    this.#invite = invite;
+    this.did = plan.did;
+    this.route = plan.route;
+    this.#dependencies = dependencies;
+    this.#logger = dependencies.logger.child({ callId: invite.callId });
+    this.#onClosed = onClosed;
+    this.#receivedAt = dependencies.wallTime();
+    this.#receivedAtMs = dependencies.clock.nowMs();
+  }
+
+  get callId(): string {
+    return this.#invite.callId;
+  }
+
+  get state(): CallState {
+    return this.#state;
+  }
+
+  /** Takes the call on its route. */
+  start(): void {
+    this.#invite.onCancel = () => {
+      this.end(callEnd.callerCancel());
+    };
+    try {
+      this.#offer = this.#dependencies.media.accept(this.#invite.offer);
+    } catch (error) {
+      this.end(error instanceof SdpError ? callEnd.notAcceptable(error.message) : this.#internalError(error));
+      return;
+    }
+    if (!this.#enter('accept')) return;
+    this.#invite.ring();
+    this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
+    this.#bridge = this.#dependencies.bridges.open((event) => {
+      this.#onBridgeEvent(event);
+    });
+  }
+
+  /** Ends the call, whatever it is doing. The first reason counts. */
+  end(end: CallEnd): void {
+    if (!this.#enter('end')) return;
+    this.#end = withFallback(end, this.route?.fallback);
+    this.#cancelMaxDuration?.();
+    void this.#closeOut(this.#end);
+  }
+
+  snapshot(): CallSnapshot {
+    return {
+      ...this.#facts(),
+      state: this.#state,
+      durationMs: this.#durationMs(),
+      ...(this.#stats ? { media: this.#stats } : {}),
+    };
+  }
+
+  /** The record, once closed. */
+  record(): CallRecord {
+    const end = this.#end ?? callEnd.internalError('ended without a reason');
+    const { interruptions = [], reconnects = 0, uplink, downlink, firstAudioMs } = this.#stats ?? {};
+    return {
+      ...this.#facts(),
+      endedAt: this.#dependencies.wallTime().toISOString(),
+      durationMs: this.#durationMs(),
+      endedBy: end.endedBy,
+      reason: end.reason,
+      detail: end.detail,
+      outcome: end.outcome,
+      sipStatus: this.#answeredAt ? 200 : (end.sipStatus ?? end.rejection?.status ?? 500),
+      ...(end.closeCode === undefined ? {} : { closeCode: end.closeCode }),
+      interruptions,
+      reconnects,
+      ...(uplink ? { uplink } : {}),
+      ...(downlink ? { downlink } : {}),
+      ...(firstAudioMs === undefined ? {} : { firstAudioMs }),
+    };
+  }
+
+  /** True when `input` was possible and its state entered; false when it came too late. */
+  #enter(input: CallInput): boolean {
+    const next = nextState(this.#state, input);
+    if (next === undefined) {
+      this.#logger.debug({ event: 'call.input_ignored', state: this.#state, input });
+      return false;
+    }
+    this.#state = next;
+    return true;
+  }
+
+  #onBridgeEvent(event: BridgeEvent): void {
+    switch (event.kind) {
+      case 'opened':
+        this.#rtpPort = event.rtpPort;
+        this.#connectAgent();
+        break;
+      case 'open-failed':
+        this.end(callEnd.noMediaPort(event.detail));
+        break;
+      case 'agent-ready':
+        this.#onAgentReady(event);
+        break;
+      case 'agent-ended':
+        this.#onAgentEnded(event.ending);
+        break;
+      case 'interrupted':
+        this.#logger.info({ event: 'agent.interrupted', ...event.interruption });
+        break;
+      case 'agent-reconnecting':
+        this.#logger.warn({
+          event: 'agent.reconnecting',
+          attempt: event.attempt,
+          delayMs: Math.round(event.delayMs),
+          detail: event.ending.detail,
+        });
+        break;
+      case 'agent-reconnected':
+        this.#logger.info({ event: 'agent.reconnected', outageMs: Math.round(event.outageMs) });
+        break;
+      case 'dtmf':
+        // Callers type card numbers and PINs: that there was a digit is logged, not which.
+        this.#logger.info({ event: 'call.dtmf' });
+        break;
+      case 'rtp-timeout':
+        this.end(callEnd.rtpTimeout(event.silentMs));
+        break;
+      case 'stats':
+        this.#stats = event.stats;
+        break;
+      case 'closed':
+        this.#stats = event.stats;
+        this.#onBridgeClosed?.();
+        break;
+    }
+  }
+
+  #connectAgent(): void {
+    const { route } = this;
+    const target = this.#target();
+    if (!route || !target || !this.#isOpen()) return;
+    this.#bridge?.connectAgent({ baseUrl: route.url, target, apiKey: route.apiKey });
+  }
+
+  #target(): Target | undefined {
+    return this.route?.targets[this.#targetIndex];
+  }
+
+  #isOpen(): boolean {
+    return this.#state !== 'closing' && this.#state !== 'closed';
+  }
+
+  #onAgentReady(event: { connectMs: number; startMs: number }): void {
+    const unanswered = this.#state === 'connecting';
+    if (!this.#enter('agent-ready')) return;
+    this.#logger.info({
+      event: 'agent.connected',
+      ...this.#target(),
+      connectMs: Math.round(event.connectMs),
+      startMs: Math.round(event.startMs),
+    });
+    if (unanswered) this.#answering = this.#answer();
+  }
+
+  /** The agent hung up, or is lost: then the route's next target, if any, takes over. */
+  #onAgentEnded(ending: AgentEnding): void {
+    if (!this.#isOpen()) return;
+    const targets = this.route?.targets.length ?? 0;
+    if (ending.kind === 'agent-hangup' || this.#targetIndex + 1 >= targets) {
+      this.end(callEnd.agentEnded(ending));
+      return;
+    }
+    this.#logger.warn({ event: 'agent.failed', ...this.#target(), detail: ending.detail, next: 'next target' });
+    this.#targetIndex += 1;
+    this.#connectAgent();
+  }
+
+  async #answer(): Promise<void> {
+    try {
+      if (!this.#offer) throw new Error('answered before it was accepted');
+      const leg = await this.#offer.connect(this.#rtpPort, this.#invite.localAddress);
+      this.#leg = leg;
+      if (this.#state !== 'answering') return;
+      // Listen before the caller learns where to send; speak when it knows that it is answered.
+      if (leg.media) this.#bridge?.setMedia(leg.media);
+      this.#awaitingAnswer = !leg.media;
+      this.#dialog = await this.#invite.answer(leg.localSdp, {
+        onEnd: (end) => {
+          this.#onDialogEnd(end);
+        },
+        onAck: (sdp) => {
+          this.#onAck(sdp);
+        },
+        onRenegotiate: (request) => this.#onRenegotiate(request),
+      });
+      this.#onAnswered();
+    } catch (error) {
+      // A CANCEL makes the answer fail too; that end has been noted already.
+      if (this.#isOpen()) this.end(this.#internalError(error));
+    }
+  }
+
+  #onAnswered(): void {
+    const { clock, wallTime, maxDurationMs } = this.#dependencies;
+    this.#answeredAt = wallTime();
+    if (!this.#enter('answered')) return;
+    if (this.#leg?.media) this.#bridge?.start();
+    this.#cancelMaxDuration = clock.after(maxDurationMs, () => {
+      this.end(callEnd.maxDuration(maxDurationMs));
+    });
+    this.#logger.info({ event: 'call.answered', codec: this.#leg?.codec, setupMs: Math.round(this.#durationMs()) });
+  }
+
+  #onDialogEnd(end: { byPeer: boolean; reason: string }): void {
+    this.#peerEnded = true;
+    this.end(end.byPeer ? callEnd.callerHangup() : callEnd.noAck(end.reason));
+  }
+
+  #onAck(sdp: string | undefined): void {
+    if (!this.#awaitingAnswer || !this.#leg) return;
+    this.#awaitingAnswer = false;
+    try {
+      if (sdp === undefined) throw new SdpError('the ACK brought no answer to our offer');
+      this.#leg.acceptAnswer(sdp);
+    } catch (error) {
+      this.end(error instanceof SdpError ? callEnd.notAcceptable(error.message) : this.#internalError(error));
+      return;
+    }
+    if (this.#leg.media) this.#bridge?.setMedia(this.#leg.media);
+    this.#bridge?.start();
+  }
+
+  #onRenegotiate(request: { offer: string | undefined; method: 'INVITE' | 'UPDATE' }): string | undefined {
+    const leg = this.#leg;
+    if (!leg || !this.#isOpen()) throw new RenegotiationRefused(481, 'the call is over');
+    if (request.offer === undefined) {
+      if (request.method === 'UPDATE') return undefined; // a session refresh
+      this.#awaitingAnswer = true;
+      return leg.reoffer();
+    }
+    try {
+      const answer = leg.renegotiate(request.offer);
+      if (leg.media) this.#bridge?.setMedia(leg.media);
+      this.#logger.info({ event: 'call.renegotiated', codec: leg.codec, sending: leg.media?.sending });
+      return answer;
+    } catch (error) {
+      if (error instanceof SdpError) throw new RenegotiationRefused(488, error.message);
+      throw error;
+    }
+  }
+
+  /** Lets go of everything, in the order in which the caller notices: signalling first, then the media. */
+  async #closeOut(end: CallEnd): Promise<void> {
+    if (!this.#dialog && end.rejection) this.#invite.reject(end.rejection);
+    this.#bridge?.close();
+    await this.#answering;
+    if (this.#dialog && !this.#peerEnded) await this.#dialog.bye(end.byeReason);
+    if (this.#bridge) await this.#bridgeClosed;
+    this.#leg?.close();
+    this.#enter('released');
+    this.#onClosed(this);
+  }
+
+  #internalError(error: unknown): CallEnd {
+    this.#logger.error({ event: 'call.error', err: error });
+    return callEnd.internalError(error instanceof Error ? error.message : String(error));
+  }
+
+  #durationMs(): number {
+    return Math.round(this.#dependencies.clock.nowMs() - this.#receivedAtMs);
+  }
+
+  #facts(): CallFacts {
+    const { route } = this;
+    const codec = this.#leg?.codec;
+    return {
+      callId: this.callId,
+      from: this.#invite.from.user || this.#invite.from.uri,
+      to: this.#invite.to.user || this.#invite.to.uri,
+      did: this.did,
+      ...(route ? { route: route.name, mode: route.mode, ...this.#target() } : {}),
+      sipEngine: this.#dependencies.sipEngine,
+      mediaEngine: this.#dependencies.media.name,
+      ...(codec === undefined ? {} : { codec }),
+      receivedAt: this.#receivedAt.toISOString(),
+      ...(this.#answeredAt ? { answeredAt: this.#answeredAt.toISOString() } : {}),
+    };
+  }
+}

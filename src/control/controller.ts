@@ -1,0 +1,138 @@
+import type { Route } from '../config/types.js';
+import type { Logger } from '../logger.js';
+import type { IncomingInvite } from '../signaling/sip-endpoint.js';
+import { Call, type CallDependencies } from './call.js';
+import { callEnd, type CallEnd } from './call-end.js';
+import type { CallRecord, CallSnapshot } from './call-record.js';
+import { selectRoute } from './dial-plan.js';
+
+/** What may change while the daemon runs. */
+export interface ControllerSettings {
+  readonly routes: readonly Route[];
+  readonly maxConcurrent: number;
+  readonly maxDurationMs: number;
+}
+
+/** Log levels of ends: what an operator must act on is not buried among what is everyday. */
+const LEVEL_OF_OUTCOME = {
+  completed: 'info',
+  client_error: 'info',
+  server_error: 'warn',
+  upstream_error: 'warn',
+} as const;
+
+/** Decides what becomes of each INVITE and keeps the calls in progress. */
+export class CallController {
+  readonly #dependencies: Omit<CallDependencies, 'maxDurationMs'>;
+  readonly #logger: Logger;
+  readonly #calls = new Set<Call>();
+  #settings: ControllerSettings;
+  #draining = false;
+  readonly #whenIdle: (() => void)[] = [];
+
+  constructor(settings: ControllerSettings, dependencies: Omit<CallDependencies, 'maxDurationMs'>) {
+    this.#settings = settings;
+    this.#dependencies = dependencies;
+    this.#logger = dependencies.logger;
+  }
+
+  get active(): number {
+    return this.#calls.size;
+  }
+
+  get maxConcurrent(): number {
+    return this.#settings.maxConcurrent;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** New settings for the calls to come; those in progress keep theirs. */
+  configure(settings: ControllerSettings): void {
+    this.#settings = settings;
+  }
+
+  onInvite(invite: IncomingInvite): void {
+    const { number, route } = selectRoute(this.#settings.routes, {
+      number: invite.requestUri.user || invite.requestUri.uri,
+      fromUri: invite.from.uri,
+      header: (name) => invite.header(name),
+    });
+    const { maxDurationMs } = this.#settings;
+    const call = new Call(invite, { did: number, route }, { ...this.#dependencies, maxDurationMs }, (closed) => {
+      this.#onClosed(closed);
+    });
+    const refusal = this.#whyRefuse(number, route);
+    this.#calls.add(call);
+    this.#logReceived(invite, call);
+    if (refusal) call.end(refusal);
+    else call.start();
+  }
+
+  calls(): CallSnapshot[] {
+    return [...this.#calls].map((call) => call.snapshot());
+  }
+
+  call(callId: string): CallSnapshot | undefined {
+    for (const call of this.#calls) if (call.callId === callId) return call.snapshot();
+    return undefined;
+  }
+
+  /** Takes no more calls. Resolves when the last one in progress has ended. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    return new Promise((resolve) => {
+      this.#whenIdle.push(resolve);
+      this.#resolveIfIdle();
+    });
+  }
+
+  /** Ends every call in progress. */
+  endAll(): void {
+    for (const call of this.#calls) call.end(callEnd.shutdown());
+  }
+
+  #whyRefuse(number: string, route: Route | undefined): CallEnd | undefined {
+    if (this.#draining) return callEnd.draining();
+    if (!route) return callEnd.noRoute(number);
+    const { maxConcurrent } = this.#settings;
+    if (this.#calls.size >= maxConcurrent) return callEnd.atCapacity(`call.maxConcurrent (${maxConcurrent}) reached`);
+    if (route.maxConcurrent !== undefined && this.#countOn(route) >= route.maxConcurrent) {
+      return callEnd.atCapacity(`maxConcurrent (${route.maxConcurrent}) of route ${route.name} reached`);
+    }
+    return undefined;
+  }
+
+  #countOn(route: Route): number {
+    let count = 0;
+    for (const call of this.#calls) if (call.route?.name === route.name) count += 1;
+    return count;
+  }
+
+  #logReceived(invite: IncomingInvite, call: Call): void {
+    const { callId } = invite;
+    const { from, to, did, route, agentId, workflowId, mode } = call.snapshot();
+    this.#logger.info({ event: 'call.received', callId, from, to, did, source: invite.source });
+    if (route !== undefined) this.#logger.info({ event: 'call.routed', callId, did, route, agentId, workflowId, mode });
+  }
+
+  #onClosed(call: Call): void {
+    this.#calls.delete(call);
+    const record = call.record();
+    const level = LEVEL_OF_OUTCOME[record.outcome];
+    if (record.answeredAt === undefined && record.endedBy !== 'caller') this.#logRejected(record);
+    this.#logger[level]({ event: 'call.ended', ...record });
+    this.#resolveIfIdle();
+  }
+
+  #logRejected(record: CallRecord): void {
+    const { callId, from, did, route, sipStatus, reason, detail } = record;
+    this.#logger.warn({ event: 'call.rejected', callId, from, did, route, sipStatus, reason, detail });
+  }
+
+  #resolveIfIdle(): void {
+    if (this.#calls.size > 0) return;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,259 @@
+import { isIP } from 'node:net';
+import * as sdpTransform from 'sdp-transform';
+import type { G711Law } from '../audio/g711.js';
+import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
+
+/** Longer than any telephone's SDP; what is behind it is not looked at. */
+const MAX_SDP_BYTES = 16_384;
+const MAX_SDP_LINE_BYTES = 1_024;
+
+/** The `encoding name` of `a=rtpmap` (RFC 3551 6) for each codec we speak, and its static payload type. */
+const CODECS = {
+  PCMU: { law: 'mulaw', staticPayloadType: 0 },
+  PCMA: { law: 'alaw', staticPayloadType: 8 },
+} as const satisfies Record<string, { law: G711Law; staticPayloadType: number }>;
+
+export type CodecName = keyof typeof CODECS;
+
+const CLOCK_RATE_HZ = 8_000;
+const PTIME_MS = 20;
+/** Offered when the offer is ours; 101 is what the field uses (RFC 4733 leaves it dynamic). */
+const TELEPHONE_EVENT_PAYLOAD_TYPE = 101;
+
+/** `a=` direction attributes, RFC 3264 5.1. */
+type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+const ANSWER_DIRECTION: Record<Direction, Direction> = {
+  sendrecv: 'sendrecv',
+  sendonly: 'recvonly',
+  recvonly: 'sendonly',
+  inactive: 'inactive',
+};
+
+/** The SDP cannot be used; `message` says why in one line. To the caller this is a 488. */
+export class SdpError extends Error {
+  override readonly name = 'SdpError';
+}
+
+/** What we are in an SDP: `o=` identity, and where our RTP port is. */
+export interface LocalDescription {
+  readonly sessionId: number;
+  readonly version: number;
+  readonly rtp: TransportAddress;
+}
+
+/** An offer read and matched with our codecs; every field is checked. */
+export interface NegotiatedOffer {
+  readonly codec: CodecName;
+  readonly media: BridgeMedia;
+  /** The 200's SDP, RFC 3264 6: every media line answered, all but ours refused with port 0. */
+  answer(local: LocalDescription): string;
+}
+
+interface MediaLine {
+  readonly type: string;
+  readonly protocol: string;
+  readonly port: number;
+  readonly formats: string;
+}
+
+interface Stream extends MediaLine {
+  readonly index: number;
+  readonly codec: CodecName;
+  readonly payloadType: number;
+  readonly telephoneEvent: number | undefined;
+  readonly direction: Direction;
+  readonly address: string;
+}
+
+/**
+ * Reads an offer and chooses the first codec of `codecs` (ours, in order of preference) that it has.
+ * Throws SdpError.
+ */
+export function negotiateOffer(sdp: string, codecs: readonly CodecName[]): NegotiatedOffer {
+  const description = parse(sdp);
+  const lines = description.media.map(mediaLine);
+  const stream = chooseStream(description, lines, codecs);
+  const direction = ANSWER_DIRECTION[stream.direction];
+  return {
+    codec: stream.codec,
+    media: bridgeMedia(stream),
+    answer: (local) => write(local, lines, { stream, direction }),
+  };
+}
+
+/** Our own offer, for an INVITE that came without one (RFC 3264 5, RFC 3261 13.2.1). */
+export function writeOffer(local: LocalDescription, codecs: readonly CodecName[]): string {
+  const payloadTypes = codecs.map((codec) => CODECS[codec].staticPayloadType);
+  return joinLines([
+    ...sessionLines(local),
+    `m=audio ${local.rtp.port} RTP/AVP ${[...payloadTypes, TELEPHONE_EVENT_PAYLOAD_TYPE].join(' ')}`,
+    ...codecs.map((codec) => rtpmap(CODECS[codec].staticPayloadType, codec)),
+    ...telephoneEventLines(TELEPHONE_EVENT_PAYLOAD_TYPE),
+    `a=ptime:${PTIME_MS}`,
+    'a=sendrecv',
+  ]);
+}
+
+/** What the peer's answer to `writeOffer` agreed to. Throws SdpError. */
+export function readAnswer(sdp: string, codecs: readonly CodecName[]): { codec: CodecName; media: BridgeMedia } {
+  const description = parse(sdp);
+  const stream = chooseStream(description, description.media.map(mediaLine), codecs);
+  return { codec: stream.codec, media: bridgeMedia(stream) };
+}
+
+function parse(sdp: string): sdpTransform.SessionDescription {
+  if (sdp.length > MAX_SDP_BYTES) throw new SdpError(`SDP of ${sdp.length} bytes, ${MAX_SDP_BYTES} at most`);
+  if (!/^v=0\r?\n/.test(sdp)) throw new SdpError('SDP does not begin with v=0');
+  if (sdp.split('\n').some((line) => line.length > MAX_SDP_LINE_BYTES)) throw new SdpError('SDP line too long');
+  try {
+    return sdpTransform.parse(sdp);
+  } catch (error) {
+    throw new SdpError('SDP cannot be parsed', { cause: error });
+  }
+}
+
+type ParsedMedia = sdpTransform.SessionDescription['media'][number];
+
+/** sdp-transform leaves the fields of an m= line it cannot read undefined, whatever its types say. */
+function mediaLine(media: Partial<ParsedMedia>): MediaLine {
+  const { type, protocol, port, payloads = '' } = media;
+  if (type === undefined || protocol === undefined || port === undefined) throw new SdpError('malformed m= line');
+  return { type, protocol, port, formats: payloads.trim() };
+}
+
+function chooseStream(
+  description: sdpTransform.SessionDescription,
+  lines: readonly MediaLine[],
+  codecs: readonly CodecName[],
+): Stream {
+  const why: string[] = [];
+  for (const [index, media] of description.media.entries()) {
+    const line = lines[index];
+    if (!line) continue;
+    const unusable = whyUnusable(line);
+    if (unusable) {
+      why.push(`m=${line.type}: ${unusable}`);
+      continue;
+    }
+    const match = chooseCodec(media, codecs);
+    if (!match) {
+      why.push(`m=audio ${line.formats}: none of ${codecs.join(', ')} at ${CLOCK_RATE_HZ} Hz`);
+      continue;
+    }
+    const address = media.connection?.ip ?? description.connection?.ip;
+    if (address === undefined) throw new SdpError('no c= line');
+    const direction = directionOf(media) ?? directionOf(description) ?? 'sendrecv';
+    return { ...line, ...match, index, address, direction, telephoneEvent: telephoneEventOf(media) };
+  }
+  throw new SdpError(why.length > 0 ? why.join('; ') : 'no media line');
+}
+
+function whyUnusable(line: MediaLine): string | undefined {
+  if (line.type !== 'audio') return 'not audio';
+  if (line.port === 0) return 'port 0';
+  if (!Number.isInteger(line.port) || line.port < 1 || line.port > 65_535) return 'bad port';
+  if (line.protocol !== 'RTP/AVP' && line.protocol !== 'RTP/AVPF') return `${line.protocol} is not supported`;
+  return undefined;
+}
+
+function payloadTypesOf(media: ParsedMedia): number[] {
+  return (media.payloads ?? '')
+    .split(' ')
+    .map(Number)
+    .filter((payloadType) => Number.isInteger(payloadType) && payloadType >= 0 && payloadType <= 127);
+}
+
+/** Payload types below 96 mean their static codec unless an rtpmap says otherwise (RFC 3551 6). */
+function payloadTypeOf(media: ParsedMedia, codec: CodecName): number | undefined {
+  return payloadTypesOf(media).find((payloadType) => {
+    const map = media.rtp.find((rtp) => rtp.payload === payloadType);
+    if (!map) return payloadType === CODECS[codec].staticPayloadType;
+    const channels = (map as { encoding?: number | string }).encoding ?? 1;
+    return map.codec.toUpperCase() === codec && Number(map.rate) === CLOCK_RATE_HZ && Number(channels) === 1;
+  });
+}
+
+function chooseCodec(
+  media: ParsedMedia,
+  codecs: readonly CodecName[],
+): { codec: CodecName; payloadType: number } | undefined {
+  for (const codec of codecs) {
+    const payloadType = payloadTypeOf(media, codec);
+    if (payloadType !== undefined) return { codec, payloadType };
+  }
+  return undefined;
+}
+
+function telephoneEventOf(media: ParsedMedia): number | undefined {
+  const offered = payloadTypesOf(media);
+  return media.rtp.find(
+    (rtp) =>
+      rtp.codec.toLowerCase() === 'telephone-event' &&
+      Number(rtp.rate) === CLOCK_RATE_HZ &&
+      offered.includes(rtp.payload),
+  )?.payload;
+}
+
+function directionOf(section: { direction?: string }): Direction | undefined {
+  const { direction } = section;
+  return direction !== undefined && direction in ANSWER_DIRECTION ? (direction as Direction) : undefined;
+}
+
+function bridgeMedia(stream: Stream): BridgeMedia {
+  // An address of zeros is RFC 2543's way to hold; a name we do not look up: the caller's own RTP will show its source.
+  const known = isIP(stream.address) !== 0 && !/^[0.:]+$/.test(stream.address);
+  const held = isIP(stream.address) !== 0 && !known;
+  return {
+    law: CODECS[stream.codec].law,
+    payloadType: stream.payloadType,
+    ...(stream.telephoneEvent === undefined ? {} : { telephoneEventPayloadType: stream.telephoneEvent }),
+    ...(known ? { remote: { address: stream.address, port: stream.port } } : {}),
+    sending: !held && (stream.direction === 'sendrecv' || stream.direction === 'recvonly'),
+    receiving: !held && (stream.direction === 'sendrecv' || stream.direction === 'sendonly'),
+  };
+}
+
+function write(
+  local: LocalDescription,
+  lines: readonly MediaLine[],
+  ours: { stream: Stream; direction: Direction },
+): string {
+  const media = lines.flatMap((line, index) =>
+    index === ours.stream.index
+      ? streamLines(ours.stream, ours.direction, local.rtp.port)
+      : [`m=${line.type} 0 ${line.protocol} ${line.formats}`],
+  );
+  return joinLines([...sessionLines(local), ...media]);
+}
+
+function streamLines(stream: Stream, direction: Direction, port: number): string[] {
+  const { telephoneEvent } = stream;
+  const formats = telephoneEvent === undefined ? [stream.payloadType] : [stream.payloadType, telephoneEvent];
+  return [
+    `m=audio ${port} ${stream.protocol} ${formats.join(' ')}`,
+    rtpmap(stream.payloadType, stream.codec),
+    ...(telephoneEvent === undefined ? [] : telephoneEventLines(telephoneEvent)),
+    `a=ptime:${PTIME_MS}`,
+    `a=${direction}`,
+  ];
+}
+
+function sessionLines(local: LocalDescription): string[] {
+  const family = isIP(local.rtp.address) === 6 ? 'IP6' : 'IP4';
+  return [
+    'v=0',
+    `o=- ${local.sessionId} ${local.version} IN ${family} ${local.rtp.address}`,
+    's=pranthora-sip-bridge',
+    `c=IN ${family} ${local.rtp.address}`,
+    't=0 0',
+  ];
+}
+
+const rtpmap = (payloadType: number, codec: CodecName): string => `a=rtpmap:${payloadType} ${codec}/${CLOCK_RATE_HZ}`;
+
+const telephoneEventLines = (payloadType: number): string[] => [
+  `a=rtpmap:${payloadType} telephone-event/${CLOCK_RATE_HZ}`,
+  `a=fmtp:${payloadType} 0-15`,
+];
+
+const joinLines = (lines: readonly string[]): string => lines.map((line) => `${line}\r\n`).join('');

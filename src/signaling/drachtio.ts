@@ -1,0 +1,315 @@
+import Srf from 'drachtio-srf';
+import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
+import {
+  RenegotiationRefused,
+  type Dialog,
+  type DialogHandlers,
+  type IncomingInvite,
+  type SipAddress,
+  type SipEndpointHandlers,
+  type SipRejection,
+} from './sip-endpoint.js';
+import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
+
+export interface PlaceCallOptions {
+  /** User part of our From and Contact. */
+  readonly callingNumber: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly onProvisional?: (status: number) => void;
+}
+
+export interface OutgoingCall {
+  readonly answered: Promise<{ dialog: Dialog; answer: string }>;
+  /** CANCEL; does nothing once answered. */
+  cancel(): void;
+}
+
+/** The callee's final response was not a 2xx. */
+export class CallRefused extends Error {
+  override readonly name = 'CallRefused';
+  constructor(
+    readonly status: number,
+    readonly reason: string,
+  ) {
+    super(`${status} ${reason}`);
+  }
+}
+
+/** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
+const BYE_TIMEOUT_MS = 4_000;
+
+export interface DrachtioOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * SIP through a drachtio server, real or embedded, over its wire protocol. Everything drachtio-srf does by events,
+ * callbacks and defaults is turned into the few promises and handlers of `sip-endpoint.ts` here.
+ */
+export class DrachtioSipEndpoint {
+  readonly #srf = new Srf() as unknown as SrfInstance;
+  readonly #options: DrachtioOptions;
+  readonly #handlers: SipEndpointHandlers;
+  #connected = false;
+  #closed = false;
+
+  constructor(options: DrachtioOptions, handlers: SipEndpointHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#srf.invite((request, response) => {
+      this.#onInvite(request, response);
+    });
+    this.#srf.on('connect', (error: Error | null, hostport?: string) => {
+      this.#setConnected(error === null, error === null ? (hostport ?? '') : error.message);
+    });
+    // Without a listener an `error` event ends the process; the loss itself is told by `close`.
+    this.#srf.on('error', (error: Error) => {
+      this.#setConnected(false, error.message);
+    });
+    this.#srf.on('close', () => {
+      this.#setConnected(false, 'connection closed');
+    });
+  }
+
+  connect(): void {
+    const { host, port, secret } = this.#options;
+    this.#srf.connect({ host, port, secret });
+  }
+
+  /**
+   * Sends an INVITE. `answered` rejects with a CallRefused when the final response is not a 2xx (487 after `cancel`),
+   * and with another error when the INVITE could not be sent.
+   */
+  placeCall(uri: string, offer: string, options: PlaceCallOptions, handlers: DialogHandlers): OutgoingCall {
+    let invite: SrfRequest | undefined;
+    let canceled = false;
+    const cancel = (): void => {
+      canceled = true;
+      invite?.cancel(() => undefined);
+    };
+    const answered = this.#srf
+      .createUAC(
+        uri,
+        { localSdp: offer, callingNumber: options.callingNumber, headers: { ...options.headers } },
+        {
+          cbRequest: (_error, request) => {
+            invite = request;
+            if (canceled) cancel();
+          },
+          cbProvisional: (response) => {
+            options.onProvisional?.(response.status);
+          },
+        },
+      )
+      .then(
+        (dialog) => ({ dialog: new SrfBackedDialog(dialog, this.#options, handlers), answer: dialog.remote.sdp }),
+        (error: unknown) => {
+          throw refusal(error);
+        },
+      );
+    return { answered, cancel };
+  }
+
+  /** Leaves the server; dialogs are not touched. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#connected) this.#srf.disconnect();
+  }
+
+  #setConnected(connected: boolean, detail: string): void {
+    if (this.#closed || (connected === this.#connected && !connected)) return;
+    this.#connected = connected;
+    this.#handlers.onConnection({ connected, detail });
+  }
+
+  #onInvite(request: SrfRequest, response: SrfResponse): void {
+    try {
+      this.#handlers.onInvite(new SrfInvite(this.#srf, this.#options, request, response));
+    } catch (error) {
+      this.#options.logger.error({ event: 'sip.invite_failed', callId: request.get('Call-ID'), err: error });
+      if (!response.finalResponseSent) response.send(500);
+    }
+  }
+}
+
+class SrfInvite implements IncomingInvite {
+  readonly callId: string;
+  readonly from: SipAddress;
+  readonly to: SipAddress;
+  readonly requestUri: SipAddress;
+  readonly source: { address: string; port: number; protocol: string };
+  readonly localAddress: string;
+  readonly offer: string | undefined;
+  onCancel: (() => void) | undefined;
+
+  readonly #srf: SrfInstance;
+  readonly #options: DrachtioOptions;
+  readonly #request: SrfRequest;
+  readonly #response: SrfResponse;
+  #canceled = false;
+
+  constructor(srf: SrfInstance, options: DrachtioOptions, request: SrfRequest, response: SrfResponse) {
+    this.#srf = srf;
+    this.#options = options;
+    this.#request = request;
+    this.#response = response;
+    this.callId = request.get('Call-ID') ?? '';
+    this.from = sipAddress(request.getParsedHeader('from').uri);
+    this.to = sipAddress(request.getParsedHeader('to').uri);
+    this.requestUri = sipAddress(request.uri);
+    this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
+    this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '');
+    this.offer = request.body === '' ? undefined : request.body;
+    request.on('cancel', () => {
+      this.#canceled = true;
+      this.onCancel?.();
+    });
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.get(name);
+  }
+
+  ring(): void {
+    if (!this.#isAnswered()) this.#response.send(180);
+  }
+
+  reject(rejection: SipRejection): void {
+    if (this.#isAnswered()) return;
+    const { status, warning, retryAfterSec, contact } = rejection;
+    const headers: Record<string, string> = {};
+    if (warning !== undefined) headers['Warning'] = `399 pranthora-sip-bridge "${quotable(warning)}"`;
+    if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
+    if (contact !== undefined) headers['Contact'] = `<${contact}>`;
+    this.#response.send(status, { headers });
+  }
+
+  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
+    return new Promise((resolve, reject) => {
+      if (this.#isAnswered()) {
+        reject(new Error('the INVITE is gone'));
+        return;
+      }
+      this.#srf.createUAS(this.#request, this.#response, { localSdp }, (error, srfDialog) => {
+        if (!srfDialog) {
+          reject(new Error(describe(error)));
+          return;
+        }
+        const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers);
+        // A CANCEL that crossed our 200 has been reported as a failure already: the dialog nobody wants is ended.
+        if (this.#canceled) void dialog.bye();
+        resolve(dialog);
+      });
+    });
+  }
+
+  #isAnswered(): boolean {
+    return this.#canceled || this.#response.finalResponseSent;
+  }
+}
+
+class SrfBackedDialog implements Dialog {
+  readonly #dialog: SrfDialog;
+  readonly #options: DrachtioOptions;
+  readonly #handlers: DialogHandlers;
+  #bye: Promise<void> | undefined;
+  #over = false;
+
+  constructor(dialog: SrfDialog, options: DrachtioOptions, handlers: DialogHandlers) {
+    this.#dialog = dialog;
+    this.#options = options;
+    this.#handlers = handlers;
+    dialog.on('destroy', (request: SrfRequest, reason: string) => {
+      this.#onDestroyed(request, reason);
+    });
+    dialog.on('ack', (request: SrfRequest) => {
+      if (!this.#over) this.#handlers.onAck(request.body === '' ? undefined : request.body);
+    });
+    for (const event of ['modify', 'update']) {
+      dialog.on(event, (request: SrfRequest, response: SrfResponse) => {
+        this.#onRenegotiate(request, response);
+      });
+    }
+  }
+
+  bye(reason?: { cause: number; text: string }): Promise<void> {
+    this.#bye ??= this.#over ? Promise.resolve() : this.#sendBye(reason);
+    return this.#bye;
+  }
+
+  #sendBye(reason: { cause: number; text: string } | undefined): Promise<void> {
+    this.#over = true;
+    const headers: Record<string, string> = {};
+    // RFC 3326; Q.850 causes are what PBXs and carriers put in their records.
+    if (reason) headers['Reason'] = `Q.850;cause=${reason.cause};text="${quotable(reason.text)}"`;
+    return new Promise((resolve) => {
+      const cancelTimer = this.#options.clock.after(BYE_TIMEOUT_MS, resolve);
+      this.#dialog.destroy({ headers }, (error) => {
+        cancelTimer();
+        if (error) this.#options.logger.debug({ event: 'sip.bye_failed', detail: describe(error) });
+        resolve();
+      });
+    });
+  }
+
+  #onDestroyed(request: SrfRequest, reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#handlers.onEnd({ byPeer: request.source === 'network', reason });
+  }
+
+  #onRenegotiate(request: SrfRequest, response: SrfResponse): void {
+    if (this.#over) {
+      response.send(481);
+      return;
+    }
+    const method = request.method === 'UPDATE' ? 'UPDATE' : 'INVITE';
+    try {
+      const body = this.#handlers.onRenegotiate({ offer: request.body === '' ? undefined : request.body, method });
+      response.send(200, body === undefined ? {} : { body, headers: { 'Content-Type': 'application/sdp' } });
+    } catch (error) {
+      const status = error instanceof RenegotiationRefused ? error.status : 500;
+      response.send(status, { headers: { Warning: `399 pranthora-sip-bridge "${quotable(describe(error))}"` } });
+    }
+  }
+}
+
+/** `sip:`, `sips:` or `tel:` URI → its user part, without parameters or password. */
+function sipAddress(uri: string): SipAddress {
+  const match = /^(?:sips?:(?:([^@]*)@)?|tel:([^;]*))/i.exec(uri);
+  const user = (match?.[1] ?? match?.[2] ?? '').split(/[;:]/, 1)[0] ?? '';
+  return { uri, user: percentDecoded(user) };
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Into a quoted-string of a header: one line, no quotes, short. */
+function quotable(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .replace(/["\\]/g, "'")
+    .slice(0, 200);
+}
+
+/** drachtio-srf rejects with its SipError for a final response that is not a 2xx, with others for faults of its own. */
+function refusal(error: unknown): unknown {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
+  const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
+  return new CallRefused(error.status, reason);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,80 @@
+import type { TransportAddress } from '../bridge/messages.js';
+
+/** SIP as the control plane sees it; `drachtio.ts` is the only implementation and the only user of drachtio-srf. */
+
+export interface SipAddress {
+  readonly uri: string;
+  /** User part of the URI, undecorated: the number, when it is one. */
+  readonly user: string;
+}
+
+export interface SipRejection {
+  readonly status: number;
+  /** One line for the operator of the peer, sent as `Warning: 399` (RFC 3261 20.43) and `Reason`-free. */
+  readonly warning?: string;
+  readonly retryAfterSec?: number;
+  /** Contact of a 302. */
+  readonly contact?: string;
+}
+
+/** An INVITE that has no final answer yet. */
+export interface IncomingInvite {
+  readonly callId: string;
+  readonly from: SipAddress;
+  readonly to: SipAddress;
+  /** Request-URI: who is called. */
+  readonly requestUri: SipAddress;
+  readonly source: TransportAddress & { readonly protocol: string };
+  /** Our address as this caller reached it. */
+  readonly localAddress: string;
+  /** The offer, or undefined when the INVITE had none. */
+  readonly offer: string | undefined;
+  /** First value of a header, any case. */
+  header(name: string): string | undefined;
+  /** 180 Ringing. */
+  ring(): void;
+  reject(rejection: SipRejection): void;
+  /**
+   * 200 with our SDP. Resolves when it has been sent, rejects when the INVITE is gone (CANCEL) or could not be
+   * answered. `handlers` get everything that happens in the dialog, from the first moment on.
+   */
+  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog>;
+  /** CANCEL; the 487 has been sent by then. At most once, never after a final response. */
+  onCancel: (() => void) | undefined;
+}
+
+export interface DialogHandlers {
+  /** The dialog is over: the peer's BYE, or one the SIP agent had to send itself (`byPeer` false, e.g. no ACK). */
+  onEnd(end: { byPeer: boolean; reason: string }): void;
+  /** ACK to our 2xx; `sdp` is the answer when the offer was ours. */
+  onAck(sdp: string | undefined): void;
+  /**
+   * Re-INVITE or UPDATE. Returns the SDP for the 200 (undefined: none), or throws a RenegotiationRefused.
+   */
+  onRenegotiate(request: { offer: string | undefined; method: 'INVITE' | 'UPDATE' }): string | undefined;
+}
+
+/** Thrown by `onRenegotiate`: the session goes on as it was (RFC 3261 14.2). */
+export class RenegotiationRefused extends Error {
+  override readonly name = 'RenegotiationRefused';
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface Dialog {
+  /**
+   * Sends BYE. Resolves when it is answered or given up; never rejects. Idempotent, and harmless when the peer's BYE
+   * crosses it.
+   */
+  bye(reason?: { cause: number; text: string }): Promise<void>;
+}
+
+export interface SipEndpointHandlers {
+  onInvite(invite: IncomingInvite): void;
+  /** The SIP server can be reached (again), or not: no new calls come and none can be ended properly. */
+  onConnection(state: { connected: boolean; detail: string }): void;
+}

@@ -1,0 +1,70 @@
+import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+
+/**
+ * The part of drachtio-srf we use, as it behaves. Its own typings are wrong in places (no `Dialog.id`, arity of
+ * `send`, no `reconnecting` event), so they stop here.
+ */
+
+export interface SrfRequest extends EventEmitter {
+  readonly method: string;
+  readonly uri: string;
+  readonly body: string;
+  /** `network`, or `application` for a request the SIP server made itself. */
+  readonly source: string;
+  readonly source_address: string;
+  readonly source_port: number;
+  readonly protocol: string;
+  /** `address:port` the request came in on. */
+  readonly receivedOn?: string;
+  readonly socket: Socket;
+  get(name: string): string | undefined;
+  has(name: string): boolean;
+  getParsedHeader(name: 'from' | 'to'): { uri: string; params: Record<string, string | null> };
+  cancel(callback: (error: unknown) => void): void;
+}
+
+export interface SrfResponse extends EventEmitter {
+  readonly status: number;
+  readonly reason: string;
+  readonly body: string;
+  readonly finalResponseSent: boolean;
+  send(status: number, options?: { headers?: Record<string, string>; body?: string | undefined }): void;
+  get(name: string): string | undefined;
+}
+
+export interface SrfDialog extends EventEmitter {
+  readonly id: string;
+  readonly sip: { callId: string; localTag: string; remoteTag: string };
+  readonly local: { sdp: string };
+  readonly remote: { sdp: string };
+  readonly connected: boolean;
+  destroy(options: { headers?: Record<string, string> }, callback: (error: unknown) => void): void;
+  modify(sdp: string): Promise<string>;
+}
+
+export interface SrfConnectOptions {
+  host: string;
+  port: number;
+  secret: string;
+}
+
+export interface SrfInstance extends EventEmitter {
+  connect(options: SrfConnectOptions): void;
+  disconnect(): void;
+  invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  createUAS(
+    request: SrfRequest,
+    response: SrfResponse,
+    options: { localSdp: string; headers?: Record<string, string> },
+    callback: (error: unknown, dialog?: SrfDialog) => void,
+  ): void;
+  createUAC(
+    uri: string,
+    options: { localSdp: string; headers?: Record<string, string>; callingNumber?: string },
+    progress: {
+      cbRequest?: (error: unknown, request?: SrfRequest) => void;
+      cbProvisional?: (response: SrfResponse) => void;
+    },
+  ): Promise<SrfDialog>;
+}
