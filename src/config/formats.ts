@@ -1,0 +1,243 @@
+import { isIP } from 'node:net';
+import { parseCidr } from './cidr.js';
+import { MAX_NUMBER_LENGTH } from './number.js';
+import { patternFault } from './pattern.js';
+import type { Codec, LogLevel, PortRange } from './types.js';
+
+/**
+ * One kind of value. `parse` takes the text of a file or of the environment, or what it once returned itself, and
+ * gives undefined for anything that is not of this kind.
+ */
+export interface Format<T> {
+  /** Reads after "expected": "an IP address". */
+  readonly what: string;
+  /** What is accepted, for the operator who was refused. */
+  readonly allowed: string;
+  parse(value: unknown): T | undefined;
+}
+
+function textFormat(what: string, allowed: string, accepts: (text: string) => boolean): Format<string> {
+  return {
+    what,
+    allowed,
+    parse(value) {
+      if (typeof value !== 'string') return undefined;
+      const text = value.trim();
+      return text !== '' && accepts(text) ? text : undefined;
+    },
+  };
+}
+
+/** A decimal integer. Not `1e3`, not `0x10`, not `12 apples`. */
+export function wholeNumber(min: number, max: number): Format<number> {
+  return {
+    what: 'a whole number',
+    allowed: `${min} to ${max}`,
+    parse(value) {
+      const number = typeof value === 'string' && /^\s*\d{1,15}\s*$/.test(value) ? Number(value) : value;
+      return typeof number === 'number' && number >= min && number <= max ? number : undefined;
+    },
+  };
+}
+
+export function oneOf<const T extends string>(...options: readonly T[]): Format<T> {
+  return {
+    what: 'one of the known values',
+    allowed: options.join(', '),
+    parse: (value) => options.find((option) => option === (typeof value === 'string' ? value.trim() : value)),
+  };
+}
+
+/** Items in a list, or in one text separated by commas. At least one, no two alike. */
+export function listOf<T>(item: Format<T>): Format<readonly T[]> {
+  return {
+    what: `a list, without repetition, each ${item.what}`,
+    allowed: item.allowed,
+    parse(value) {
+      const raw: unknown = typeof value === 'string' ? value.split(',') : value;
+      if (!Array.isArray(raw)) return undefined;
+      const items = raw.map((entry) => item.parse(entry)).filter((entry) => entry !== undefined);
+      const complete = items.length === raw.length && items.length > 0;
+      return complete && new Set(items).size === items.length ? items : undefined;
+    },
+  };
+}
+
+/** A list whose items are checked elsewhere, each with a path of its own. */
+export const anyList: Format<readonly unknown[]> = {
+  what: 'a list',
+  allowed: 'a list in a configuration file',
+  parse: (value) => (Array.isArray(value) ? (value as unknown[]) : undefined),
+};
+
+export const flag: Format<boolean> = {
+  what: 'a yes or a no',
+  allowed: 'true, false',
+  parse(value) {
+    const text = typeof value === 'string' ? value.trim().toLowerCase() : value;
+    if (text === true || text === 'true' || text === '1') return true;
+    return text === false || text === 'false' || text === '0' ? false : undefined;
+  },
+};
+
+export const logLevel: Format<LogLevel> = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent');
+export const codecs: Format<readonly Codec[]> = listOf(oneOf('PCMU', 'PCMA'));
+/** A port to bind: 0 lets the system choose. */
+export const bindPort = wholeNumber(0, 65_535);
+export const remotePort = wholeNumber(1, 65_535);
+
+export const ipAddress = textFormat('an IP address', '192.0.2.1, 2001:db8::1', (text) => isIP(text) !== 0);
+
+export const reachableAddress = textFormat(
+  'an IP address others can reach',
+  'an address such as 192.0.2.1, not 0.0.0.0 or ::',
+  (text) => isIP(text) !== 0 && !isUnspecified(text),
+);
+
+export const host = textFormat('a host name or an IP address', 'sip.example.com, 192.0.2.1, 2001:db8::1', isHost);
+
+export const reachableHost = textFormat(
+  'a host name or an IP address others can reach',
+  'sip.example.com, 192.0.2.1, not 0.0.0.0 or ::',
+  (text) => isHost(text) && !isUnspecified(text),
+);
+
+export const cidr = textFormat(
+  'an IP address or a CIDR range',
+  '192.0.2.7, 10.0.0.0/8, fd00::/8',
+  (text) => parseCidr(text) !== undefined,
+);
+
+export const listenUri = textFormat(
+  'a transport, an IP address and a port',
+  'udp://0.0.0.0:5060, tcp://192.0.2.1:5060, tls://[::]:5061',
+  (text) => parseListen(text) !== undefined,
+);
+
+export interface ListenAddress {
+  readonly transport: 'udp' | 'tcp' | 'tls';
+  /** IPv4 or IPv6, the latter without brackets. */
+  readonly address: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+/** One entry of `sip.listen`. */
+export function parseListen(text: string): ListenAddress | undefined {
+  const match = /^(udp|tcp|tls):\/\/(?:([\d.]{7,15})|\[([\da-f:.]{2,45})\]):(\d{1,5})$/i.exec(text.trim());
+  const address = match?.[2] ?? match?.[3] ?? '';
+  const port = Number(match?.[4]);
+  if (isIP(address) === 0 || port > 65_535) return undefined;
+  return { transport: match?.[1]?.toLowerCase() as ListenAddress['transport'], address, port };
+}
+
+export const webSocketUrl: Format<string> = {
+  what: 'a WebSocket URL',
+  allowed: 'ws:// or wss://, without user, query or fragment',
+  parse(value) {
+    if (typeof value !== 'string' || !URL.canParse(value.trim())) return undefined;
+    const url = new URL(value.trim());
+    const plain = url.username + url.password + url.search + url.hash === '';
+    const known = url.protocol === 'ws:' || url.protocol === 'wss:';
+    return known && plain ? url.href.replace(/\/+$/, '') : undefined;
+  },
+};
+
+export const portRange: Format<PortRange> = {
+  what: 'a range of ports',
+  allowed: 'FIRST-LAST from 1024 to 65535, at least two ports, such as 20000-29999',
+  parse(value) {
+    const range = typeof value === 'string' ? readRange(value) : value;
+    return isPortRange(range) && range.min >= 1024 && range.max <= 65_535 && range.min < range.max ? range : undefined;
+  },
+};
+
+export const workers: Format<'auto' | number> = {
+  what: 'a number of worker threads',
+  allowed: 'auto, or 0 to 64',
+  parse: (value) => oneOf('auto').parse(value) ?? wholeNumber(0, 64).parse(value),
+};
+
+/** It travels in an HTTP header, so nothing but visible ASCII. */
+export const apiKey = textFormat('an API key', 'up to 512 visible ASCII characters, no blanks', (text) =>
+  /^[!-~]{1,512}$/.test(text),
+);
+
+export const secret = textFormat('a secret', 'up to 256 visible ASCII characters, no blanks', (text) =>
+  /^[!-~]{1,256}$/.test(text),
+);
+
+export const filePath = textFormat(
+  'the path of a file',
+  'up to 4096 characters',
+  (text) =>
+    // A path with a NUL in it makes every function of node:fs throw.
+    !text.includes('\0') && text.length <= 4096,
+);
+
+/** It travels in a URL's query and path. */
+export const pranthoraId = textFormat('an id from Pranthora', 'up to 128 of A-Z a-z 0-9 . _ ~ : -', (text) =>
+  /^[\w.~:-]{1,128}$/.test(text),
+);
+
+export const environmentName = textFormat(
+  'the name of an environment variable',
+  'such as SALES_PRANTHORA_KEY',
+  (text) => /^[A-Za-z_]\w{0,127}$/.test(text),
+);
+
+export const label = textFormat('a name', 'up to 128 printable characters', (text) => /^[^\p{C}]{1,128}$/u.test(text));
+
+/** It travels in SIP headers between angle brackets. */
+export const sipUri = textFormat('a SIP URI', 'sip:, sips: or tel:, up to 256 characters', (text) =>
+  /^(sips?|tel):[^\s<>"\p{C}]{1,250}$/iu.test(text),
+);
+
+export const phoneNumber = textFormat('a number or a user name', `up to ${MAX_NUMBER_LENGTH} characters`, (text) =>
+  new RegExp(`^[^\\p{C}<>"]{1,${MAX_NUMBER_LENGTH}}$`, 'u').test(text),
+);
+
+export const numberPrefix = textFormat('the beginning of a number', 'such as +49 or 030', (text) =>
+  /^\+?[0-9*#][0-9*# ().-]{0,62}$/.test(text),
+);
+
+export const callerMatcher = textFormat(
+  'a caller',
+  'a number or user (+15551234, alice), a beginning (+1555*), user@host or *@host; up to 256 characters',
+  (text) => /^[^\s<>"*\p{C}]{1,250}\*?$|^\*@[^\s<>"*@\p{C}]{1,250}$/u.test(text),
+);
+
+export const headerName = textFormat('the name of a SIP header', 'such as X-Tenant', (text) =>
+  /^[\w.!%*+`'~-]{1,64}$/.test(text),
+);
+
+export const headerValue = textFormat('the value of a SIP header', 'up to 256 printable characters', (text) =>
+  /^[^\p{C}]{1,256}$/u.test(text),
+);
+
+export const pattern = textFormat(
+  'a regular expression that cannot run away',
+  'JavaScript syntax, up to 256 characters, no repeated group that itself repeats or alternates',
+  (text) => text.length <= 256 && patternFault(text) === undefined,
+);
+
+function isUnspecified(address: string): boolean {
+  return isIP(address) !== 0 && /^[0:.]+$/.test(address);
+}
+
+function isHost(text: string): boolean {
+  // All-numeric labels are an IPv4 address gone wrong (`10.0.0.256`), not a name.
+  const name = /^(?!.{254})([a-z\d_]([a-z\d_-]{0,62})\.)*[a-z_]([a-z\d_-]{0,62})\.?$/i;
+  return isIP(text) !== 0 || name.test(text);
+}
+
+function readRange(text: string): PortRange | undefined {
+  const match = /^\s*(\d{1,5})\s*-\s*(\d{1,5})\s*$/.exec(text);
+  return match ? { min: Number(match[1]), max: Number(match[2]) } : undefined;
+}
+
+function isPortRange(value: unknown): value is PortRange {
+  if (typeof value !== 'object' || value === null) return false;
+  const { min, max } = value as { min?: unknown; max?: unknown };
+  return typeof min === 'number' && typeof max === 'number';
+}

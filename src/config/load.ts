@@ -1,0 +1,133 @@
+import { resolve } from 'node:path';
+import { resolveApiKey } from './api-key.js';
+import { readDocument, settingsOf } from './document.js';
+import { FaultList } from './faults.js';
+import { environmentNamesFreeswitch, readFreeswitch } from './freeswitch.js';
+import { present } from './present.js';
+import { needsSharedKey, readRoutes } from './routes.js';
+import { LEAVES } from './schema.js';
+import type { Settings } from './schema.js';
+import { resolveSettings } from './settings.js';
+import type { BridgeConfig, Source } from './types.js';
+import { warningsAbout } from './warnings.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface LoadOptions {
+  /** A YAML or JSON file; without it, the one `BRIDGE_CONFIG` names, if it names one. */
+  readonly file?: string;
+  /** The process's own unless given. */
+  readonly env?: Environment;
+  /** From the command line: dotted path to text. Lists are separated by commas. */
+  readonly overrides?: Readonly<Record<string, string>>;
+  /** Lets routes be without an API key (then `''`), for questions that need no connection. */
+  readonly withoutKeys?: boolean;
+}
+
+export interface LoadedConfig {
+  readonly config: BridgeConfig;
+  /** Who decided each setting, by dotted path. */
+  readonly sources: ReadonlyMap<string, Source>;
+  /** What is allowed but probably not meant, a sentence each. */
+  readonly warnings: readonly string[];
+  /** Where the file is, for watching it. */
+  readonly file?: string;
+}
+
+/**
+ * The configuration: defaults, overruled by the file, overruled by the environment, overruled by the command line.
+ * @throws ConfigError with everything that is wrong
+ */
+export function loadConfig(options: LoadOptions = {}): LoadedConfig {
+  const environment = options.env ?? process.env;
+  const file = configFile(options.file, environment);
+  const faults = new FaultList();
+  const { settings, sources } = resolveSettings(
+    {
+      file: file === undefined ? new Map() : settingsOf(readDocument(file), faults),
+      environment,
+      commandLine: knownOverrides(options.overrides ?? {}, faults),
+    },
+    faults,
+  );
+  if (environmentNamesFreeswitch(environment)) sources.set('media.freeswitch', 'environment');
+  const apiKey = resolveApiKey(settings, sources, file, faults);
+  if (apiKey === undefined && options.withoutKeys !== true) checkKeys(settings, faults);
+  const config = build(settings, faults, { environment, apiKey, withoutKeys: options.withoutKeys === true });
+  checkTogether(config, faults);
+  faults.throwIfAny();
+  return {
+    config: deepFreeze(config),
+    sources,
+    warnings: warningsAbout(config),
+    ...(file === undefined ? {} : { file }),
+  };
+}
+
+function configFile(given: string | undefined, environment: Environment): string | undefined {
+  const named = given ?? environment['BRIDGE_CONFIG']?.trim() ?? '';
+  return named === '' ? undefined : resolve(named);
+}
+
+function knownOverrides(overrides: Readonly<Record<string, string>>, faults: FaultList): Map<string, string> {
+  const known = new Map<string, string>();
+  for (const [path, value] of Object.entries(overrides)) {
+    if (LEAVES.some((leaf) => leaf.path === path)) known.set(path, value);
+    else faults.add({ path, message: 'no such setting', allowed: LEAVES.map((leaf) => leaf.path).join(', ') });
+  }
+  return known;
+}
+
+function checkKeys(settings: Settings, faults: FaultList): void {
+  const noted = faults.has('pranthora.apiKey') || faults.has('pranthora.apiKeyFile');
+  if (noted || (!faults.has('routes') && !needsSharedKey(settings.routes))) return;
+  const allowed = 'PRANTHORA_API_KEY, or pranthora.apiKeyFile, or apiKeyEnv in every route';
+  faults.add({ path: 'pranthora.apiKey', message: 'required', allowed });
+}
+
+interface Surroundings {
+  readonly environment: Environment;
+  readonly apiKey: string | undefined;
+  readonly withoutKeys: boolean;
+}
+
+function build(settings: Settings, faults: FaultList, surroundings: Surroundings): BridgeConfig {
+  const { environment, apiKey, withoutKeys } = surroundings;
+  const { url, connectTimeoutMs, startTimeoutMs, reconnect } = settings.pranthora;
+  const { advertise: sipAdvertise, ...sip } = settings.sip;
+  const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
+  const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
+  return {
+    pranthora: { url, ...present({ apiKey }), connectTimeoutMs, startTimeoutMs, reconnect },
+    sip: { ...sip, ...present({ advertise: sipAdvertise }) },
+    media: {
+      ...media,
+      ...present({ advertise: mediaAdvertise }),
+      freeswitch: faults.has('media.freeswitch') ? [] : readFreeswitch(freeswitch, environment, faults),
+    },
+    call: settings.call,
+    http: settings.http,
+    log: settings.log,
+    drainMs: settings.drainMs,
+    // A list that was no list has had its fault already.
+    routes: faults.has('routes') ? [] : readRoutes(settings.routes, defaults, faults),
+  };
+}
+
+/** What is wrong only in view of something else. */
+function checkTogether({ pranthora, media }: BridgeConfig, faults: FaultList): void {
+  if (media.engine === 'freeswitch' && media.freeswitch.length === 0 && !faults.has('media.freeswitch')) {
+    faults.add({ path: 'media.freeswitch', message: 'media.engine freeswitch needs at least one server' });
+  }
+  const { initialDelayMs, maxDelayMs } = pranthora.reconnect;
+  if (initialDelayMs > maxDelayMs) {
+    const path = 'pranthora.reconnect.initialDelayMs';
+    faults.add({ path, message: 'longer than maxDelayMs', value: `${initialDelayMs}`, allowed: `up to ${maxDelayMs}` });
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const child of Object.values(value)) deepFreeze(child);
+  return Object.freeze(value);
+}

@@ -1,0 +1,119 @@
+/** What the daemon runs on: complete, checked, deeply frozen. `loadConfig` is its only maker. */
+export interface BridgeConfig {
+  readonly pranthora: PranthoraConfig;
+  readonly sip: SipConfig;
+  readonly media: MediaConfig;
+  readonly call: CallConfig;
+  readonly http: { readonly host: string; readonly port: number };
+  readonly log: { readonly level: LogLevel; readonly pretty: boolean; readonly redactNumbers: boolean };
+  /** How long calls in progress may go on after SIGTERM or SIGINT. */
+  readonly drainMs: number;
+  /** In the order of the file. `control/dial-plan.ts` decides which one a call takes. */
+  readonly routes: readonly Route[];
+}
+
+export interface PranthoraConfig {
+  /** `ws:` or `wss:`, without query, fragment, credentials or trailing slash. */
+  readonly url: string;
+  /** Absent when every route brings a key of its own. A call uses its route's `apiKey`, never this one. */
+  readonly apiKey?: string;
+  readonly connectTimeoutMs: number;
+  readonly startTimeoutMs: number;
+  readonly reconnect: {
+    readonly maxAttempts: number;
+    readonly initialDelayMs: number;
+    readonly maxDelayMs: number;
+    readonly keepMs: number;
+  };
+}
+
+export interface SipConfig {
+  readonly engine: 'embedded' | 'drachtio';
+  /** `udp://`, `tcp://` or `tls://`, an IP address (IPv6 in brackets) and a port; see `parseListen`. */
+  readonly listen: readonly string[];
+  readonly advertise?: string;
+  /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
+  readonly allow: readonly string[];
+  readonly drachtio: ServerAddress;
+}
+
+export interface MediaConfig {
+  readonly engine: 'embedded' | 'freeswitch';
+  readonly bind: string;
+  readonly advertise?: string;
+  /** Both ends included. */
+  readonly ports: PortRange;
+  /** In order of preference. */
+  readonly codecs: readonly Codec[];
+  /** Worker threads for the audio; 0 keeps it on the main thread. */
+  readonly workers: 'auto' | number;
+  readonly reorderMs: number;
+  readonly freeswitch: readonly ServerAddress[];
+}
+
+export interface CallConfig {
+  readonly maxConcurrent: number;
+  readonly maxDurationMs: number;
+  readonly rtpTimeoutMs: number;
+  readonly farewellMs: number;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+export interface PortRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+export type Codec = 'PCMU' | 'PCMA';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** Which calls go to which agent. */
+export interface Route {
+  /** As given, or derived from the matcher (`did:+15551234`). No two routes share one. */
+  readonly name: string;
+  readonly match: RouteMatch;
+  /** The caller must be one of these: `+1555…`, `alice`, `alice@pbx.example`, `+1555*`, `*@pbx.example`. */
+  readonly from?: readonly string[];
+  readonly header?: HeaderMatch;
+  /** Tried in order; never empty. */
+  readonly targets: readonly Target[];
+  readonly mode: RouteMode;
+  /** The G.711 law of the telephony mode. */
+  readonly encoding: 'mulaw' | 'alaw';
+  /** Resolved: from `apiKeyEnv`, else Pranthora's own. */
+  readonly apiKey: string;
+  /** Resolved: the route's own, else `pranthora.url`. */
+  readonly url: string;
+  readonly maxConcurrent?: number;
+  readonly fallback?: Fallback;
+  readonly onAgentEnd: OnAgentEnd;
+}
+
+/** `did` and `prefix` are normalised numbers; `pattern` is the source of a regular expression. */
+export type RouteMatch =
+  { readonly did: string } | { readonly prefix: string } | { readonly pattern: string } | { readonly default: true };
+
+/** Exactly one of `value` (the whole header value) and `pattern` (the source of a regular expression). */
+export interface HeaderMatch {
+  readonly name: string;
+  readonly value?: string;
+  readonly pattern?: string;
+}
+
+export type Target =
+  { readonly agentId: string; readonly workflowId?: never } | { readonly workflowId: string; readonly agentId?: never };
+
+export type RouteMode = 'websocket' | 'handshake' | 'telephony';
+
+/** Where a call goes that no target would take: a SIP URI, or a final status of 400 to 699. */
+export type Fallback = { readonly redirect: string } | { readonly reject: number };
+
+export type OnAgentEnd = 'hangup' | { readonly refer: string };
+
+/** Who decided a value, from the weakest to the strongest. */
+export type Source = 'default' | 'file' | 'environment' | 'command line';

@@ -1,0 +1,27 @@
+import { showValue } from './faults.js';
+import type { Fault } from './faults.js';
+import type { BridgeConfig, Route } from './types.js';
+
+/** What the configuration may ask for and this version cannot do: faults, so that nobody finds out by a call. */
+export function unsupported(config: BridgeConfig): Fault[] {
+  const { sip, media, routes } = config;
+  return [
+    ...(sip.engine === 'embedded' ? [] : [unavailable('sip.engine', sip.engine, 'embedded')]),
+    ...(media.engine === 'embedded' ? [] : [unavailable('media.engine', media.engine, 'embedded')]),
+    ...sip.listen.flatMap((uri, index) =>
+      /^tls:/i.test(uri) ? [unavailable(`sip.listen[${index}]`, uri, 'udp:// and tcp://')] : [],
+    ),
+    ...routes.flatMap((route, index) => unsupportedIn(route, `routes[${index}]`)),
+  ];
+}
+
+function unsupportedIn({ mode, onAgentEnd }: Route, path: string): Fault[] {
+  return [
+    ...(mode === 'websocket' ? [] : [unavailable(`${path}.mode`, mode, 'websocket')]),
+    ...(onAgentEnd === 'hangup' ? [] : [unavailable(`${path}.onAgentEnd.refer`, onAgentEnd.refer, 'hangup')]),
+  ];
+}
+
+function unavailable(path: string, value: string, allowed: string): Fault {
+  return { path, message: 'not available in this version', value: showValue(value), allowed };
+}
