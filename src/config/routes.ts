@@ -145,7 +145,7 @@ function readApiKey(section: Section, defaults: RouteDefaults): string {
   const secret = typeof raw !== 'string' || !/^[A-Z][A-Z0-9_]*$/.test(raw);
   const variable = section.read('apiKeyEnv', formats.environmentName, { secret });
   if (variable === undefined) return '';
-  const value = secret ? REDACTED : variable;
+  const value = secret ? REDACTED : showValue(variable);
   const text = defaults.environment[variable] ?? '';
   if (text.trim() === '' && defaults.withoutKeys) return '';
   const key = formats.apiKey.parse(text);
