@@ -1,0 +1,379 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { LogFields, Logger } from '../../../src/logger.js';
+import { RtpEndpoint, RtpOpenError } from '../../../src/rtp/endpoint.js';
+import { writeRtpHeader } from '../../../src/rtp/packet.js';
+import { PortPool } from '../../../src/rtp/port-pool.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { seededRandom } from '../../support/signal.js';
+
+const CALLER = '127.0.0.1';
+const OTHER = '127.0.0.2';
+const STRANGER = '127.0.0.3';
+const PCMU = 0;
+
+const clock = new FakeClock();
+const lines: LogFields[] = [];
+const logger: Logger = {
+  debug: (fields) => void lines.push(fields),
+  info: (fields) => void lines.push(fields),
+  warn: (fields) => void lines.push(fields),
+  error: (fields) => void lines.push(fields),
+  child: () => logger,
+};
+
+/** A UDP socket of the test's own: sends RTP to the endpoint and collects what comes back. */
+class Peer {
+  readonly received: Buffer[] = [];
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('message', (bytes) => this.received.push(bytes));
+  }
+
+  get address(): string {
+    return this.#socket.address().address;
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  /** Resolves once the kernel has the datagram: on loopback that is in the receiver's buffer, in order. */
+  send(bytes: Uint8Array, port: number, address = CALLER): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.send(bytes, port, address, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  async next(): Promise<Buffer> {
+    if (this.received.length === 0) await once(this.#socket, 'message');
+    return this.received.shift() ?? Buffer.alloc(0);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+const peers: Peer[] = [];
+const benches: Bench[] = [];
+
+async function newPeer(address: string): Promise<Peer> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  socket.bind(0, address);
+  await once(socket, 'listening');
+  const peer = new Peer(socket);
+  peers.push(peer);
+  return peer;
+}
+
+/** An endpoint with what it has delivered. */
+interface Bench {
+  endpoint: RtpEndpoint;
+  pool: PortPool;
+  delivered: number[];
+}
+
+async function newBench(bindAddress = CALLER): Promise<Bench> {
+  const pool = newPool();
+  const delivered: number[] = [];
+  const endpoint = await RtpEndpoint.open({
+    bindAddress,
+    pool,
+    clock,
+    logger,
+    isPlausible: (packet) => packet.payloadType === PCMU,
+    onPacket: (packet) => delivered.push(packet.sequenceNumber),
+  });
+  const bench = { endpoint, pool, delivered };
+  benches.push(bench);
+  return bench;
+}
+
+function newPool(): PortPool {
+  return new PortPool({ minPort: 41_000, maxPort: 42_999 });
+}
+
+function rtp(sequenceNumber: number, payloadType = PCMU): Buffer {
+  const bytes = Buffer.alloc(172);
+  writeRtpHeader(bytes, { payloadType, marker: false, sequenceNumber, timestamp: 160 * sequenceNumber, ssrc: 9 });
+  return bytes;
+}
+
+/** Waits until the endpoint has seen `count` datagrams in all: event-loop turns only, no time. */
+async function settle({ endpoint }: Bench, count: number): Promise<void> {
+  while (endpoint.stats.received < count) await nextTurn();
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** UDP sockets of this process that are open, after the turns of the event loop a closed one needs to be gone. */
+async function openSockets(): Promise<string[]> {
+  await nextTurn();
+  await nextTurn();
+  return process.getActiveResourcesInfo().filter((name) => name === 'UDPWrap');
+}
+
+afterEach(async () => {
+  for (const { endpoint, pool } of benches.splice(0)) {
+    endpoint.close();
+    expect(pool).toMatchObject({ inUse: 0, free: 1000 });
+  }
+  for (const peer of peers.splice(0)) peer.close();
+  lines.length = 0;
+  expect(clock.pendingTimers).toBe(0);
+  expect(await openSockets()).toEqual([]);
+});
+
+describe('RtpEndpoint', () => {
+  it("sends to the SDP's address at once, and receives from it", async () => {
+    const bench = await newBench();
+    const caller = await newPeer(CALLER);
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    bench.endpoint.send(rtp(1));
+    expect(await caller.next()).toEqual(rtp(1));
+    await caller.send(rtp(7), bench.endpoint.port);
+    await caller.send(rtp(8), bench.endpoint.port);
+    await settle(bench, 2);
+    expect(bench.delivered).toEqual([7, 8]);
+    expect(bench.endpoint.port % 2).toBe(0);
+    expect(bench.endpoint.stats).toEqual({
+      received: 2,
+      ignoredSource: 0,
+      malformed: 0,
+      sent: 1,
+      sendErrors: 0,
+      unaddressed: 0,
+      source: { address: CALLER, port: caller.port },
+    });
+  });
+
+  it('follows the first plausible source when the SDP names a private address, and locks', async () => {
+    const bench = await newBench('0.0.0.0');
+    const [behindNat, stranger] = [await newPeer(OTHER), await newPeer(STRANGER)];
+    bench.endpoint.setRemote({ address: '10.255.255.1', port: 4000, latch: 'any' });
+    await stranger.send(Buffer.from('not RTP'), bench.endpoint.port);
+    await stranger.send(rtp(1, 96), bench.endpoint.port);
+    await settle(bench, 2);
+    await behindNat.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 3);
+    await stranger.send(rtp(3), bench.endpoint.port);
+    await behindNat.send(rtp(4, 101), bench.endpoint.port);
+    await settle(bench, 5);
+    expect(bench.delivered).toEqual([2, 4]);
+    bench.endpoint.send(rtp(5));
+    expect(await behindNat.next()).toEqual(rtp(5));
+    expect(stranger.received).toEqual([]);
+    expect(bench.endpoint.stats).toMatchObject({ received: 5, ignoredSource: 2, malformed: 1, sendErrors: 0 });
+    expect(lines.map((line) => line.event)).toEqual(['rtp.source-locked']);
+  });
+
+  it("gives the call back to the SDP's address from a stranger who was faster", async () => {
+    const bench = await newBench();
+    const [caller, stranger] = [await newPeer(CALLER), await newPeer(STRANGER)];
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    await stranger.send(rtp(1), bench.endpoint.port);
+    await settle(bench, 1);
+    clock.advance(500);
+    await caller.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 2);
+    await stranger.send(rtp(3), bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.delivered).toEqual([1, 2]);
+    expect(bench.endpoint.stats.source).toEqual({ address: CALLER, port: caller.port });
+  });
+
+  it('moves with a re-INVITE', async () => {
+    const bench = await newBench();
+    const [first, second] = [await newPeer(CALLER), await newPeer(OTHER)];
+    bench.endpoint.setRemote({ address: CALLER, port: first.port, latch: 'any' });
+    await first.send(rtp(1), bench.endpoint.port);
+    await settle(bench, 1);
+    bench.endpoint.setRemote({ address: OTHER, port: second.port, latch: 'any' });
+    bench.endpoint.send(rtp(10));
+    expect(await second.next()).toEqual(rtp(10));
+    await first.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 2);
+    await second.send(rtp(3), bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.delivered).toEqual([1, 3]);
+  });
+
+  it.each([
+    ['0.0.0.0', 4000],
+    ['pbx.example.com', 4000],
+    ['::1', 4000],
+    ['127.0.0.1', 0],
+    ['127.0.0.1', 65_536],
+    ['127.0.0.1', 4000.5],
+    ['', NaN],
+  ])('sends nowhere while told %s port %d', async (address, port) => {
+    const bench = await newBench();
+    bench.endpoint.send(rtp(0));
+    bench.endpoint.setRemote({ address, port, latch: 'any' });
+    bench.endpoint.send(rtp(1));
+    expect(bench.endpoint.stats).toMatchObject({ sent: 0, unaddressed: 2, sendErrors: 0 });
+    const caller = await newPeer(CALLER);
+    await caller.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 1);
+    bench.endpoint.send(rtp(3));
+    expect(await caller.next()).toEqual(rtp(3));
+  });
+
+  it('receives nothing before it knows of a remote side', async () => {
+    const bench = await newBench();
+    const stranger = await newPeer(STRANGER);
+    await stranger.send(rtp(1), bench.endpoint.port);
+    await settle(bench, 1);
+    expect(bench.delivered).toEqual([]);
+    expect(bench.endpoint.stats).toMatchObject({ ignoredSource: 1, source: undefined });
+  });
+
+  it('counts what the system does not send, and lives on', async () => {
+    const bench = await newBench('0.0.0.0');
+    // Sending to a broadcast address takes a permission the socket does not have.
+    bench.endpoint.setRemote({ address: '255.255.255.255', port: 4000, latch: 'any' });
+    bench.endpoint.send(rtp(1));
+    while (bench.endpoint.stats.sendErrors === 0) await nextTurn();
+    expect(bench.endpoint.stats).toMatchObject({ sent: 1, sendErrors: 1 });
+    const caller = await newPeer(CALLER);
+    await caller.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 1);
+    expect(bench.delivered).toEqual([2]);
+  });
+
+  it('survives a caller whose port is closed', async () => {
+    const bench = await newBench();
+    const caller = await newPeer(CALLER);
+    const gone = await newPeer(OTHER);
+    bench.endpoint.setRemote({ address: OTHER, port: gone.port, latch: 'any' });
+    peers.pop()?.close();
+    for (let i = 0; i < 50; i++) bench.endpoint.send(rtp(i));
+    await caller.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 1);
+    expect(bench.delivered).toEqual([2]);
+    expect(bench.endpoint.stats.sent).toBe(50);
+  });
+
+  it('is not disturbed by datagrams of any content, from its own source or others', async () => {
+    const bench = await newBench();
+    const [caller, stranger] = [await newPeer(CALLER), await newPeer(STRANGER)];
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    const random = seededRandom(11);
+    let sent = 0;
+    for (let i = 0; i < 1000; i++) {
+      const junk = Buffer.from(Array.from({ length: Math.floor(random() * 60) }, () => Math.floor(random() * 256)));
+      junk[0] = 0x00;
+      await caller.send(junk, bench.endpoint.port);
+      await caller.send(rtp(i), bench.endpoint.port);
+      await stranger.send(rtp(60_000), bench.endpoint.port);
+      await settle(bench, (sent += 3));
+    }
+    expect(bench.delivered).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(bench.endpoint.stats).toMatchObject({ malformed: 1000, ignoredSource: 1000 });
+  });
+
+  it('takes a datagram of 65,507 bytes', async () => {
+    const bench = await newBench();
+    const caller = await newPeer(CALLER);
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    await caller.send(Buffer.concat([rtp(1), Buffer.alloc(65_507 - 172)]), bench.endpoint.port);
+    await settle(bench, 1);
+    expect(bench.delivered).toEqual([1]);
+  });
+
+  it('speaks IPv6, however the address is spelled', async () => {
+    const bench = await newBench('::1');
+    const caller = await newPeer('::1');
+    bench.endpoint.setRemote({ address: '0:0:0:0:0:0:0:1', port: caller.port, latch: 'expected' });
+    await caller.send(rtp(1), bench.endpoint.port, '::1');
+    await settle(bench, 1);
+    expect(bench.delivered).toEqual([1]);
+    bench.endpoint.send(rtp(2));
+    expect(await caller.next()).toEqual(rtp(2));
+  });
+
+  it('speaks IPv4 on a socket for both', async () => {
+    const bench = await newBench('::');
+    const caller = await newPeer(CALLER);
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'expected' });
+    bench.endpoint.send(rtp(1));
+    expect(await caller.next()).toEqual(rtp(1));
+    await caller.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 1);
+    expect(bench.delivered).toEqual([2]);
+  });
+
+  it('closes once, frees the port for the system at once, and is silent afterwards', async () => {
+    const bench = await newBench();
+    const caller = await newPeer(CALLER);
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    await caller.send(rtp(1), bench.endpoint.port);
+    bench.endpoint.close();
+    bench.endpoint.close();
+    bench.endpoint.send(rtp(2));
+    const again = createSocket('udp4').bind(bench.endpoint.port, CALLER);
+    await once(again, 'listening');
+    again.close();
+    expect(bench.delivered).toEqual([]);
+    expect(bench.endpoint.stats.sent).toBe(0);
+    expect(bench.pool).toMatchObject({ inUse: 0, free: 1000 });
+  });
+});
+
+describe('RtpEndpoint.open', () => {
+  const open = (pool: PortPool, bindAddress = CALLER): Promise<RtpEndpoint> =>
+    RtpEndpoint.open({ bindAddress, pool, clock, logger, isPlausible: () => true, onPacket: () => undefined });
+
+  /** Ports taken by somebody else, in the test's own range. */
+  async function occupy(ports: number[]): Promise<Socket[]> {
+    const sockets = ports.map((port) => createSocket('udp4').bind(port, CALLER));
+    await Promise.all(sockets.map((socket) => once(socket, 'listening')));
+    return sockets;
+  }
+
+  it('passes over ports that somebody else has', async () => {
+    const sockets = await occupy([43_000, 43_002]);
+    const pool = new PortPool({ minPort: 43_000, maxPort: 43_005, start: 0 });
+    const endpoint = await open(pool);
+    expect(endpoint.port).toBe(43_004);
+    expect(pool).toMatchObject({ inUse: 1, free: 2 });
+    await expect(open(pool)).rejects.toMatchObject({ name: 'RtpOpenError', code: 'no-free-port' });
+    endpoint.close();
+    expect(pool).toMatchObject({ inUse: 0, free: 3 });
+    for (const socket of sockets) socket.close();
+  });
+
+  it('gives up after a number of them', async () => {
+    const sockets = await occupy(Array.from({ length: 17 }, (_, i) => 43_100 + 2 * i));
+    const pool = new PortPool({ minPort: 43_100, maxPort: 43_140, start: 0 });
+    await expect(open(pool)).rejects.toThrow(/in use by other programs/);
+    expect(pool).toMatchObject({ inUse: 0, free: 21 });
+    for (const socket of sockets) socket.close();
+  });
+
+  it('says why the system refuses, and keeps no port', async () => {
+    const pool = newPool();
+    // An address for documentation (RFC 5737) that no interface has.
+    const error: unknown = await open(pool, '203.0.113.1').catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RtpOpenError);
+    expect(error).toMatchObject({ code: 'bind-failed', cause: { code: 'EADDRNOTAVAIL' } });
+    expect(pool).toMatchObject({ inUse: 0, free: 1000 });
+  });
+
+  it('opens and closes a thousand times without leaving anything', async () => {
+    const pool = newPool();
+    for (let i = 0; i < 1000; i++) {
+      const endpoint = await open(pool);
+      clock.advance(20);
+      endpoint.close();
+    }
+    expect(pool).toMatchObject({ inUse: 0, free: 1000 });
+  });
+});
