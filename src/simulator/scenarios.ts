@@ -1,0 +1,160 @@
+import type { Scenario, SimulatorSession } from './simulator-session.js';
+import { durationMs, levelDbfs, pcmSamples, type Speech } from './speech.js';
+
+export const SCENARIO_NAMES = [
+  'echo',
+  'greeting-first',
+  'talk-and-interrupt',
+  'agent-hangs-up',
+  'session-timeout',
+  'refuse-4001',
+  'refuse-4003',
+  'never-starts',
+  'dies',
+  'silent',
+] as const;
+
+export type ScenarioName = (typeof SCENARIO_NAMES)[number];
+
+/** A fresh scenario for one session. */
+export function namedScenario(name: ScenarioName, speech: Speech): Scenario {
+  switch (name) {
+    case 'echo':
+      return echo();
+    case 'greeting-first':
+      return greetingFirst(speech.greeting);
+    case 'talk-and-interrupt':
+      return new TalkAndInterrupt(speech);
+    case 'agent-hangs-up':
+      return hangUpAfter(speech.farewell);
+    case 'session-timeout':
+      return sessionTimeout(5_000);
+    case 'refuse-4001':
+      return refuse(4001, 'Unauthorized');
+    case 'refuse-4003':
+      return refuse(4003, 'Agent not found');
+    case 'never-starts':
+      return { onOpen: () => undefined };
+    case 'dies':
+      return dies(3_000);
+    case 'silent':
+      return {};
+  }
+}
+
+/** Says back what it hears. */
+export function echo(): Scenario {
+  return {
+    onAudio: (session, bytes) => {
+      session.sendAudio(bytes);
+    },
+  };
+}
+
+/** Greets before it is ready to listen: the first half second of the greeting comes before `start_media_streaming`. */
+function greetingFirst(greeting: Int16Array): Scenario {
+  return {
+    onOpen: (session) => {
+      session.say(greeting.subarray(0, 8_000));
+      session.after(50, () => {
+        session.start();
+        session.say(greeting.subarray(8_000));
+      });
+    },
+  };
+}
+
+/** Says `farewell` after half a second and hangs up as soon as it is sent, long before the caller has heard it. */
+function hangUpAfter(farewell: Int16Array): Scenario {
+  return {
+    onOpen: (session) => {
+      session.start();
+      session.after(500, () => {
+        session.say(farewell, () => {
+          session.close(1000, 'Call terminated by agent');
+        });
+      });
+    },
+  };
+}
+
+/** Echoes until the session's time is up, whatever is going on. The next connection is as welcome as the first. */
+export function sessionTimeout(afterMs: number): Scenario {
+  return {
+    ...echo(),
+    onOpen: (session) => {
+      session.start();
+      session.after(afterMs, () => {
+        session.close(1000, 'Session timeout reached');
+      });
+    },
+  };
+}
+
+/** Echoes, then the TCP connection breaks. */
+export function dies(afterMs: number): Scenario {
+  return {
+    ...echo(),
+    onOpen: (session) => {
+      session.start();
+      session.after(afterMs, () => {
+        session.terminate();
+      });
+    },
+  };
+}
+
+/** Accepts the upgrade, as Pranthora does, only to close with what is wrong. */
+export function refuse(code: number, reason: string): Scenario {
+  return {
+    onOpen: (session) => {
+      session.close(code, reason);
+    },
+  };
+}
+
+/** Telephone speech is well above this, comfort noise and line noise below. */
+const SPEECH_DBFS = -40;
+const SPEECH_AFTER_MS = 200;
+const SILENCE_AFTER_MS = 500;
+
+/** Talks at length, stops when talked over, and answers when the caller has finished. */
+class TalkAndInterrupt implements Scenario {
+  readonly #speech: Speech;
+  /** Grows with the caller's voice and shrinks with pauses, so that the dips within a word do not reset it. */
+  #voicedMs = 0;
+  #silentMs = 0;
+  #callerIsTalking = false;
+
+  constructor(speech: Speech) {
+    this.#speech = speech;
+  }
+
+  onOpen(session: SimulatorSession): void {
+    session.start();
+    session.say(this.#speech.talk);
+  }
+
+  onAudio(session: SimulatorSession, bytes: Buffer): void {
+    this.#listen(bytes);
+    if (!this.#callerIsTalking && this.#voicedMs >= SPEECH_AFTER_MS) {
+      this.#callerIsTalking = true;
+      if (session.isSpeaking) session.interrupt();
+    } else if (this.#callerIsTalking && this.#silentMs >= SILENCE_AFTER_MS) {
+      this.#callerIsTalking = false;
+      this.#voicedMs = 0;
+      session.say(this.#speech.reply);
+    }
+  }
+
+  #listen(bytes: Buffer): void {
+    const heardMs = durationMs(bytes.length);
+    if (levelDbfs(pcmSamples(bytes)) > SPEECH_DBFS) {
+      this.#voicedMs = Math.min(SPEECH_AFTER_MS, this.#voicedMs + heardMs);
+      this.#silentMs = 0;
+    } else {
+      this.#voicedMs = Math.max(0, this.#voicedMs - heardMs);
+      this.#silentMs += heardMs;
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/** What a client can do wrong. The first four are about the upgrade, the others about the stream. */
+export type ViolationKind =
+  | 'api-key'
+  | 'api-key-in-url'
+  | 'agent-id'
+  | 'unknown-agent'
+  | 'audio-before-start'
+  | 'text-frame'
+  | 'odd-length'
+  | 'frame-size'
+  | 'burst'
+  | 'gap'
+  | 'no-audio';
+
+export interface Violation {
+  readonly kind: ViolationKind;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+const FRAME_BYTES = 640;
+const MAX_GAP_MS = 100;
+const FIRST_AUDIO_WITHIN_MS = 1_000;
+
+/** So many frames within so much time are one too many. */
+const BURSTS = [
+  { frames: 6, withinMs: 5 },
+  { frames: 16, withinMs: 100 },
+] as const;
+const REMEMBERED_ARRIVALS = 16;
+
+/**
+ * Watches one client's messages for what the guide asks ("stream continuously in small chunks, do not buffer or batch")
+ * and for what Pranthora is known to drop. Pure: it is told when what came.
+ */
+export class UplinkAudit {
+  readonly #report: (violation: Violation) => void;
+  /** Ring of the newest arrivals, indexed by frame number. */
+  readonly #arrivalsMs = new Float64Array(REMEMBERED_ARRIVALS);
+  #frames = 0;
+  #startedAtMs: number | undefined;
+  #lastFrameAtMs: number | undefined;
+  #inBurst = false;
+  #ended = false;
+
+  constructor(report: (violation: Violation) => void) {
+    this.#report = report;
+  }
+
+  /** `start_media_streaming` goes out. */
+  start(nowMs: number): void {
+    this.#startedAtMs ??= nowMs;
+  }
+
+  audio(byteLength: number, nowMs: number): void {
+    if (this.#ended) return;
+    this.#checkSize(byteLength, nowMs);
+    if (this.#startedAtMs === undefined) {
+      this.#report({ kind: 'audio-before-start', detail: `${byteLength} bytes`, atMs: nowMs });
+      return;
+    }
+    this.#checkGap(nowMs);
+    this.#lastFrameAtMs = nowMs;
+    this.#arrivalsMs[this.#frames++ % REMEMBERED_ARRIVALS] = nowMs;
+    this.#checkBurst(nowMs);
+  }
+
+  text(byteLength: number, nowMs: number): void {
+    if (!this.#ended) this.#report({ kind: 'text-frame', detail: `${byteLength} bytes`, atMs: nowMs });
+  }
+
+  /** Nothing more is expected of the client: it closed, or was told to. */
+  end(nowMs: number): void {
+    if (this.#ended) return;
+    this.#checkGap(nowMs);
+    this.#ended = true;
+  }
+
+  #checkSize(byteLength: number, nowMs: number): void {
+    if (byteLength === FRAME_BYTES) return;
+    const kind = byteLength % 2 === 1 ? 'odd-length' : 'frame-size';
+    this.#report({ kind, detail: `${byteLength} bytes instead of ${FRAME_BYTES}`, atMs: nowMs });
+  }
+
+  #checkGap(nowMs: number): void {
+    if (this.#startedAtMs === undefined) return;
+    if (this.#lastFrameAtMs === undefined) {
+      const waitedMs = nowMs - this.#startedAtMs;
+      if (waitedMs > FIRST_AUDIO_WITHIN_MS) this.#complain('no-audio', waitedMs, 'after the start', nowMs);
+      return;
+    }
+    const gapMs = nowMs - this.#lastFrameAtMs;
+    if (gapMs > MAX_GAP_MS) this.#complain('gap', gapMs, 'without audio', nowMs);
+  }
+
+  #complain(kind: ViolationKind, durationMs: number, what: string, atMs: number): void {
+    this.#report({ kind, detail: `${durationMs.toFixed(1)} ms ${what}`, atMs });
+  }
+
+  /** Once a burst, however long it lasts. */
+  #checkBurst(nowMs: number): void {
+    const burst = BURSTS.find(({ frames, withinMs }) => this.#spanMs(frames, nowMs) < withinMs);
+    if (burst && !this.#inBurst) {
+      this.#report({ kind: 'burst', detail: `${burst.frames} frames within ${burst.withinMs} ms`, atMs: nowMs });
+    }
+    this.#inBurst = burst !== undefined;
+  }
+
+  /** From the first to the last of the newest `frames` frames. */
+  #spanMs(frames: number, nowMs: number): number {
+    if (this.#frames < frames) return Infinity;
+    return nowMs - (this.#arrivalsMs[(this.#frames - frames) % REMEMBERED_ARRIVALS] ?? nowMs);
+  }
+}
