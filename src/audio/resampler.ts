@@ -15,8 +15,9 @@ class SlidingWindow {
 
   /** Appends every `stride`-th sample of `input`, `count` of them. */
   load(input: Int16Array, inputOffset: number, stride: number, count: number): void {
-    for (let i = 0; i < count; i++) {
-      this.samples[HISTORY_SAMPLES + i] = input[inputOffset + i * stride] ?? 0;
+    const samples = this.samples;
+    for (let i = 0, from = inputOffset; i < count; i++, from += stride) {
+      samples[HISTORY_SAMPLES + i] = input[from] ?? 0;
     }
   }
 
