@@ -133,7 +133,7 @@ export function parseDecimal(text: string, max: number): number | undefined {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (!inClass(code, DIGIT)) return undefined;
-    value = value * 10 + code - 0x30;
+    value = value * 10 + (code - 0x30);
     if (value > max) return undefined;
   }
   return value;

@@ -19,7 +19,7 @@ export function parseDatagram(bytes: Buffer): ParseResult {
   const headEnd = bytes.indexOf(EMPTY_LINE, start);
   const head = parseHead(bytes, start, headEnd < 0 ? bytes.length : headEnd);
   if (bytes.length > LIMITS.messageBytes) return refuse(head, { status: 413, reason: 'Request Entity Too Large' });
-  if (headEnd < 0) return refuse(head, malformed('No empty line after the header'));
+  if (headEnd < 0) return refuse(head, head.fault ?? malformed('No empty line after the header'));
   const bodyStart = headEnd + EMPTY_LINE.length;
   const available = bytes.length - bodyStart;
   const wanted = typeof head.contentLength === 'number' ? head.contentLength : available;

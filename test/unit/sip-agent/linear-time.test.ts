@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest';
+import { parseNameAddr, parseParams, parseVia, splitHeaderList } from '../../../src/sip-agent/headers.js';
+import { LIMITS } from '../../../src/sip-agent/limits.js';
+import { parseDatagram, StreamParser } from '../../../src/sip-agent/parse.js';
+import { parseSipUri } from '../../../src/sip-agent/uri.js';
+import { inviteWith } from './sip-texts.js';
+
+const SMALL = 8_192;
+const LARGE = 65_536;
+const GROWTH = LARGE / SMALL;
+
+/** The least processor time of several runs: what the work takes when nothing disturbs it. */
+function leastMs(work: () => unknown): number {
+  let least = Infinity;
+  for (let run = 0; run < 3; run++) {
+    const before = process.cpuUsage();
+    work();
+    const { user, system } = process.cpuUsage(before);
+    least = Math.min(least, (user + system) / 1_000);
+  }
+  return least;
+}
+
+/**
+ * Eight times the input may take eight times as long, and with noise three times that; quadratic work would take
+ * sixty-four times. Below five milliseconds there is nothing to measure: 64 KB squared is seconds.
+ */
+function expectLinear(work: (length: number) => () => unknown): void {
+  const small = work(SMALL);
+  const large = work(LARGE);
+  large();
+  expect(leastMs(large)).toBeLessThan(Math.max(5, 3 * GROWTH * leastMs(small)));
+}
+
+const PIECES = [
+  ...[' ', '"', '\\"', ',', ';', '<', ':', '%41', 'ü', 'a ', ' ;', ';a=b', ';a=" ', 'sip:a@', '<sip:a>,'],
+  ...['SIP/2.0/UDP a,', '\r\n ', 'a\r\n \t'],
+];
+
+const fill = (piece: string, length: number): string => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
+
+describe('work grows no faster than the input', () => {
+  test.each(PIECES)('a message with headers of %j', (piece) => {
+    for (const name of ['Via', 'Contact', 'X-Any']) {
+      expectLinear((length) => {
+        const line = `${name}: ${fill(piece, LIMITS.headerLength - 16)}`;
+        const bytes = inviteWith(name, ...Array<string>(length / LIMITS.headerLength).fill(line));
+        return () => parseDatagram(bytes);
+      });
+    }
+  });
+
+  test.each([...PIECES, '\r\n', 'a\r\n', 'a:b\r\n', '\n', '\0'])('a message of %j', (piece) => {
+    expectLinear((length) => {
+      const bytes = Buffer.from(fill(piece, length));
+      return () => parseDatagram(bytes);
+    });
+    expectLinear((length) => {
+      const bytes = Buffer.from(`INVITE sip:a@b SIP/2.0\r\n${fill(piece, length)}\r\n\r\n`);
+      return () => parseDatagram(bytes);
+    });
+    expectLinear((length) => {
+      const bytes = Buffer.from(`INVITE ${fill(piece, length)} SIP/2.0\r\n\r\n`);
+      return () => parseDatagram(bytes);
+    });
+  });
+
+  test.each([
+    ['parseNameAddr', parseNameAddr],
+    ['parseVia', parseVia],
+    ['parseParams', parseParams],
+    ['parseSipUri', parseSipUri],
+    ['splitHeaderList', splitHeaderList],
+  ])('%s, whatever its limits are', (_, parse) => {
+    for (const piece of PIECES) {
+      expectLinear((length) => {
+        const text = fill(piece, length);
+        return () => parse(text);
+      });
+    }
+  });
+
+  test.each(['a:b\r\n', 'a', '\r\n', '\r\n '])('a stream of %j, an octet at a time', (piece) => {
+    expectLinear((length) => {
+      const bytes = Buffer.from(`A sip:a SIP/2.0\r\nl: 50000\r\n\r\n${fill(piece, length)}`).subarray(0, length);
+      return () => {
+        const parser = new StreamParser();
+        for (let at = 0; at < bytes.length; at++) parser.push(bytes.subarray(at, at + 1));
+      };
+    });
+  });
+
+  test('a stream whose header never ends, an octet at a time', () => {
+    expectLinear((length) => {
+      const bytes = Buffer.from(fill('a:b\r\n', length));
+      return () => {
+        const parser = new StreamParser();
+        for (let at = 0; at < bytes.length; at++) parser.push(bytes.subarray(at, at + 1));
+      };
+    });
+  });
+});
