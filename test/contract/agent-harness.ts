@@ -1,0 +1,164 @@
+import { vi } from 'vitest';
+import { systemClock, type CancelTimer, type Clock } from '../../src/clock.js';
+import type { LogFields, Logger } from '../../src/logger.js';
+import { AgentSession, type AgentSessionOptions } from '../../src/pranthora/agent-session.js';
+import type { AgentEnding } from '../../src/pranthora/endings.js';
+import { webMediaStreamUrl } from '../../src/pranthora/urls.js';
+
+export const KEY = 'secret-key-of-the-test';
+const FRAME_MS = 20;
+
+/** The real time, and how many timers were left running. */
+export class CountingClock implements Clock {
+  readonly #pending = new Set<CancelTimer>();
+
+  get pendingTimers(): number {
+    return this.#pending.size;
+  }
+
+  nowMs(): number {
+    return systemClock.nowMs();
+  }
+
+  after(delayMs: number, fire: () => void): CancelTimer {
+    const cancel = systemClock.after(delayMs, () => {
+      this.#pending.delete(cancel);
+      fire();
+    });
+    this.#pending.add(cancel);
+    return () => {
+      this.#pending.delete(cancel);
+      cancel();
+    };
+  }
+}
+
+export const agentUrl = (baseUrl: string): string => webMediaStreamUrl(baseUrl, { agentId: 'a1' });
+
+export interface PendingClock extends Clock {
+  readonly pendingTimers: number;
+}
+
+export type CallOptions = Partial<Omit<AgentSessionOptions, 'clock'>> & { readonly clock?: PendingClock };
+
+/** One side of a call: an agent session and everything it told. */
+export class Call {
+  readonly session: AgentSession;
+  readonly clock: PendingClock;
+  /** What happened, in order: `ready`, `audio`, `interruption stop`, `mark x`, `reconnecting 1`, `reconnected`, `ended`. */
+  readonly events: string[] = [];
+  readonly audio: Buffer[] = [];
+  readonly endings: AgentEnding[] = [];
+  readonly reconnects: { ending: AgentEnding; attempt: number; delayMs: number }[] = [];
+  readonly logged: LogFields[] = [];
+  readyInfo: { connectMs: number; startMs: number } | undefined;
+  outageMs: number | undefined;
+  interruptedAtMs: number | undefined;
+  /** Called on every event, for tests that act from within a handler. */
+  onEvent: (event: string) => void = () => undefined;
+  #stopTalking: (() => void) | undefined;
+
+  constructor(url: string, options: CallOptions = {}) {
+    this.clock = options.clock ?? new CountingClock();
+    this.session = new AgentSession(
+      {
+        url,
+        apiKey: KEY,
+        connectTimeoutMs: 2_000,
+        startTimeoutMs: 2_000,
+        reconnect: { maxAttempts: 3, initialDelayMs: 10, maxDelayMs: 40, keepMs: 400 },
+        logger: collectingLogger(this.logged),
+        ...options,
+        clock: this.clock,
+      },
+      {
+        onReady: (info) => {
+          this.readyInfo = info;
+          this.#note('ready');
+        },
+        onAudio: (bytes) => {
+          this.audio.push(Buffer.from(bytes));
+          this.#note('audio');
+        },
+        onInterruption: (receivedAtMs, spelling) => {
+          this.interruptedAtMs = receivedAtMs;
+          this.#note(`interruption ${spelling}`);
+        },
+        onMark: (name) => {
+          this.#note(`mark ${name}`);
+        },
+        onReconnecting: (ending, attempt, delayMs) => {
+          this.reconnects.push({ ending, attempt, delayMs });
+          this.#note(`reconnecting ${attempt}`);
+        },
+        onReconnected: (outageMs) => {
+          this.outageMs = outageMs;
+          this.#note('reconnected');
+        },
+        onEnded: (ending) => {
+          this.endings.push(ending);
+          this.#note('ended');
+        },
+      },
+    );
+  }
+
+  connect(): this {
+    this.session.connect();
+    return this;
+  }
+
+  /** Waits until `event` has happened `times` times. */
+  async until(event: string, times = 1): Promise<void> {
+    await vi.waitFor(
+      () => {
+        const happened = this.events.filter((one) => one === event).length;
+        if (happened < times) throw new Error(`no "${event}" in ${JSON.stringify(this.events.slice(-20))}`);
+      },
+      { timeout: 8_000, interval: 2 },
+    );
+  }
+
+  /** The one ending there must have been. */
+  async ending(): Promise<AgentEnding> {
+    await this.until('ended');
+    const [ending] = this.endings;
+    if (!ending || this.endings.length > 1) throw new Error(`${this.endings.length} endings`);
+    return ending;
+  }
+
+  /** Sends a frame every 20 ms of real time, numbered in its first byte, and ticks, as the bridge does. */
+  talk(): void {
+    const originMs = this.clock.nowMs();
+    let sent = 0;
+    const timer = setInterval(() => {
+      for (; originMs + sent * FRAME_MS <= this.clock.nowMs(); sent++) {
+        this.session.sendFrame(numberedFrame(sent), this.clock.nowMs());
+        this.session.tick(this.clock.nowMs());
+      }
+    }, 5);
+    this.#stopTalking = () => {
+      clearInterval(timer);
+    };
+  }
+
+  hangUp(): void {
+    this.#stopTalking?.();
+    this.session.close();
+  }
+
+  #note(event: string): void {
+    this.events.push(event);
+    this.onEvent(event);
+  }
+}
+
+export function numberedFrame(number: number): Uint8Array {
+  return new Uint8Array(640).fill(number % 256);
+}
+
+function collectingLogger(lines: LogFields[]): Logger {
+  const log = (fields: LogFields): void => void lines.push(fields);
+  const logger: Logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
+  return logger;
+}
