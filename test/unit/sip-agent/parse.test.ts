@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../../src/sip-agent/limits.js';
-import type { SipRequest} from '../../../src/sip-agent/message.js';
+import type { SipRequest } from '../../../src/sip-agent/message.js';
 import { SipResponse } from '../../../src/sip-agent/message.js';
 import { parseDatagram, parseMessage, type ParseFailure } from '../../../src/sip-agent/parse.js';
 import { INVITE_LINES, inviteText, inviteWith, okText, sipText } from './sip-texts.js';
