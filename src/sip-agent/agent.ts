@@ -1,0 +1,234 @@
+import { endCall } from './call-ending.js';
+import type { Core } from './core.js';
+import type { AgentLogger, Clock } from './environment.js';
+import { topVia } from './envelope.js';
+import { formatHostPort, type Flow } from './flow.js';
+import { ForbiddenLog } from './forbidden.js';
+import { newTag } from './identifiers.js';
+import { InboundRequests } from './inbound-requests.js';
+import { SipResponse, type Envelope, type SipRequest } from './message.js';
+import { OutboundRequests } from './outbound-requests.js';
+import type { ParseFailure } from './parse.js';
+import { responseTo } from './responses.js';
+import { sipTimers, type SipTimerBase } from './timers.js';
+import { replyStateless, TransactionLayer } from './transaction-layer.js';
+import type { BoundAddress } from './transport.js';
+import { Transports } from './transports.js';
+import { UsageStore } from './usage-store.js';
+import { responseFlow, stampSource } from './via.js';
+import type { WireClient } from './wire-client.js';
+import { WireServer, type SipCommand } from './wire-server.js';
+
+const MAX_SERVER_TRANSACTIONS = 20_000;
+const MAX_CONNECTIONS = 1_000;
+
+export interface SipAgentOptions {
+  /** `udp://address:port` and `tcp://address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
+  readonly listen: readonly string[];
+  /** Host for Via and Contact. Default: the address by which each peer is reached. */
+  readonly advertise?: string | undefined;
+  /** What a client has to present. */
+  readonly secret: string;
+  readonly clock: Clock;
+  readonly logger: AgentLogger;
+  /** Sources whose requests are taken; requests of others outside a dialog get 403. Default: all. */
+  readonly allow?: ((address: string) => boolean) | undefined;
+  /** For networks whose round trips are nothing like half a second, and for tests. */
+  readonly timers?: Partial<SipTimerBase> | undefined;
+}
+
+export interface SipAgentAddresses {
+  /** Where SIP clients connect. */
+  readonly wire: { readonly host: '127.0.0.1'; readonly port: number };
+  /** In the order of `listen`. */
+  readonly bound: readonly BoundAddress[];
+}
+
+export interface SipAgentStats {
+  readonly serverTransactions: number;
+  readonly clientTransactions: number;
+  /** Early ones included. */
+  readonly dialogs: number;
+  /** TCP connections to peers. */
+  readonly connections: number;
+  /** SIP clients connected over the wire. */
+  readonly clients: number;
+  /** Messages received that made no sense, since the start. */
+  readonly malformed: number;
+  /** Requests refused because of their source, since the start. */
+  readonly forbidden: number;
+}
+
+/**
+ * A SIP user agent that leaves what to do with calls to clients speaking drachtio-server's wire protocol, such as
+ * drachtio-srf. Transports, transactions and dialogs are its own; it answers by itself what needs no decision.
+ */
+export class SipAgent {
+  readonly #options: SipAgentOptions;
+  readonly #layer: TransactionLayer;
+  readonly #usages = new UsageStore();
+  readonly #core: Core;
+  readonly #inbound: InboundRequests;
+  readonly #outbound: OutboundRequests;
+  readonly #forbidden: ForbiddenLog;
+  #transports: Transports | undefined;
+  #wire: WireServer | undefined;
+  #malformed = 0;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: SipAgentOptions) {
+    const { clock, logger } = options;
+    const timers = sipTimers(options.timers);
+    this.#options = options;
+    this.#layer = new TransactionLayer({ clock, timers, maxServerTransactions: MAX_SERVER_TRANSACTIONS });
+    this.#forbidden = new ForbiddenLog(clock, logger);
+    this.#core = {
+      clock,
+      timers,
+      logger,
+      layer: this.#layer,
+      usages: this.#usages,
+      flowTo: (target) => this.#transports?.flowTo(target) ?? Promise.reject(new Error('agent not started')),
+      pickClient: (method) => this.#wire?.pick(method),
+    };
+    this.#inbound = new InboundRequests(this.#core);
+    this.#outbound = new OutboundRequests(this.#core);
+    this.#layer.serve(this.#inbound);
+  }
+
+  /** Opens every listener, or none: then it rejects with an Error that names the address. To be called once. */
+  async start(): Promise<SipAgentAddresses> {
+    try {
+      const transports = (this.#transports = await this.#openTransports());
+      const wire = (this.#wire = await this.#openWire(transports.bound));
+      if (this.#stopped) throw new Error('agent stopped');
+      return { wire: wire.endpoint, bound: transports.bound };
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  /** Closes everything at once; calls still up are not ended with a BYE. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#close();
+    return this.#stopped;
+  }
+
+  stats(): SipAgentStats {
+    return {
+      serverTransactions: this.#layer.serverTransactions,
+      clientTransactions: this.#layer.clientTransactions,
+      dialogs: this.#usages.size,
+      connections: this.#transports?.connections ?? 0,
+      clients: this.#wire?.clients ?? 0,
+      malformed: this.#malformed,
+      forbidden: this.#forbidden.count,
+    };
+  }
+
+  #openTransports(): Promise<Transports> {
+    const { listen, advertise, clock, logger } = this.#options;
+    return Transports.open({
+      listen,
+      advertise,
+      clock,
+      logger,
+      maxConnections: MAX_CONNECTIONS,
+      allow: (address) => this.#allows(address),
+      sink: {
+        message: (message, envelope, flow) => {
+          this.#guard(() => {
+            this.#receive(message, envelope, flow);
+          });
+        },
+        malformed: (failure, flow) => {
+          this.#guard(() => {
+            this.#receiveMalformed(failure, flow);
+          });
+        },
+      },
+    });
+  }
+
+  #openWire(bound: readonly BoundAddress[]): Promise<WireServer> {
+    const { secret, clock, logger } = this.#options;
+    return WireServer.open({
+      secret,
+      clock,
+      logger,
+      hostPorts: bound.map((each) => `${each.protocol}/${formatHostPort(each)}`).join(','),
+      handler: {
+        command: (client, command) => {
+          this.#execute(client, command).catch((error: unknown) => {
+            client.failed(command.id, (error as Error).message);
+          });
+        },
+        clientGone: (client) => {
+          this.#guard(() => {
+            this.#clientGone(client);
+          });
+        },
+      },
+    });
+  }
+
+  async #close(): Promise<void> {
+    this.#layer.close();
+    this.#usages.clear();
+    await Promise.all([this.#wire?.close(), this.#transports?.close()]);
+  }
+
+  #receive(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void {
+    if (message instanceof SipResponse) this.#layer.receiveResponse(message, envelope);
+    else if (envelope.to.tag === undefined && !this.#allows(flow.remote.address)) this.#refuse(message, envelope, flow);
+    else this.#layer.receiveRequest(message, envelope, flow);
+  }
+
+  /** Without a transaction: a stranger is worth no memory. */
+  #refuse(request: SipRequest, envelope: Envelope, flow: Flow): void {
+    this.#forbidden.note(flow.remote.address, request.method);
+    stampSource(request, envelope.via, flow.remote);
+    replyStateless(request, envelope, flow, 403);
+  }
+
+  #receiveMalformed({ status, reason, partial }: ParseFailure, flow: Flow): void {
+    this.#malformed++;
+    this.#options.logger.debug({ event: 'sip.malformed', address: flow.remote.address, reason });
+    const via = partial && topVia(partial);
+    if (!via || partial.method === 'ACK' || !this.#allows(flow.remote.address)) return;
+    stampSource(partial, via, flow.remote);
+    responseFlow(flow, via).send(responseTo(partial, status, newTag(), reason).toBuffer());
+  }
+
+  async #execute(client: WireClient, command: SipCommand): Promise<void> {
+    const { message } = command;
+    if (message instanceof SipResponse) this.#inbound.answer(client, command, message);
+    else await this.#outbound.command(client, command, message);
+  }
+
+  /** Whoever could speak for these calls is gone, so they end. */
+  #clientGone(client: WireClient): void {
+    this.#inbound.clientGone(client);
+    this.#outbound.clientGone(client);
+    for (const usage of this.#usages.ownedBy(client)) {
+      usage.whenAcknowledged(() => {
+        endCall(this.#core, usage, 'application gone');
+      });
+    }
+  }
+
+  #allows(address: string): boolean {
+    return this.#options.allow?.(address) ?? true;
+  }
+
+  /** A fault of ours in the handling of one message must not reach the others. */
+  #guard(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      const { message, stack } = error as Error;
+      this.#options.logger.warn({ event: 'sip.fault', reason: message, stack });
+    }
+  }
+}

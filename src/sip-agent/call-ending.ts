@@ -1,0 +1,62 @@
+import type { Core } from './core.js';
+import type { Dialog } from './dialog.js';
+import type { Flow } from './flow.js';
+import type { InviteUsage } from './invite-usage.js';
+import type { SipRequest } from './message.js';
+import type { ResponseHandlers } from './transaction-layer.js';
+import { targetOf } from './target.js';
+
+/** How requests inside a dialog leave. Rejects when the next hop cannot be reached at all. */
+export async function flowInside(core: Core, dialog: Dialog): Promise<Flow> {
+  const next = dialog.nextHop();
+  return 'flow' in next ? next.flow : core.flowTo(targetOf(next.uri));
+}
+
+/**
+ * Ends a call with a BYE of the agent's own and tells the client, who did not ask for it.
+ * Nothing is said to a peer that is known no longer to be there.
+ */
+export function endCall(core: Core, usage: InviteUsage, reason: string): void {
+  const { dialog, client } = usage;
+  if (dialog.state !== 'confirmed') return;
+  const bye = byeFor(dialog, reason);
+  dialog.state = 'ending';
+  client.unsolicited({ flow: dialog.flow, bytes: bye.toBuffer(), dialogId: usage.id });
+  void sendBye(core, dialog, bye, () => {
+    core.usages.remove(usage);
+  });
+}
+
+/**
+ * Accepts and at once ends a call nobody wants any more: a second fork's, or one whose client has gone.
+ * Returns the way to repeat the ACK, for a repeated 2xx.
+ */
+export async function acceptAndEnd(core: Core, dialog: Dialog, sequence: number, reason: string): Promise<() => void> {
+  const ack = dialog.request('ACK', sequence);
+  const bye = byeFor(dialog, reason);
+  const flow = await flowInside(core, dialog);
+  const bytes = core.layer.sendAck(ack, flow);
+  core.layer.send(bye, flow, { response: () => undefined, failed: () => undefined });
+  return () => {
+    flow.send(bytes);
+  };
+}
+
+function byeFor(dialog: Dialog, reason: string): SipRequest {
+  return dialog.request('BYE').add('reason', `SIP ;cause=200 ;text="${reason}"`);
+}
+
+async function sendBye(core: Core, dialog: Dialog, bye: SipRequest, done: () => void): Promise<void> {
+  const handlers: ResponseHandlers = {
+    response: ({ status }) => {
+      if (status >= 200) done();
+    },
+    failed: done,
+  };
+  try {
+    core.layer.send(bye, await flowInside(core, dialog), handlers);
+  } catch (error) {
+    core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: (error as Error).message });
+    done();
+  }
+}

@@ -1,0 +1,49 @@
+import { formatHostPort, type Endpoint, type Flow } from './flow.js';
+import { formatNameAddr, parseNameAddr } from './headers.js';
+import type { SipMessage } from './message.js';
+import { parseSipUri } from './uri.js';
+
+/** Header fields that are the agent's alone: routing, identity of the dialog, framing. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  ...['via', 'route', 'record-route', 'max-forwards', 'content-length', 'rseq'],
+  ...['from', 'to', 'call-id', 'cseq'],
+]);
+
+/** What a client writes for "the address we are reached at". */
+const PLACEHOLDER = /@localhost(?=[;>:\s]|$)/g;
+
+/**
+ * Takes over into a message of ours the header fields and the body a client gave.
+ * Throws an Error when the body's type is neither given nor plain to see.
+ */
+export function takeFromClient(message: SipMessage, given: SipMessage, flow: Flow): void {
+  for (const [name, value] of given.headers) {
+    if (!OWN_HEADERS.has(name)) message.add(name, takeHeader(name, value, flow));
+  }
+  message.body = given.body;
+  if (given.body.length === 0 || given.has('content-type')) return;
+  if (given.body.toString('latin1', 0, 3) !== 'v=0') throw new Error('missing content-type');
+  message.add('content-type', 'application/sdp');
+}
+
+/** Puts our address where a client wrote `@localhost`. */
+export function replacePlaceholder(value: string, local: Endpoint): string {
+  return value.includes('@localhost') ? value.replace(PLACEHOLDER, `@${formatHostPort(local)}`) : value;
+}
+
+function takeHeader(name: string, value: string, { local, protocol }: Flow): string {
+  const ours = replacePlaceholder(value, local);
+  return name === 'contact' && protocol === 'tcp' && ours !== value ? withTcp(ours) : ours;
+}
+
+/** A Contact of ours on TCP has to say so, or requests to it come by UDP. */
+function withTcp(contact: string): string {
+  const address = parseNameAddr(contact);
+  if (!address || parseSipUri(address.uri)?.params.has('transport') !== false) return contact;
+  return formatNameAddr({ ...address, uri: `${address.uri};transport=tcp` });
+}
+
+/** The Contact peers on this flow can reach us at. */
+export function ownContact({ local, protocol }: Flow): string {
+  return `<sip:${formatHostPort(local)}${protocol === 'tcp' ? ';transport=tcp' : ''}>`;
+}

@@ -1,0 +1,20 @@
+import type { AgentLogger, Clock } from './environment.js';
+import type { Flow } from './flow.js';
+import type { Target } from './target.js';
+import type { SipTimers } from './timers.js';
+import type { TransactionLayer } from './transaction-layer.js';
+import type { UsageStore } from './usage-store.js';
+import type { WireClient } from './wire-client.js';
+
+/** What the two halves of the agent's core, requests from the network and requests from clients, have in common. */
+export interface Core {
+  readonly clock: Clock;
+  readonly timers: SipTimers;
+  readonly logger: AgentLogger;
+  readonly layer: TransactionLayer;
+  readonly usages: UsageStore;
+  /** Rejects with an Error when there is no way to the target. */
+  readonly flowTo: (target: Target) => Promise<Flow>;
+  /** A client that wants requests of this method. */
+  readonly pickClient: (method: string) => WireClient | undefined;
+}

@@ -1,0 +1,19 @@
+/** A timer that has not fired yet. Cancelling twice, or after it fired, does nothing. */
+export type CancelTimer = () => void;
+
+/** The agent's only source of time: monotonic milliseconds. */
+export interface Clock {
+  nowMs(): number;
+  /** Calls `fire` once, `delayMs` from now. */
+  after(delayMs: number, fire: () => void): CancelTimer;
+}
+
+/** What one log line carries; `event` is its stable dotted name. */
+export type AgentLogFields = Record<string, unknown> & { event: string };
+
+/** The logging the agent needs. */
+export interface AgentLogger {
+  debug(fields: AgentLogFields): void;
+  info(fields: AgentLogFields): void;
+  warn(fields: AgentLogFields): void;
+}

@@ -1,0 +1,23 @@
+import { randomBytes, randomInt } from 'node:crypto';
+
+/** Marks a branch as unique over space and time (RFC 3261 section 8.1.1.7). */
+export const BRANCH_COOKIE = 'z9hG4bK';
+
+/** A Via branch nobody can guess: whoever knows it can answer the transaction. */
+export function newBranch(): string {
+  return BRANCH_COOKIE + randomBytes(12).toString('hex');
+}
+
+/** A From or To tag; RFC 3261 section 19.3 asks for at least 32 random bits. */
+export function newTag(): string {
+  return randomBytes(8).toString('hex');
+}
+
+export function newCallId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** A first CSeq number, far below the limit of 2^31. */
+export function newSequenceNumber(): number {
+  return randomInt(1, 10_000);
+}

@@ -1,0 +1,32 @@
+/** Methods the agent takes part in, as its Allow header says. */
+const ALLOWED = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'INFO', 'UPDATE', 'NOTIFY', 'MESSAGE', 'REFER'];
+
+export const ALLOW = ALLOWED.join(', ');
+
+/** Methods known to mean something, though the agent itself has no use for them: 405 rather than 501. */
+const KNOWN_ONLY = ['REGISTER', 'SUBSCRIBE', 'PUBLISH'];
+
+/** Methods that make no sense outside a dialog. */
+const IN_DIALOG_ONLY = new Set(['BYE', 'UPDATE', 'INFO', 'PRACK']);
+
+/** Requests and 2xx responses of these carry a Contact that becomes the remote target (RFC 3261, 3311, 3515, 6665). */
+const TARGET_REFRESH = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER']);
+
+/** How a request outside any dialog is answered when no client wants requests of its method. */
+export function statusWithoutClient(method: string): number {
+  return method === 'OPTIONS' ? 200 : (refusalOfMethod(method) ?? 503);
+}
+
+/** The status for a method nobody here understands or allows. */
+export function refusalOfMethod(method: string): 405 | 501 | undefined {
+  if (ALLOWED.includes(method)) return undefined;
+  return KNOWN_ONLY.includes(method) ? 405 : 501;
+}
+
+export function isInDialogOnly(method: string): boolean {
+  return IN_DIALOG_ONLY.has(method);
+}
+
+export function refreshesTarget(method: string): boolean {
+  return TARGET_REFRESH.has(method);
+}
