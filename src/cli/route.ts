@@ -1,0 +1,64 @@
+import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import type { Route } from '../config/types.js';
+import { selectRoute } from '../control/dial-plan.js';
+import type { RouteChoice } from '../control/dial-plan.js';
+import { addConfigOptions, loadForQuestions } from './config-options.js';
+import type { ConfigOptions } from './config-options.js';
+import { ExitCode } from './io.js';
+import type { Io } from './io.js';
+
+interface RouteOptions extends ConfigOptions {
+  readonly from: string;
+  readonly header: ReadonlyMap<string, string>;
+}
+
+const EXAMPLE = `
+Exits 1 if no route takes the call.
+
+Example:
+  pranthora-sip-bridge route +15550100 --from sip:alice@pbx.example.com --header 'X-Tenant: sales' -c bridge.yaml
+`;
+
+export function registerRoute(program: Command, io: Io): void {
+  addConfigOptions(program.command('route'))
+    .description('say which route a call would take, and why the others would not')
+    .argument('<number>', 'the number that is called: bare, or a SIP or tel URI')
+    .option('--from <uri>', "the caller's URI", '')
+    .option('--header <name: value>', 'a header of the INVITE; may be repeated', collectHeader, new Map())
+    .addHelpText('after', EXAMPLE)
+    .action((number: string, options: RouteOptions) => {
+      const { config } = loadForQuestions(options, io);
+      const choice = selectRoute(config.routes, {
+        number,
+        fromUri: options.from,
+        header: (name) => options.header.get(name.toLowerCase()),
+      });
+      io.out(describe(number, choice));
+      if (!choice.route) throw new ExitCode(1);
+    });
+}
+
+function collectHeader(text: string, before: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const colon = text.indexOf(':');
+  if (colon <= 0) throw new InvalidArgumentError("Expected 'Name: value'.");
+  return new Map([...before, [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()]]);
+}
+
+function describe(number: string, { route, considered }: RouteChoice): string {
+  const reasonOf = (one: Route): string => considered.find((entry) => entry.route === one)?.why ?? '';
+  const verdict = route ? `takes the route ${route.name}: ${reasonOf(route)}` : 'takes no route: the call gets 404';
+  const others = considered
+    .filter((entry) => entry.route !== route)
+    .map(({ route: { name }, why }) => `  ${name}: ${why}`);
+  const lines = [
+    `${number} ${verdict}`,
+    ...(route ? [`  ${route.targets.map(describeTarget).join(', then ')}; mode ${route.mode}; ${route.url}`] : []),
+    ...(others.length > 0 ? ['Not taken:', ...others] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function describeTarget(target: Route['targets'][number]): string {
+  return target.agentId === undefined ? `workflow ${target.workflowId}` : `agent ${target.agentId}`;
+}

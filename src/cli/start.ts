@@ -1,0 +1,164 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import type { Command } from 'commander';
+import { systemClock } from '../clock.js';
+import type { Clock } from '../clock.js';
+import type { Bridge } from '../compose.js';
+import { ConfigError, formatFault } from '../config/faults.js';
+import { secretsOf } from '../config/redact.js';
+import { applyReload } from '../config/reload.js';
+import type { BridgeConfig } from '../config/types.js';
+import type { Logger } from '../logger.js';
+import { createLog } from '../ops/log.js';
+import type { Log } from '../ops/log.js';
+import { VERSION } from '../version.js';
+import { addConfigOptions, loadRunnable } from './config-options.js';
+import type { ConfigOptions } from './config-options.js';
+import { ExitCode } from './io.js';
+import type { Io, SignalSource } from './io.js';
+import { supervise } from './supervise.js';
+
+export type StartBridge = (
+  config: BridgeConfig,
+  dependencies: { logger: Logger; clock: Clock; version: string },
+) => Promise<Bridge>;
+
+interface StartOptions extends ConfigOptions {
+  readonly watch?: boolean;
+}
+
+const EXAMPLE = `
+SIGTERM and SIGINT let calls in progress finish for up to drainMs; a second one ends at once.
+SIGHUP reloads routes, keys, limits and the log level.
+
+Example:
+  PRANTHORA_API_KEY=... pranthora-sip-bridge start --config config/minimal.yaml
+`;
+const WATCH_INTERVAL_MS = 1000;
+
+export function registerStart(program: Command, io: Io, startBridge: StartBridge = startComposed): void {
+  addConfigOptions(program.command('start', { isDefault: true }))
+    .description('run the bridge (the default command)')
+    .option('--watch', 'reload when the configuration file changes')
+    .addHelpText('after', EXAMPLE)
+    .action((options: StartOptions) => runDaemon(options, io, startBridge));
+}
+
+/** Loaded when it is needed: the commands that place no call start without the SIP and audio code. */
+const startComposed: StartBridge = async (config, dependencies) => {
+  const { startBridge } = await import('../compose.js');
+  return startBridge(config, dependencies);
+};
+
+async function runDaemon(options: StartOptions, io: Io, startBridge: StartBridge): Promise<void> {
+  const { config, warnings, file } = loadRunnable(options, io);
+  if (options.watch && file === undefined) {
+    io.err('error: --watch needs a configuration file to watch\n');
+    throw new ExitCode(2);
+  }
+  const log = createLog({
+    ...config.log,
+    secrets: secretsOf(config),
+    ...(io.logDestination ? { destination: io.logDestination } : {}),
+  });
+  for (const warning of warnings) log.logger.warn({ event: 'config.warning' }, warning);
+  const release = logUncaught(io.signals, log.logger);
+  try {
+    const bridge = await startOrExit(config, log.logger, startBridge);
+    const reloader = new Reloader(config, () => loadRunnable(options, io).config, bridge, log);
+    await serve(bridge, reloader, { io, logger: log.logger, watched: options.watch ? file : undefined });
+  } finally {
+    release();
+  }
+  io.leave(0);
+}
+
+async function startOrExit(config: BridgeConfig, logger: Logger, startBridge: StartBridge): Promise<Bridge> {
+  try {
+    return await startBridge(config, { logger, clock: systemClock, version: VERSION });
+  } catch (error) {
+    logger.error({ event: 'bridge.failed', error }, error instanceof Error ? error.message : String(error));
+    throw new ExitCode(1);
+  }
+}
+
+async function serve(
+  bridge: Bridge,
+  reloader: Reloader,
+  { io, logger, watched }: { io: Io; logger: Logger; watched: string | undefined },
+): Promise<void> {
+  const reload = (): void => {
+    reloader.reload();
+  };
+  const ended = supervise(bridge, {
+    signals: io.signals,
+    clock: systemClock,
+    logger,
+    drainMs: () => reloader.config.drainMs,
+    reload,
+  });
+  // By its state and not by its folder's events: editors replace files, Kubernetes swaps a link above them.
+  if (watched !== undefined) watchFile(watched, { interval: WATCH_INTERVAL_MS, persistent: false }, reload);
+  const { routes, sip, media } = reloader.config;
+  const engines = { sipEngine: sip.engine, mediaEngine: media.engine };
+  logger.info({
+    event: 'bridge.ready',
+    version: VERSION,
+    sip: bridge.sip,
+    http: bridge.http,
+    routes: routes.length,
+    ...engines,
+  });
+  await ended;
+  if (watched !== undefined) unwatchFile(watched, reload);
+}
+
+/** Holds the running configuration and replaces it, or says loudly why not. */
+class Reloader {
+  #config: BridgeConfig;
+  readonly #load: () => BridgeConfig;
+  readonly #bridge: Bridge;
+  readonly #log: Log;
+
+  constructor(config: BridgeConfig, load: () => BridgeConfig, bridge: Bridge, log: Log) {
+    this.#config = config;
+    this.#load = load;
+    this.#bridge = bridge;
+    this.#log = log;
+  }
+
+  get config(): BridgeConfig {
+    return this.#config;
+  }
+
+  reload(): void {
+    const { logger, setLevel, setSecrets } = this.#log;
+    try {
+      const { config, needRestart } = applyReload(this.#config, this.#load());
+      // Calls in progress go on with the keys they began with.
+      setSecrets([...secretsOf(this.#config), ...secretsOf(config)]);
+      this.#bridge.configure(config);
+      this.#config = config;
+      setLevel(config.log.level);
+      logger.info({ event: 'config.reloaded', routes: config.routes.length, needRestart });
+    } catch (error) {
+      const faults = error instanceof ConfigError ? error.faults.map(formatFault) : [String(error)];
+      logger.error({ event: 'config.refused', faults }, 'the new configuration is refused, the running one kept');
+    }
+  }
+}
+
+/**
+ * The last net. One call's mistake must not end all the others, so what nobody caught is said loudly and the
+ * process goes on; the call it belonged to ends by its own timeouts.
+ */
+function logUncaught(signals: SignalSource, logger: Logger): () => void {
+  const report = (error: unknown): void => {
+    logger.error({ event: 'bridge.fault', error }, 'uncaught');
+  };
+  signals.on('uncaughtException', report);
+  signals.on('unhandledRejection', report);
+  return () => {
+    signals.off('uncaughtException', report);
+    signals.off('unhandledRejection', report);
+  };
+}

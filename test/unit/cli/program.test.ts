@@ -1,0 +1,133 @@
+import { parse } from 'yaml';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../../src/config/load.js';
+import { VERSION } from '../../../src/version.js';
+import { KEY, TestIo, temporaryFile } from './support.js';
+
+const FILE = `http: {port: 8081}
+sip: {drachtio: {secret: hidden-secret}}
+media: {ports: 30000-30999}
+routes:
+  - {did: '+15550100', name: reception, targets: [{agentId: a1}, {workflowId: w1}]}
+  - {prefix: '+1555', from: 'alice', agentId: a2}
+  - {pattern: '^9', header: {name: X-Tenant, value: sales}, agentId: a3}
+`;
+
+describe('usage', () => {
+  it('tells the version', async () => {
+    const io = new TestIo();
+    expect([await io.run(['--version']), io.stdout]).toEqual([0, `${VERSION}\n`]);
+    expect(VERSION).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  it.each([[['--help']], [['help']], [['start', '--help']], [['check', '--help']], [['route', '-h']]])(
+    'helps with %j, and shows an example',
+    async (args) => {
+      const io = new TestIo();
+      expect(await io.run(args)).toBe(0);
+      expect(io.stdout).toMatch(/^Usage: pranthora-sip-bridge/);
+      expect(io.stdout).toMatch(/Example:\n {2}.*pranthora-sip-bridge /);
+    },
+  );
+
+  it.each([
+    [['dance']],
+    [['start', '--dance']],
+    [['check', '--config']],
+    [['check', '--set', 'nonsense']],
+    [['route']],
+    [['route', '1', '--header', 'nonsense']],
+    [['route', '1', '2']],
+    [['start', '--watch', '--set', 'routes=']],
+  ])('ends with 2 on %j, and says why', async (args) => {
+    const io = new TestIo();
+    expect(await io.run(args)).toBe(2);
+    expect(io.stderr).not.toBe('');
+    expect(io.stdout).toBe('');
+  });
+
+  it('lists every fault on a line of its own', async () => {
+    const io = new TestIo();
+    const file = temporaryFile('sip: {engine: asterisk}\nroutes: [{default: true}]\nmedia: {engine: freeswitch}\n');
+    expect(await io.run(['--config', file])).toBe(2);
+    expect(io.stderr.trimEnd().split('\n')).toEqual([
+      'sip.engine: expected one of the known values (got "asterisk"; allowed: embedded, drachtio)',
+      'routes[0]: needs exactly one of several keys (got none; allowed: agentId, workflowId, targets)',
+      'media.freeswitch: media.engine freeswitch needs at least one server',
+    ]);
+  });
+});
+
+describe('check', () => {
+  it('prints what is in effect, where it came from, and no secret', async () => {
+    const io = new TestIo();
+    io.env['LOG_LEVEL'] = 'debug';
+    const file = temporaryFile(FILE);
+    expect(await io.run(['check', '-c', file, '--set', 'drainMs=5'])).toBe(0);
+    expect(io.stdout).toContain(`# file: ${file}\n`);
+    expect(io.stdout).toContain('  apiKey: "[redacted]" # environment\n');
+    expect(io.stdout).toContain('  port: 8081 # file\n');
+    expect(io.stdout).toContain('  level: debug # environment\n');
+    expect(io.stdout).toContain('  ports: 30000-30999 # file\n');
+    expect(io.stdout).toContain('  codecs: [ PCMU, PCMA ] # default\n');
+    expect(io.stdout).toContain('drainMs: 5 # command line\n');
+    expect(io.stdout).toContain('routes:\n  # file\n');
+    expect(io.stdout + io.stderr).not.toMatch(new RegExp(`${KEY}|hidden-secret`));
+    expect(io.stderr).toBe('');
+  });
+
+  it('prints a file that would configure the same', async () => {
+    const io = new TestIo();
+    const file = temporaryFile(FILE);
+    await io.run(['check', '-c', file]);
+    const printed = parse(io.stdout) as { routes: { apiKey?: string }[] };
+    for (const route of printed.routes) delete route.apiKey;
+    const again = loadConfig({ file: temporaryFile(JSON.stringify(printed)), env: {} });
+    const { config } = loadConfig({ file, env: { PRANTHORA_API_KEY: '[redacted]', DRACHTIO_SECRET: '[redacted]' } });
+    expect(again.config).toEqual(config);
+  });
+
+  it('warns, and refuses what this version cannot do', async () => {
+    const warned = new TestIo();
+    expect(await warned.run(['check', '-c', temporaryFile(FILE), '--set', 'media.ports=20000-20001'])).toBe(0);
+    expect(warned.stderr).toMatch(/^warning: media\.ports: .* room for 1 calls/);
+    const refused = new TestIo();
+    expect(await refused.run(['check', '-c', temporaryFile(FILE), '--set', 'sip.engine=drachtio'])).toBe(2);
+    expect(refused.stderr).toBe('sip.engine: not available in this version (got "drachtio"; allowed: embedded)\n');
+  });
+});
+
+describe('route', () => {
+  async function ask(...args: string[]): Promise<{ code: number; text: string }> {
+    const io = new TestIo();
+    delete io.env['PRANTHORA_API_KEY'];
+    const code = await io.run(['route', ...args, '--config', temporaryFile(FILE)]);
+    expect(io.stderr).toBe('');
+    return { code, text: io.stdout };
+  }
+
+  it('says which route a call takes, and why not the others; without a key', async () => {
+    expect(await ask('1-555-0100', '--from', 'sip:alice@pbx')).toEqual({
+      code: 0,
+      text: `1-555-0100 takes the route reception: the number is +15550100
+  agent a1, then workflow w1; mode websocket; wss://api.pranthora.com
+Not taken:
+  prefix:+1555: the number begins with +1555 and the caller is among alice, but reception comes first
+  pattern:^9: the number does not match ^9
+`,
+    });
+  });
+
+  it('reads headers in any case', async () => {
+    const { code, text } = await ask('911', '--header', 'x-tenant: sales', '--header', 'Other: a:b');
+    expect(code).toBe(0);
+    expect(text).toMatch(/^911 takes the route pattern:\^9: the number matches \^9 and header X-Tenant is "sales"\n/);
+  });
+
+  it('ends with 1 when no route takes the call', async () => {
+    const { code, text } = await ask('911');
+    expect(code).toBe(1);
+    expect(text).toMatch(/^911 takes no route: the call gets 404\nNot taken:\n/);
+    expect(text).toContain('pattern:^9: header X-Tenant is not "sales"');
+  });
+});
