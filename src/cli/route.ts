@@ -9,8 +9,8 @@ import { ExitCode } from './io.js';
 import type { Io } from './io.js';
 
 interface RouteOptions extends ConfigOptions {
-  readonly from: string;
-  readonly header: ReadonlyMap<string, string>;
+  readonly from?: string;
+  readonly header?: ReadonlyMap<string, string>;
 }
 
 const EXAMPLE = `
@@ -24,22 +24,22 @@ export function registerRoute(program: Command, io: Io): void {
   addConfigOptions(program.command('route'))
     .description('say which route a call would take, and why the others would not')
     .argument('<number>', 'the number that is called: bare, or a SIP or tel URI')
-    .option('--from <uri>', "the caller's URI", '')
-    .option('--header <name: value>', 'a header of the INVITE; may be repeated', collectHeader, new Map())
+    .option('--from <uri>', "the caller's URI")
+    .option('--header <name: value>', 'a header of the INVITE; may be repeated', collectHeader)
     .addHelpText('after', EXAMPLE)
     .action((number: string, options: RouteOptions) => {
       const { config } = loadForQuestions(options, io);
       const choice = selectRoute(config.routes, {
         number,
-        fromUri: options.from,
-        header: (name) => options.header.get(name.toLowerCase()),
+        fromUri: options.from ?? '',
+        header: (name) => options.header?.get(name.toLowerCase()),
       });
       io.out(describe(number, choice));
       if (!choice.route) throw new ExitCode(1);
     });
 }
 
-function collectHeader(text: string, before: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+function collectHeader(text: string, before: ReadonlyMap<string, string> = new Map()): ReadonlyMap<string, string> {
   const colon = text.indexOf(':');
   if (colon <= 0) throw new InvalidArgumentError("Expected 'Name: value'.");
   return new Map([...before, [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()]]);

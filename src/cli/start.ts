@@ -1,4 +1,3 @@
-import { unwatchFile, watchFile } from 'node:fs';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
 import type { Clock } from '../clock.js';
@@ -13,6 +12,7 @@ import type { Log } from '../ops/log.js';
 import { VERSION } from '../version.js';
 import { addConfigOptions, loadRunnable } from './config-options.js';
 import type { ConfigOptions } from './config-options.js';
+import { FileWatch } from './file-watch.js';
 import { ExitCode } from './io.js';
 import type { Io, SignalSource } from './io.js';
 import { supervise } from './supervise.js';
@@ -33,14 +33,19 @@ SIGHUP reloads routes, keys, limits and the log level.
 Example:
   PRANTHORA_API_KEY=... pranthora-sip-bridge start --config config/minimal.yaml
 `;
-const WATCH_INTERVAL_MS = 1000;
 
 export function registerStart(program: Command, io: Io, startBridge: StartBridge = startComposed): void {
   addConfigOptions(program.command('start', { isDefault: true }))
     .description('run the bridge (the default command)')
     .option('--watch', 'reload when the configuration file changes')
     .addHelpText('after', EXAMPLE)
-    .action((options: StartOptions) => runDaemon(options, io, startBridge));
+    // A misspelt command ends up here, since this is the default one.
+    .allowExcessArguments()
+    .action((options: StartOptions, command: Command) => {
+      const [word] = command.args;
+      if (word !== undefined) command.error(`error: there is no command '${word}'`);
+      return runDaemon(options, io, startBridge);
+    });
 }
 
 /** Loaded when it is needed: the commands that place no call start without the SIP and audio code. */
@@ -96,8 +101,7 @@ async function serve(
     drainMs: () => reloader.config.drainMs,
     reload,
   });
-  // By its state and not by its folder's events: editors replace files, Kubernetes swaps a link above them.
-  if (watched !== undefined) watchFile(watched, { interval: WATCH_INTERVAL_MS, persistent: false }, reload);
+  const watch = watched === undefined ? undefined : new FileWatch(watched, systemClock, reload);
   const { routes, sip, media } = reloader.config;
   const engines = { sipEngine: sip.engine, mediaEngine: media.engine };
   logger.info({
@@ -109,7 +113,7 @@ async function serve(
     ...engines,
   });
   await ended;
-  if (watched !== undefined) unwatchFile(watched, reload);
+  watch?.close();
 }
 
 /** Holds the running configuration and replaces it, or says loudly why not. */

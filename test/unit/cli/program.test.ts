@@ -46,6 +46,12 @@ describe('usage', () => {
     expect(io.stdout).toBe('');
   });
 
+  it('calls a misspelt command by its name', async () => {
+    const io = new TestIo();
+    await io.run(['cheque', '--config', 'x.yaml']);
+    expect(io.stderr).toBe("error: there is no command 'cheque'\n(--help tells how)\n");
+  });
+
   it('lists every fault on a line of its own', async () => {
     const io = new TestIo();
     const file = temporaryFile('sip: {engine: asterisk}\nroutes: [{default: true}]\nmedia: {engine: freeswitch}\n');
