@@ -46,7 +46,9 @@ export class UdpTransport implements Transport {
   /** Binds the socket. Rejects when the address cannot be bound. */
   static async open(options: UdpTransportOptions): Promise<UdpTransport> {
     const { address, port } = options.listen;
-    const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: true });
+    // Asked of an IPv4 socket, ipv6Only makes bind() fail.
+    const ipv6 = isIPv6(address);
+    const socket = createSocket({ type: ipv6 ? 'udp6' : 'udp4', ipv6Only: ipv6 });
     await new Promise<void>((resolve, reject) => {
       socket.once('error', (error) => {
         socket.close();
