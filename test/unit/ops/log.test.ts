@@ -7,7 +7,7 @@ type Line = Record<string, unknown>;
 
 function collect(
   options: Partial<LogOptions> = {},
-): ReturnType<typeof createLog> & { text: string[]; lines(): Line[] } {
+): ReturnType<typeof createLog> & { text: string[]; lines: () => Line[] } {
   const text: string[] = [];
   const destination = { write: (line: string) => void text.push(line) };
   const log = createLog({ level: 'info', pretty: false, redactNumbers: false, destination, ...options });
