@@ -14,7 +14,7 @@ const builtins = (from, ...names) => ({
   from: { path: `^src/${from}` },
   to: { dependencyTypes: ['core'], path: `^(node:)?(${names.join('|')})$` },
 });
-const HARMLESS = ['events', 'crypto', 'path', 'url', 'util', 'buffer', 'assert', 'perf_hooks'];
+const HARMLESS = ['events', 'crypto', 'path', 'url', 'util', 'buffer', 'assert', 'perf_hooks', 'stream'];
 const SOCKETS = ['net', 'tls', 'dgram', 'dns', 'dns/promises', 'http', 'https'];
 
 module.exports = {
@@ -41,7 +41,8 @@ module.exports = {
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),
     builtins('media/', 'net', 'os'),
     packages('media/freeswitch\\.ts', 'drachtio-fsmrf', 'drachtio-srf'),
-    packages('signaling/', 'drachtio-srf', 'ipaddr\\.js'),
+    packages('signaling/', 'drachtio-srf'),
+    builtins('signaling/', 'net'), // the type of drachtio-srf's socket
     builtins('bridge/', 'worker_threads'),
     folders('bridge/', 'rtp/', 'audio/', 'pranthora/'),
     folders('rtp/', 'audio/'),

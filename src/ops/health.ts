@@ -1,0 +1,80 @@
+import type { Clock } from '../clock.js';
+import type { CallController } from '../control/controller.js';
+import type { CallSnapshot } from '../control/call-record.js';
+
+export type ComponentStatus = 'ok' | 'degraded' | 'down';
+
+export interface Component {
+  readonly status: ComponentStatus;
+  readonly detail: string;
+}
+
+export interface Health {
+  readonly status: ComponentStatus;
+  readonly version: string;
+  readonly uptimeSec: number;
+  readonly calls: { readonly active: number; readonly max: number };
+  readonly components: { readonly sip: Component; readonly media: Component; readonly pranthora: Component };
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
+/** What `/health`, `/ready` and `/calls` tell, put together from the parts that know. */
+export class HealthReport {
+  readonly #controller: CallController;
+  readonly #clock: Clock;
+  readonly #version: string;
+  readonly #startedAtMs: number;
+  readonly #media: () => Component;
+  #sip: Component = { status: 'down', detail: 'starting' };
+  #pranthora: Component = { status: 'ok', detail: 'no agent connected yet' };
+
+  constructor(controller: CallController, options: { clock: Clock; version: string; media: () => Component }) {
+    this.#controller = controller;
+    this.#media = options.media;
+    this.#clock = options.clock;
+    this.#version = options.version;
+    this.#startedAtMs = options.clock.nowMs();
+  }
+
+  onSipConnection(state: { connected: boolean; detail: string }): void {
+    this.#sip = { status: state.connected ? 'ok' : 'down', detail: state.detail };
+  }
+
+  /** The last agent tried. One that fails may be one route's fault, so it never makes the whole bridge `down`. */
+  onAgentOutcome(outcome: { ok: boolean; detail: string }): void {
+    this.#pranthora = { status: outcome.ok ? 'ok' : 'degraded', detail: outcome.detail };
+  }
+
+  health(): Health {
+    const components = { sip: this.#sip, media: this.#media(), pranthora: this.#pranthora };
+    const worst = Object.values(components).map(({ status }) => status);
+    return {
+      status: worst.includes('down') ? 'down' : worst.includes('degraded') ? 'degraded' : 'ok',
+      version: this.#version,
+      uptimeSec: Math.floor((this.#clock.nowMs() - this.#startedAtMs) / 1000),
+      calls: { active: this.#controller.active, max: this.#controller.maxConcurrent },
+      components,
+    };
+  }
+
+  /** Whether an INVITE arriving now would be taken. */
+  ready(): Readiness {
+    if (this.#controller.draining) return { ready: false, reason: 'draining' };
+    if (this.#sip.status !== 'ok') return { ready: false, reason: `sip: ${this.#sip.detail}` };
+    const { active, maxConcurrent } = this.#controller;
+    if (active >= maxConcurrent) return { ready: false, reason: `full: ${active} of ${maxConcurrent} calls` };
+    return { ready: true, reason: 'accepting calls' };
+  }
+
+  calls(): CallSnapshot[] {
+    return this.#controller.calls();
+  }
+
+  call(callId: string): CallSnapshot | undefined {
+    return this.#controller.call(callId);
+  }
+}
