@@ -260,7 +260,7 @@ export class CallBridge implements Ticking {
     const packet = sending ? this.#sender.nextPacket() : this.#unsent;
     const speech = this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
     if (sending) this.#endpoint?.send(packet);
-    if (speech && sending) this.#firstAudioMs ??= nowMs - startedAtMs;
+    if (speech && sending) this.#firstAudioMs ??= roundMs(nowMs - startedAtMs);
     const interruption = this.#downlink.takeInterruption(nowMs);
     if (interruption) this.#onInterruptionDone(interruption);
   }
@@ -268,7 +268,11 @@ export class CallBridge implements Ticking {
   /** Where speech goes that a caller on hold does not hear: time does not stand still for the agent. */
   readonly #unsent = Buffer.alloc(RTP_HEADER_BYTES + FRAME_BYTES);
 
-  #onInterruptionDone(interruption: Interruption): void {
+  #onInterruptionDone(measured: Interruption): void {
+    const interruption = {
+      reactionMs: roundMs(measured.reactionMs),
+      discardedMs: roundMs(measured.discardedMs),
+    };
     if (this.#interruptions.length < MAX_INTERRUPTIONS) this.#interruptions.push(interruption);
     this.#emit({ kind: 'interrupted', bridge: this.id, interruption });
   }
@@ -287,7 +291,9 @@ export class CallBridge implements Ticking {
     this.#ticks += 1;
     if (this.#farewell) this.#watchFarewell(this.#farewell, nowMs);
     const silentMs = nowMs - this.#lastRtpAtMs;
-    if (this.#startedAtMs !== undefined && this.#media?.receiving && silentMs > this.#settings.rtpTimeoutMs) {
+    // A caller who holds us without wanting our packets (sendonly) may play music, or nothing at all.
+    const isRtpExpected = this.#startedAtMs !== undefined && this.#media?.receiving && this.#media.sending;
+    if (isRtpExpected && silentMs > this.#settings.rtpTimeoutMs) {
       this.#lastRtpAtMs = nowMs;
       this.#emit({ kind: 'rtp-timeout', bridge: this.id, silentMs });
     }
@@ -350,5 +356,8 @@ export class CallBridge implements Ticking {
     };
   }
 }
+
+/** Figures for people and logs: a tenth of a millisecond says enough. */
+const roundMs = (ms: number): number => Math.round(ms * 10) / 10;
 
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
