@@ -1,0 +1,152 @@
+import { randomInt } from 'node:crypto';
+import { encodeG711, type G711Law } from '../audio/g711.js';
+import type { Scheduler, Ticking } from '../bridge/scheduler.js';
+import { negotiateOffer, readAnswer, writeOffer, type CodecName } from '../media/sdp.js';
+import type { RtpEndpoint } from '../rtp/endpoint.js';
+import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
+import { RtpSender } from '../rtp/sender.js';
+import { HeardAudio, TELEPHONE_RATE_HZ } from './heard-audio.js';
+import { SpokenAudio } from './spoken-audio.js';
+
+/** 20 ms at 8 kHz: samples, and bytes of G.711. */
+const FRAME_SAMPLES = 160;
+const FRAME_MS = 20;
+
+const LAW: Readonly<Record<CodecName, G711Law>> = { PCMU: 'mulaw', PCMA: 'alaw' };
+
+type NegotiatedMedia = ReturnType<typeof readAnswer>['media'];
+
+export interface CallAudioOptions {
+  readonly codec: CodecName;
+  /** Our address as the callee reaches it, for the SDP. */
+  readonly address: string;
+  /** Recorded at most, in each direction. */
+  readonly maxRecordMs: number;
+  readonly scheduler: Scheduler;
+  readonly openRtp: (onPacket: (packet: RtpPacket, nowMs: number) => void) => Promise<RtpEndpoint>;
+}
+
+/**
+ * One test call's RTP: a packet every 20 ms from `start` on, silence unless something is played, and a record of what
+ * comes. It owns its socket and its place in the scheduler; `close` lets go of both.
+ */
+export class CallAudio implements Ticking {
+  readonly heard: HeardAudio;
+  readonly spoken: SpokenAudio;
+  readonly #options: CallAudioOptions;
+  readonly #sender = new RtpSender({ payloadType: 0, payloadBytes: FRAME_SAMPLES, samplesPerPacket: FRAME_SAMPLES });
+  readonly #frame = new Int16Array(FRAME_SAMPLES);
+  readonly #sessionId = randomInt(1, 2 ** 31);
+  #sdpVersion = 1;
+  #localSdp = '';
+  #endpoint: RtpEndpoint | undefined;
+  #stopTicking: (() => void) | undefined;
+  #media: NegotiatedMedia | undefined;
+  #otherPayloads = 0;
+  #firstSentAtMs: number | undefined;
+
+  constructor(options: CallAudioOptions) {
+    this.#options = options;
+    this.heard = new HeardAudio(LAW[options.codec], options.maxRecordMs / FRAME_MS);
+    this.spoken = new SpokenAudio((options.maxRecordMs / 1_000) * TELEPHONE_RATE_HZ);
+  }
+
+  get sentPackets(): number {
+    return this.#sender.packets;
+  }
+
+  /** When the first packet was sent. */
+  get firstSentAtMs(): number | undefined {
+    return this.#firstSentAtMs;
+  }
+
+  /** Datagrams that were no RTP, came from somebody else, or were of another payload type (telephone-events). */
+  get foreignPackets(): number {
+    const { ignoredSource = 0, malformed = 0 } = this.#endpoint?.stats ?? {};
+    return this.#otherPayloads + ignoredSource + malformed;
+  }
+
+  /** Opens the socket. Resolves to the offer. */
+  async open(): Promise<string> {
+    this.#endpoint = await this.#options.openRtp((packet, nowMs) => {
+      this.#onPacket(packet, nowMs);
+    });
+    this.#localSdp = writeOffer(this.#local(), [this.#options.codec]);
+    return this.#localSdp;
+  }
+
+  /** Sends and receives from now on, as agreed in the callee's answer. Throws SdpError. */
+  start(answer: string): void {
+    this.#useMedia(readAnswer(answer, [this.#options.codec]).media);
+    this.#stopTicking = this.#options.scheduler.add(this);
+  }
+
+  /** The answer to the callee's new offer, or our description as it is when there is no offer. Throws SdpError. */
+  renegotiate(offer: string | undefined): string {
+    if (offer === undefined) return this.#localSdp;
+    const negotiated = negotiateOffer(offer, [this.#options.codec]);
+    this.#useMedia(negotiated.media);
+    this.#sdpVersion += 1;
+    this.#localSdp = negotiated.answer(this.#local());
+    return this.#localSdp;
+  }
+
+  /** Stops sending and receiving; the records stay. Idempotent. */
+  close(): void {
+    this.#stopTicking?.();
+    this.#endpoint?.close();
+    this.spoken.stop();
+  }
+
+  /** Both directions at 8 kHz on one time axis, which begins with the first packet of either. */
+  recording(): { sent: Int16Array; heard: Int16Array } {
+    const sentFromMs = this.#firstSentAtMs ?? Infinity;
+    const heardFromMs = this.heard.packets[0]?.arrivedMs ?? Infinity;
+    const startMs = Math.min(sentFromMs, heardFromMs);
+    return {
+      sent: delayed(this.spoken.timeline(), sentFromMs - startMs),
+      heard: delayed(this.heard.timeline(), heardFromMs - startMs),
+    };
+  }
+
+  tick(nowMs: number): void {
+    if (!this.#media?.sending) {
+      this.skip(1);
+      return;
+    }
+    this.spoken.next(this.#frame);
+    const packet = this.#sender.nextPacket();
+    encodeG711(LAW[this.#options.codec], this.#frame, 0, FRAME_SAMPLES, packet, RTP_HEADER_BYTES);
+    this.#firstSentAtMs ??= nowMs;
+    this.#endpoint?.send(packet);
+  }
+
+  skip(ticks: number): void {
+    for (let i = 0; i < ticks; i++) this.#sender.skip();
+    this.spoken.pass(ticks * FRAME_SAMPLES);
+  }
+
+  #local(): Parameters<typeof writeOffer>[0] {
+    const rtp = { address: this.#options.address, port: this.#endpoint?.port ?? 0 };
+    return { sessionId: this.#sessionId, version: this.#sdpVersion, rtp };
+  }
+
+  #useMedia(media: NegotiatedMedia): void {
+    this.#media = media;
+    this.#sender.setPayloadType(media.payloadType);
+    if (media.remote) this.#endpoint?.setRemote({ ...media.remote, latch: 'any' });
+  }
+
+  #onPacket(packet: RtpPacket, nowMs: number): void {
+    if (packet.payloadType === this.#media?.payloadType) this.heard.add(packet, nowMs);
+    else this.#otherPayloads += 1;
+  }
+}
+
+function delayed(samples: Int16Array, byMs: number): Int16Array {
+  if (!Number.isFinite(byMs)) return samples;
+  const offset = Math.round((byMs * TELEPHONE_RATE_HZ) / 1_000);
+  const shifted = new Int16Array(offset + samples.length);
+  shifted.set(samples, offset);
+  return shifted;
+}
