@@ -2,6 +2,10 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, formatFault } from '../config/faults.js';
 import { VERSION } from '../version.js';
 import { registerCheck } from './check.js';
+import { registerCall } from './call.js';
+import { registerDemo } from './demo.js';
+import { registerDoctor } from './doctor.js';
+import { registerSimulate } from './simulate.js';
 import { ExitCode } from './io.js';
 import type { Io } from './io.js';
 import { registerRoute } from './route.js';
@@ -43,6 +47,10 @@ function createProgram(io: Io, startBridge: StartBridge | undefined): Command {
   registerStart(program, io, startBridge);
   registerCheck(program, io);
   registerRoute(program, io);
+  registerDoctor(program, io);
+  registerCall(program, io);
+  registerSimulate(program, io);
+  registerDemo(program, io);
   return program;
 }
 
