@@ -7,7 +7,7 @@ import { Scheduler } from './scheduler.js';
 
 /** Bridges on this thread. */
 export class LocalBridgePool implements BridgePool {
-  readonly #settings: BridgeSettings;
+  #settings: BridgeSettings;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #scheduler: Scheduler;
@@ -22,6 +22,11 @@ export class LocalBridgePool implements BridgePool {
     this.#logger = logger;
     this.#scheduler = new Scheduler(clock);
     this.#ports = new PortPool({ minPort: settings.ports.min, maxPort: settings.ports.max });
+  }
+
+  /** Settings of the bridges to come. The port range stays what it was. */
+  configure(settings: BridgeSettings): void {
+    this.#settings = settings;
   }
 
   get active(): number {

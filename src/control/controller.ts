@@ -1,3 +1,4 @@
+import { normaliseNumber } from '../config/number.js';
 import type { Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
@@ -54,8 +55,9 @@ export class CallController {
   }
 
   onInvite(invite: IncomingInvite): void {
-    const { number, route } = selectRoute(this.#settings.routes, {
-      number: invite.requestUri.user || invite.requestUri.uri,
+    const number = normaliseNumber(invite.requestUri.uri);
+    const { route } = selectRoute(this.#settings.routes, {
+      number,
       fromUri: invite.from.uri,
       header: (name) => invite.header(name),
     });
