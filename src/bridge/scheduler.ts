@@ -43,7 +43,8 @@ export class Scheduler {
   constructor(clock: Clock, afterPolling: (run: () => void) => void = setImmediate) {
     this.#clock = clock;
     this.#afterPolling = afterPolling;
-    this.#originMs = clock.nowMs();
+    // Whole milliseconds, so that a due time reached is never a rounding error short of its period.
+    this.#originMs = Math.floor(clock.nowMs());
     this.#phases = Array.from({ length: PHASES }, () => ({ members: new Set<Ticking>(), lastPeriod: 0 }));
   }
 
@@ -57,6 +58,8 @@ export class Scheduler {
     if (phase.members.size === 0) phase.lastPeriod = this.#periodOf(phase, this.#clock.nowMs());
     phase.members.add(member);
     this.#members += 1;
+    // The new member may be due before those the timer was set for.
+    this.#disarm();
     this.#arm();
     return () => {
       if (!phase.members.delete(member)) return;
@@ -116,6 +119,7 @@ function runPhase(phase: Phase, missed: number, nowMs: number): void {
   const ticks = Math.min(missed, MAX_CATCH_UP_TICKS);
   for (const member of phase.members) {
     if (missed > ticks) member.skip(missed - ticks);
-    for (let i = 0; i < ticks; i++) member.tick(nowMs);
+    // A member may leave in the middle of its own catching up.
+    for (let i = 0; i < ticks && phase.members.has(member); i++) member.tick(nowMs);
   }
 }
