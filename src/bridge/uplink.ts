@@ -6,15 +6,20 @@ import type { RtpPacket } from '../rtp/packet.js';
 const FRAME_8K = 160;
 const FRAME_16K = 320;
 const SAMPLES_PER_MS = 8;
+const FRAME_MS = FRAME_8K / SAMPLES_PER_MS;
+
+/** Frames at once that Pranthora takes without dropping; silence for one gap leaves room for the packet that ends it. */
+const MAX_BURST_FRAMES = 5;
+const MAX_GAP_SAMPLES = (MAX_BURST_FRAMES - 1) * FRAME_8K;
 
 /**
- * How far the stream may fall behind live before silence takes the place of what is missing. Four frames: together
- * with the packet that ends the gap never more than 5 frames at once, which is what Pranthora takes without dropping.
+ * How far the stream may fall behind live before silence takes the place of what is missing. The tick that notices
+ * comes up to 20 ms later, and the last frame was sent 20 ms before its end was due: at most 100 ms without a frame.
  */
-const HOLD_MS = 80;
+const HOLD_MS = 60;
 
 /** Later than this and a packet is part of a backlog, not of the conversation. */
-const MAX_LATENESS_MS = HOLD_MS + 20;
+const MAX_LATENESS_MS = HOLD_MS + FRAME_MS;
 
 /** A stream that has been late without a break for this long is not late: its path has become longer. */
 const REANCHOR_AFTER_MS = 500;
@@ -90,6 +95,7 @@ export class Uplink {
   /** Every 20 ms: fills what did not come. */
   tick(nowMs: number): void {
     if (nowMs >= this.#windowEndsMs) this.#followSender(nowMs);
+    this.#skipUnticked(nowMs);
     while (nowMs - this.#dueMs > HOLD_MS) {
       this.#starved = true;
       this.#fill(FRAME_8K);
@@ -110,8 +116,7 @@ export class Uplink {
     if (ahead <= 0) return -ahead;
     const fill = this.#gapFill(ahead);
     this.#fill(fill);
-    this.#dueMs += (ahead - fill) / SAMPLES_PER_MS;
-    this.#headTimestamp = timestamp;
+    this.#pass(ahead - fill);
     return 0;
   }
 
@@ -128,10 +133,7 @@ export class Uplink {
     // Its place is lost either way: a backlog may not be sent in a burst.
     const end = (timestamp + count) >>> 0;
     const passed = (end - (this.#headTimestamp ?? end)) | 0;
-    if (passed > 0) {
-      this.#headTimestamp = end;
-      this.#dueMs += passed / SAMPLES_PER_MS;
-    }
+    if (passed > 0) this.#pass(passed);
     return count;
   }
 
@@ -143,12 +145,23 @@ export class Uplink {
   }
 
   /**
-   * How much silence stands for a gap of `samples`: all of it between two packets. After a pause it ends where a frame
-   * ends, so that the first packet of the new talkspurt leaves at once as a whole frame and not 20 ms later.
+   * How much silence stands for a gap of `samples`: all of it between two packets, within what may be sent at once.
+   * After a pause it ends where a frame ends, so that the first packet of the new talkspurt leaves at once as a whole
+   * frame and not 20 ms later.
    */
   #gapFill(samples: number): number {
-    if (!this.#starved) return samples;
-    return Math.max(0, samples - ((this.#frameFill / 2 + samples) % FRAME_8K));
+    const fill = Math.min(samples, MAX_GAP_SAMPLES);
+    if (!this.#starved) return fill;
+    return Math.max(0, fill - ((this.#frameFill / 2 + fill) % FRAME_8K));
+  }
+
+  /**
+   * While the agent was connecting, or the event loop blocked, nobody ticked. Silence that could not be sent in time is
+   * of no use in a burst: beyond what may be sent at once, only the newest frame of it is.
+   */
+  #skipUnticked(nowMs: number): void {
+    const missedFrames = Math.ceil((nowMs - this.#dueMs - HOLD_MS) / FRAME_MS);
+    if (missedFrames > MAX_BURST_FRAMES) this.#pass((missedFrames - 1) * FRAME_8K);
   }
 
   #fill(samples: number): void {
@@ -175,8 +188,13 @@ export class Uplink {
       done += part;
       if (this.#frameFill === FRAME_16K) this.#flush();
     }
-    if (this.#headTimestamp !== undefined) this.#headTimestamp = (this.#headTimestamp + count) >>> 0;
-    this.#dueMs += count / SAMPLES_PER_MS;
+    this.#pass(count);
+  }
+
+  /** The stream's place moves on by `samples`, whether or not they were sent. */
+  #pass(samples: number): void {
+    if (this.#headTimestamp !== undefined) this.#headTimestamp = (this.#headTimestamp + samples) >>> 0;
+    this.#dueMs += samples / SAMPLES_PER_MS;
   }
 
   #flush(): void {

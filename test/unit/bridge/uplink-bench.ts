@@ -1,0 +1,160 @@
+import { encodeG711, decodeG711, type G711Law } from '../../../src/audio/g711.js';
+import { Upsampler2x } from '../../../src/audio/resampler.js';
+import { Uplink } from '../../../src/bridge/uplink.js';
+import { newRtpPacket, type RtpPacket } from '../../../src/rtp/packet.js';
+
+export interface SentFrame {
+  readonly atMs: number;
+  readonly samples: Int16Array;
+}
+
+export interface Arrival {
+  readonly atMs: number;
+  readonly packet: RtpPacket;
+}
+
+/** An uplink in virtual time: ticked every 20 ms from `phaseMs` on, given each packet at its time of arrival. */
+export class UplinkBench {
+  readonly frames: SentFrame[] = [];
+  /** How many frames each packet sent the moment it came. */
+  readonly framesAtArrival: number[] = [];
+  readonly uplink: Uplink;
+  nowMs = 0;
+  #nextTickMs: number;
+
+  constructor(phaseMs = 5) {
+    this.#nextTickMs = phaseMs;
+    this.uplink = new Uplink(0, (bytes) => {
+      // A copy: the buffer is used again.
+      const samples = new Int16Array(new Uint8Array(bytes).buffer);
+      this.frames.push({ atMs: this.nowMs, samples });
+    });
+  }
+
+  /** Delivers `arrivals`, which are in order of time, and ticks until `untilMs`. */
+  run(untilMs: number, arrivals: Iterable<Arrival> = []): void {
+    for (const { atMs, packet } of arrivals) {
+      this.tickUntil(atMs);
+      this.nowMs = atMs;
+      this.receive(packet);
+    }
+    this.tickUntil(untilMs);
+    this.nowMs = untilMs;
+  }
+
+  receive(packet: RtpPacket): void {
+    const before = this.frames.length;
+    this.uplink.receive(packet, this.nowMs);
+    this.framesAtArrival.push(this.frames.length - before);
+  }
+
+  tickUntil(untilMs: number): void {
+    for (; this.#nextTickMs <= untilMs; this.#nextTickMs += 20) {
+      this.nowMs = this.#nextTickMs;
+      this.uplink.tick(this.nowMs);
+    }
+  }
+
+  /** The event loop hangs until `untilMs`: no tick before. Then the missed ones are made up for, five at most. */
+  stall(untilMs: number, arrivals: readonly Arrival[] = []): void {
+    const missed = Math.max(0, Math.floor((untilMs - this.#nextTickMs) / 20) + 1);
+    this.nowMs = untilMs;
+    for (const { packet } of arrivals) this.receive(packet);
+    for (let i = 0; i < Math.min(5, missed); i++) this.uplink.tick(untilMs);
+    this.#nextTickMs += missed * 20;
+  }
+
+  /** All that was sent, as one stream. */
+  audio(fromFrame = 0): Int16Array {
+    const frames = this.frames.slice(fromFrame);
+    const audio = new Int16Array(frames.length * 320);
+    frames.forEach(({ samples }, i) => {
+      audio.set(samples, i * 320);
+    });
+    return audio;
+  }
+
+  /** The longest time without a frame, the time before the first and after the last included. */
+  get longestGapMs(): number {
+    let longest = 0;
+    let previous = 0;
+    for (const atMs of [...this.frames.map((frame) => frame.atMs), this.nowMs]) {
+      longest = Math.max(longest, atMs - previous);
+      previous = atMs;
+    }
+    return longest;
+  }
+
+  /** The most frames sent at one instant. */
+  get largestBurst(): number {
+    const counts = new Map<number, number>();
+    for (const { atMs } of this.frames) counts.set(atMs, (counts.get(atMs) ?? 0) + 1);
+    return [...counts.values()].reduce((most, count) => Math.max(most, count), 0);
+  }
+}
+
+export interface TelephoneOptions {
+  readonly law?: G711Law;
+  readonly ptimeMs?: number;
+  readonly ssrc?: number;
+  readonly firstTimestamp?: number;
+}
+
+/** Packets of one stream, cut out of `samples` (8 kHz) by the telephone's own clock. */
+export function packetsOf(
+  samples: Int16Array,
+  { law = 'mulaw', ptimeMs = 20, ssrc = 1, firstTimestamp = 4_294_960_000 }: TelephoneOptions = {},
+): RtpPacket[] {
+  const step = ptimeMs * 8;
+  return Array.from({ length: Math.floor(samples.length / step) }, (_, i) => {
+    const bytes = new Uint8Array(12 + step);
+    encodeG711(law, samples, i * step, step, bytes, 12);
+    return Object.assign(newRtpPacket(), {
+      ssrc,
+      bytes,
+      payloadOffset: 12,
+      payloadLength: step,
+      sequenceNumber: i & 0xffff,
+      timestamp: (firstTimestamp + i * step) >>> 0,
+    });
+  });
+}
+
+export interface ArrivalOptions {
+  readonly startMs?: number;
+  readonly ptimeMs?: number;
+  readonly delayMs?: (packet: number) => number;
+}
+
+const noDelay = (): number => 0;
+
+/** Each packet `delayMs(i)` after the instant its last sample was spoken, the first of all at `startMs`. */
+export function arrivalsOf(
+  packets: readonly RtpPacket[],
+  { startMs = 0, ptimeMs = 20, delayMs = noDelay }: ArrivalOptions = {},
+): Arrival[] {
+  let previousMs = -Infinity;
+  return packets.map((packet, i) => {
+    // A network that keeps the order.
+    previousMs = Math.max(previousMs, startMs + i * ptimeMs + delayMs(i));
+    return { atMs: previousMs, packet };
+  });
+}
+
+/** What the agent must hear of `samples` (8 kHz) if not one of them is lost, repeated or put in between. */
+export function expectedAudio(samples: Int16Array, law: G711Law = 'mulaw'): Int16Array {
+  const codeWords = new Uint8Array(samples.length);
+  encodeG711(law, samples, 0, samples.length, codeWords, 0);
+  const decoded = new Int16Array(samples.length);
+  decodeG711(law, codeWords, 0, samples.length, decoded, 0);
+  const output = new Int16Array(2 * samples.length);
+  new Upsampler2x().process(decoded, 0, decoded.length, output, 0);
+  return output;
+}
+
+/** Index of the first sample that differs, the shorter length if one is the beginning of the other, or -1. */
+export function firstDifference(a: Int16Array, b: Int16Array): number {
+  const at = a.findIndex((sample, i) => sample !== b[i]);
+  if (at >= 0) return at;
+  return a.length === b.length ? -1 : Math.min(a.length, b.length);
+}

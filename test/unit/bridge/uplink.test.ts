@@ -1,0 +1,344 @@
+import { describe, expect, it } from 'vitest';
+import { newRtpPacket } from '../../../src/rtp/packet.js';
+import { fitSine, seededRandom, tone } from '../../support/signal.js';
+import { arrivalsOf, expectedAudio, firstDifference, packetsOf, UplinkBench } from './uplink-bench.js';
+
+const speech = (durationMs: number, frequencyHz = 1_000): Int16Array =>
+  tone({ rateHz: 8_000, frequencyHz, levelDbm0: -10, durationMs });
+
+const isSilent = (samples: Int16Array): boolean => samples.every((sample) => sample === 0);
+
+/** Frames the packets of a live stream send at their arrival: one each. */
+const expectLive = (framesAtArrival: readonly number[]): void => {
+  expect(new Set(framesAtArrival)).toEqual(new Set([1]));
+};
+
+describe('Uplink, a steady stream', () => {
+  it('sends each packet as one frame of 640 bytes in the same call', () => {
+    const bench = new UplinkBench();
+    for (const packet of packetsOf(speech(200))) {
+      bench.receive(packet);
+      bench.nowMs += 20;
+    }
+    expectLive(bench.framesAtArrival);
+    expect(bench.frames.every(({ samples }) => samples.length === 320)).toBe(true);
+    expect(bench.uplink.stats).toEqual({ frames: 10, filledMs: 0, late: 0 });
+  });
+
+  it.each(['mulaw', 'alaw'] as const)('carries 60 s of %s with jitter, every sample in its place', (law) => {
+    const samples = speech(60_000, 1_004);
+    const random = seededRandom(1);
+    const bench = new UplinkBench();
+    bench.uplink.law = law;
+    bench.run(60_000, arrivalsOf(packetsOf(samples, { law }), { delayMs: (i) => Math.min(i, random() * 30) }));
+    const audio = bench.audio();
+    expect(firstDifference(audio, expectedAudio(samples, law))).toBe(-1);
+    expectLive(bench.framesAtArrival);
+    const { snrDb, levelDbm0 } = fitSine(audio.subarray(16_000, 32_000), 16_000, 1_004);
+    expect(snrDb).toBeGreaterThan(36);
+    expect(Math.abs(levelDbm0 + 10)).toBeLessThan(0.3);
+    expect(bench.uplink.stats).toEqual({ frames: 3_000, filledMs: 0, late: 0 });
+  });
+
+  it.each([10, 30, 40, 60])('takes packets of %d ms', (ptimeMs) => {
+    const samples = speech(6_000);
+    const random = seededRandom(ptimeMs);
+    const bench = new UplinkBench();
+    bench.run(
+      6_000 - ptimeMs,
+      arrivalsOf(packetsOf(samples, { ptimeMs }), { ptimeMs, delayMs: (i) => Math.min(i, random() * 15) }).slice(0, -1),
+    );
+    const audio = bench.audio();
+    expect(firstDifference(audio, expectedAudio(samples).subarray(0, audio.length))).toBe(-1);
+    expect(audio.length).toBeGreaterThanOrEqual(2 * (48_000 - 160 - ptimeMs * 8));
+    expect(bench.uplink.stats).toMatchObject({ filledMs: 0, late: 0 });
+    expect(bench.longestGapMs).toBeLessThanOrEqual(Math.max(ptimeMs + 15, 35));
+  });
+
+  it.each([300, -300])('follows a sender whose clock is off by %d ppm for 10 minutes', (ppm) => {
+    const random = seededRandom(3);
+    const bench = new UplinkBench();
+    const ptimeMs = 20 * (1 - ppm / 1_000_000);
+    const count = 30_000;
+    const silence = packetsOf(new Int16Array(160 * count));
+    bench.run(count * ptimeMs, arrivalsOf(silence, { ptimeMs, delayMs: () => random() * 20 }));
+    const { late, filledMs } = bench.uplink.stats;
+    expect(late).toBe(0);
+    expect(filledMs).toBeLessThanOrEqual(40);
+    expectLive(bench.framesAtArrival);
+  });
+
+  it('ignores empty payloads and those that no telephone sends', () => {
+    const bench = new UplinkBench();
+    for (const payloadLength of [0, 1_601, 65_000]) {
+      for (const packet of packetsOf(speech(20))) bench.receive({ ...packet, payloadLength });
+    }
+    expect(bench.uplink.stats).toEqual({ frames: 0, filledMs: 0, late: 0 });
+  });
+});
+
+describe('Uplink, nothing comes', () => {
+  it('sends a frame of silence every 20 ms from its construction on', () => {
+    const bench = new UplinkBench(0);
+    bench.run(60_000);
+    expect(bench.frames.length).toBe(3_000);
+    expect(bench.frames.every(({ samples }) => isSilent(samples))).toBe(true);
+    expect(bench.largestBurst).toBe(1);
+    expect(bench.longestGapMs).toBe(20);
+  });
+
+  it('does not make up for the time before the first tick', () => {
+    const bench = new UplinkBench(3_000);
+    bench.run(3_100);
+    expect(bench.frames.map(({ atMs }) => atMs)).toEqual([3_000, 3_020, 3_040, 3_060, 3_080, 3_100]);
+  });
+
+  it.each([0, 1, 7, 13, 19])(
+    'after speech never leaves the agent without a frame for 100 ms (tick at %d)',
+    (phaseMs) => {
+      const bench = new UplinkBench(phaseMs);
+      const packets = packetsOf(speech(1_000));
+      bench.run(5_000, arrivalsOf(packets, { startMs: 10, delayMs: (i) => (i * 7) % 20 }));
+      expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+      expect(bench.largestBurst).toBeLessThanOrEqual(2);
+    },
+  );
+});
+
+describe('Uplink, gaps', () => {
+  it.each([1, 2, 3])('fills exactly the place of %d lost packets', (lost) => {
+    const samples = speech(2_000);
+    const bench = new UplinkBench();
+    const arrivals = arrivalsOf(packetsOf(samples));
+    arrivals.splice(50, lost);
+    bench.run(1_999, arrivals);
+    const heard = samples.slice();
+    heard.fill(0, 50 * 160, (50 + lost) * 160);
+    expect(firstDifference(bench.audio(), expectedAudio(heard))).toBe(-1);
+    expect(bench.uplink.stats).toEqual({ frames: expect.any(Number) as number, filledMs: lost * 20, late: 0 });
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+  });
+
+  it('keeps every place through 20 % of loss over 30 s', () => {
+    const samples = speech(30_000);
+    const random = seededRandom(5);
+    const arrivals = arrivalsOf(packetsOf(samples)).filter(
+      ({ packet }) => packet.sequenceNumber < 10 || random() > 0.2,
+    );
+    const bench = new UplinkBench();
+    bench.run(29_980, arrivals);
+    expect(bench.uplink.stats.late).toBe(0);
+    expect(bench.frames.length + 4).toBeGreaterThanOrEqual(1_500);
+    expect(bench.frames.length).toBeLessThanOrEqual(1_500);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+  });
+
+  it.each([0, 4, 9, 14, 19])('sends a talkspurt after a pause at once (tick at %d)', (phaseMs) => {
+    const bench = new UplinkBench(phaseMs);
+    const packets = packetsOf(speech(10_000));
+    // A pause of 3 s in which the timestamps go on: discontinuous transmission.
+    const talk = arrivalsOf(packets, { delayMs: (i) => (i * 3) % 10 });
+    bench.run(9_999, [...talk.slice(0, 100), ...talk.slice(250)]);
+    const first = bench.framesAtArrival[100] ?? 0;
+    expect(first).toBeGreaterThanOrEqual(1);
+    const atMs = talk[250]?.atMs;
+    const sentThen = bench.frames.filter((frame) => frame.atMs === atMs);
+    expect(isSilent(sentThen.at(-1)?.samples ?? new Int16Array(1))).toBe(false);
+    expectLive(bench.framesAtArrival.slice(101));
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.uplink.stats.late).toBe(0);
+  });
+
+  it('loses nothing of a talkspurt whose timestamps are off the grid, and less than a frame of the pause', () => {
+    const bench = new UplinkBench();
+    const before = arrivalsOf(packetsOf(speech(1_000), { firstTimestamp: 0 }));
+    const talk = speech(1_000);
+    const after = arrivalsOf(packetsOf(talk, { firstTimestamp: 3_000 * 8 + 77 }), { startMs: 3_009 });
+    bench.run(4_000, [...before, ...after]);
+    expect(bench.framesAtArrival[50]).toBeGreaterThanOrEqual(1);
+    expectLive(bench.framesAtArrival.slice(51));
+    const heard = bench.audio(bench.frames.length - 50);
+    // The resampler's history is silence here: the same as at the beginning of a stream.
+    expect(firstDifference(heard, expectedAudio(talk))).toBe(-1);
+  });
+
+  it('stays in step with time over an hour of talkspurts and pauses', () => {
+    const random = seededRandom(11);
+    const packets = packetsOf(new Int16Array(160 * 180_000).fill(100));
+    const talking: boolean[] = [];
+    while (talking.length < packets.length) {
+      const isTalking = talking.at(-1) !== true;
+      const length = 20 + Math.floor(random() * 200);
+      for (let i = 0; i < length; i++) talking.push(isTalking);
+    }
+    const arrivals = arrivalsOf(packets, { delayMs: () => random() * 15 }).filter((_, i) => talking[i]);
+    const bench = new UplinkBench();
+    bench.run(3_599_980, arrivals);
+    expect(Math.abs(bench.frames.length - 180_000)).toBeLessThanOrEqual(5);
+    expect(bench.uplink.stats.late).toBe(0);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+  });
+});
+
+describe('Uplink, the network misbehaves', () => {
+  it('after a stall lets through what is live of the backlog, drops and counts the rest', () => {
+    const bench = new UplinkBench();
+    const packets = packetsOf(speech(4_000));
+    // From packet 100 on nothing comes for half a second; then 25 packets at once.
+    const arrivals = arrivalsOf(packets, { delayMs: (i) => (i >= 100 && i < 125 ? 2_500 - i * 20 : 0) });
+    bench.run(3_999, arrivals);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    const inBurst = bench.framesAtArrival.slice(100, 125);
+    expect(inBurst.reduce((sum, frames) => sum + frames)).toBeLessThanOrEqual(5);
+    const { late } = bench.uplink.stats;
+    expect(late).toBeGreaterThanOrEqual(19);
+    expect(late).toBeLessThanOrEqual(23);
+    expectLive(bench.framesAtArrival.slice(125));
+    expect(bench.frames.length).toBe(200);
+  });
+
+  it('follows a path that has become 150 ms longer', () => {
+    const bench = new UplinkBench();
+    const packets = packetsOf(speech(20_000));
+    bench.run(19_999, arrivalsOf(packets, { delayMs: (i) => (i >= 200 ? 150 : 0) + ((i * 7) % 10) }));
+    const { late } = bench.uplink.stats;
+    expect(late).toBeLessThanOrEqual(30); // 600 ms
+    expectLive(bench.framesAtArrival.slice(235));
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+  });
+
+  it.each([30, 50, 70, 90])('follows a path that has become %d ms longer', (longerMs) => {
+    const bench = new UplinkBench();
+    const packets = packetsOf(speech(20_000));
+    bench.run(19_999, arrivalsOf(packets, { delayMs: (i) => (i >= 200 ? longerMs : 0) + ((i * 7) % 10) }));
+    const { late, filledMs } = bench.uplink.stats;
+    expectLive(bench.framesAtArrival.slice(470)); // after 5 s at the latest
+    const before = { late, filledMs };
+    expect(before.late).toBeLessThanOrEqual(270);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+  });
+
+  it('follows a path that has become shorter at once, without losing anything', () => {
+    const bench = new UplinkBench();
+    const samples = speech(10_000);
+    bench.run(9_999, arrivalsOf(packetsOf(samples), { startMs: 100, delayMs: (i) => (i >= 200 ? -60 : 0) }));
+    expect(bench.uplink.stats.late).toBe(0);
+    expectLive(bench.framesAtArrival);
+    const audio = bench.audio(bench.frames.length - 500);
+    expect(firstDifference(audio, expectedAudio(samples))).toBe(-1);
+  });
+
+  it('goes on at once when the SSRC changes', () => {
+    const bench = new UplinkBench();
+    const first = arrivalsOf(packetsOf(speech(1_000), { ssrc: 0, firstTimestamp: 0 }));
+    const second = packetsOf(speech(1_000), { ssrc: 7, firstTimestamp: 2_000_000_000 });
+    bench.run(1_980, [...first, ...arrivalsOf(second, { startMs: 1_007 })]);
+    expectLive(bench.framesAtArrival);
+    expect(bench.uplink.stats).toEqual({ frames: 100, filledMs: 0, late: 0 });
+  });
+
+  it.each([100, 1_000, 3_600_000, 200_000_000])(
+    'goes on at once when the timestamps jump forward by %d ms',
+    (jumpMs) => {
+      const bench = new UplinkBench();
+      const first = arrivalsOf(packetsOf(speech(1_000), { firstTimestamp: 5 }));
+      const second = packetsOf(speech(1_000), { firstTimestamp: (5 + 8_000 + jumpMs * 8) >>> 0 });
+      bench.run(1_980, [...first, ...arrivalsOf(second, { startMs: 1_000 })]);
+      expectLive(bench.framesAtArrival);
+      expect(bench.uplink.stats.late).toBe(0);
+    },
+  );
+
+  it.each([
+    { name: 'back, no time goes by', jumpMs: -5_000, pauseMs: 0 },
+    { name: 'back, after a pause', jumpMs: -5_000, pauseMs: 2_000 },
+    { name: 'forward by more than the pause', jumpMs: 60_000, pauseMs: 2_000 },
+    { name: 'not at all, after a pause', jumpMs: 0, pauseMs: 2_000 },
+    { name: 'forward by less than the pause', jumpMs: 1_000, pauseMs: 2_000 },
+  ])('is live again after half a second when the timestamps jump: $name', ({ jumpMs, pauseMs }) => {
+    const bench = new UplinkBench();
+    const first = arrivalsOf(packetsOf(speech(1_000), { firstTimestamp: 1_000_000 }));
+    const second = packetsOf(speech(3_000), { firstTimestamp: 1_008_000 + jumpMs * 8 });
+    bench.run(pauseMs + 3_990, [...first, ...arrivalsOf(second, { startMs: 1_000 + pauseMs })]);
+    expectLive(bench.framesAtArrival.slice(50 + 26));
+    expect(bench.uplink.stats.late).toBeLessThanOrEqual(25);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expect(bench.frames.length).toBeLessThanOrEqual((pauseMs + 4_000) / 20 + 1);
+  });
+
+  it('survives any timestamps, SSRCs and lengths at any time', () => {
+    const random = seededRandom(13);
+    const bench = new UplinkBench();
+    const { bytes } = packetsOf(speech(200), { ptimeMs: 200 })[0] ?? newRtpPacket();
+    for (let i = 0; i < 20_000; i++) {
+      const near = Math.floor((random() - 0.5) * 4_000);
+      const timestamp = (random() < 0.9 ? i * 160 + near : random() * 2 ** 32) >>> 0;
+      const payloadLength = Math.floor(random() * 1_601);
+      const ssrc = random() < 0.99 ? 1 : i;
+      bench.receive({ ...newRtpPacket(), bytes, payloadOffset: 12, payloadLength, timestamp, ssrc });
+      bench.tickUntil(bench.nowMs + random() * 40);
+    }
+    const before = bench.frames.length;
+    bench.run(bench.nowMs + 10_000);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(300);
+    expect(bench.frames.length - before).toBeGreaterThanOrEqual(480);
+    expect(bench.frames.length - before).toBeLessThanOrEqual(505);
+  });
+});
+
+describe('Uplink, our own event loop hangs', () => {
+  it('lets through what is live of the packets read after it', () => {
+    const bench = new UplinkBench();
+    const arrivals = arrivalsOf(packetsOf(speech(4_000)));
+    bench.run(1_999, arrivals.slice(0, 100));
+    const before = bench.frames.length;
+    bench.stall(3_001, arrivals.slice(100, 151));
+    expect(bench.frames.length - before).toBeLessThanOrEqual(5);
+    expect(bench.frames.length - before).toBeGreaterThanOrEqual(1);
+    bench.run(3_990, arrivals.slice(151));
+    expectLive(bench.framesAtArrival.slice(151));
+    expect(bench.uplink.stats.late).toBeGreaterThanOrEqual(45);
+    expect(bench.uplink.stats.filledMs).toBeLessThanOrEqual(100);
+  });
+
+  it('does not fill the hole with a burst of silence', () => {
+    const bench = new UplinkBench();
+    bench.run(1_000);
+    const before = bench.frames.length;
+    bench.stall(6_000);
+    expect(bench.frames.length - before).toBeLessThanOrEqual(5);
+    expect(bench.frames.length - before).toBeGreaterThanOrEqual(1);
+    bench.run(7_000);
+    expect(bench.frames.filter(({ atMs }) => atMs > 6_000).length).toBe(50);
+  });
+
+  it('sends no burst when most of the packets were lost meanwhile', () => {
+    const bench = new UplinkBench();
+    const arrivals = arrivalsOf(packetsOf(speech(4_000)));
+    bench.run(1_999, arrivals.slice(0, 100));
+    const before = bench.frames.length;
+    bench.stall(3_001, arrivals.slice(149, 151));
+    expect(bench.frames.length - before).toBeLessThanOrEqual(6);
+    bench.run(3_990, arrivals.slice(151));
+    expectLive(bench.framesAtArrival.slice(102));
+    expect(bench.uplink.stats.late).toBe(0);
+  });
+
+  it('makes up for a short one', () => {
+    const bench = new UplinkBench();
+    const samples = speech(4_000);
+    const arrivals = arrivalsOf(packetsOf(samples));
+    bench.run(1_999, arrivals.slice(0, 100));
+    bench.stall(2_061, arrivals.slice(100, 104));
+    bench.run(3_990, arrivals.slice(104));
+    expect(firstDifference(bench.audio(), expectedAudio(samples))).toBe(-1);
+    expect(bench.uplink.stats).toEqual({ frames: 200, filledMs: 0, late: 0 });
+  });
+});
