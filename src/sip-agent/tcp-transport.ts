@@ -79,6 +79,7 @@ export class TcpTransport implements Transport {
     this.#closed ??= new Promise((resolve) => {
       this.#sweep?.();
       for (const connection of this.#connections.values()) connection.destroy('agent stopped');
+      this.#connections.clear();
       this.#server.close(() => {
         resolve();
       });

@@ -98,7 +98,9 @@ export class WireServer {
     return undefined;
   }
 
+  /** Closes every connection; none of the clients counts as gone. */
   close(): Promise<void> {
+    this.#clients.clear();
     for (const socket of this.#sockets) socket.destroy();
     return new Promise((resolve) => {
       this.#server.close(() => {

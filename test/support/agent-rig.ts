@@ -76,21 +76,30 @@ export class AgentRig {
     return this.addresses.bound.find((each) => each.protocol === protocol)?.port ?? 0;
   }
 
-  /** Connects drachtio-srf, which from then on is offered INVITEs. */
+  /** Connects drachtio-srf, which from then on is offered INVITEs. A handler that `prepare` sets goes first. */
   async withClient(prepare: (srf: TestSrf) => void = () => undefined): Promise<this> {
     this.#srf = await connectSrf(this.addresses.wire, SECRET, (srf) => {
+      prepare(srf);
       srf.invite((request, response) => {
         this.offered.push({ request, response });
         this.#notifyInvite?.();
       });
-      prepare(srf);
     });
     return this;
   }
 
-  async peer(protocol: Protocol): Promise<SipPeer> {
-    const Peer = protocol === 'udp' ? UdpPeer : TcpPeer;
-    const peer = await Peer.open({ address: '127.0.0.1', port: this.port(protocol) });
+  peer(protocol: Protocol): Promise<SipPeer> {
+    return protocol === 'udp' ? this.udpPeer() : this.tcpPeer();
+  }
+
+  async udpPeer(): Promise<UdpPeer> {
+    const peer = await UdpPeer.open({ address: '127.0.0.1', port: this.port('udp') });
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  async tcpPeer(): Promise<TcpPeer> {
+    const peer = await TcpPeer.open({ address: '127.0.0.1', port: this.port('tcp') });
     this.#peers.push(peer);
     return peer;
   }
