@@ -8,6 +8,8 @@ const BLOCK_MS = 20;
 
 /** Length of the excerpt a recording is searched for: several periods of any voice. */
 const EXCERPT_MS = 50;
+/** It is looked for where the recording is this much softer or louder at most. */
+const MAX_GAIN = 10 ** (12 / 10);
 
 /** How a stretch of a recording compares with what was said. */
 export interface SpeechMatch {
@@ -53,13 +55,14 @@ export function everySecond(samples: Int16Array, first: 0 | 1 = 0): Int16Array {
 
 /**
  * Finds `reference` in `recording`, both at `rateHz`, by the cross-correlation of its loudest excerpt, and compares
- * the two there. Undefined when the reference is silent or shorter than the excerpt, or the recording is.
+ * the two there. Undefined when there is nothing to be found: silence, or less than 50 ms, on either side.
  */
 export function matchSpeech(reference: Int16Array, recording: Int16Array, rateHz: number): SpeechMatch | undefined {
   const length = (rateHz * EXCERPT_MS) / 1000;
   const excerptAt = loudestExcerpt(reference, length);
   if (excerptAt === undefined || recording.length < length) return undefined;
   const foundAt = bestCorrelation(reference.subarray(excerptAt, excerptAt + length), recording);
+  if (foundAt === undefined) return undefined;
   return compareAt(reference, recording, foundAt - excerptAt);
 }
 
@@ -91,20 +94,20 @@ function loudestExcerpt(samples: Int16Array, length: number): number | undefined
   return at;
 }
 
-/** Where in `recording` the shape of `excerpt` is most like what is there, whatever the level. */
-function bestCorrelation(excerpt: Int16Array, recording: Int16Array): number {
+/** Where in `recording` the shape of `excerpt` is most like what is there, of all places about as loud. */
+function bestCorrelation(excerpt: Int16Array, recording: Int16Array): number | undefined {
+  const excerptPower = dotProduct(excerpt, excerpt, 0);
+  const beginning = recording.subarray(0, excerpt.length);
+  let power = dotProduct(beginning, beginning, 0);
   let best = -Infinity;
-  let bestAt = 0;
-  let power = 0;
-  for (let n = 0; n < excerpt.length - 1; n++) power += (recording[n] ?? 0) ** 2;
+  let bestAt: number | undefined;
   for (let at = 0; at + excerpt.length <= recording.length; at++) {
-    power += (recording[at + excerpt.length - 1] ?? 0) ** 2;
-    const likeness = power === 0 ? 0 : dotProduct(excerpt, recording, at) / Math.sqrt(power);
-    if (likeness > best) {
-      best = likeness;
-      bestAt = at;
-    }
-    power -= (recording[at] ?? 0) ** 2;
+    if (at > 0) power += (recording[at + excerpt.length - 1] ?? 0) ** 2 - (recording[at - 1] ?? 0) ** 2;
+    if (power * MAX_GAIN < excerptPower || power > excerptPower * MAX_GAIN) continue;
+    const likeness = dotProduct(excerpt, recording, at) / Math.sqrt(power);
+    if (likeness <= best) continue;
+    best = likeness;
+    bestAt = at;
   }
   return bestAt;
 }

@@ -57,7 +57,7 @@ export interface TestCallDependencies {
   readonly audio: CallAudio;
 }
 
-const PROVISIONAL: Readonly<Record<number, string>> = { 100: 'Trying', 180: 'Ringing', 183: 'Session Progress' };
+const PROVISIONAL: Readonly<Record<number, string>> = { 180: 'Ringing', 183: 'Session Progress' };
 
 /** A callee that does not even answer a CANCEL is not waited for any longer. */
 const CANCEL_TIMEOUT_MS = 4_000;
@@ -199,7 +199,7 @@ export class TestCall extends EventEmitter<TestCallEvents> {
     const { uri, from, headers } = this.#options;
     const onProvisional = (status: number): void => {
       this.#note('received', `${status} ${PROVISIONAL[status] ?? ''}`.trim());
-      if (status > 100) this.emit('ringing', this.#clock.nowMs());
+      this.emit('ringing', this.#clock.nowMs());
     };
     this.#note('sent', 'INVITE');
     const options = { callingNumber: from, headers, onProvisional };

@@ -20,7 +20,7 @@ export interface DemoFacts {
   readonly speech: DemoSpeech;
   readonly call: TestCallReport;
   readonly heard: HeardAudio;
-  readonly session: SimulatorSession;
+  readonly session: Pick<SimulatorSession, 'receivedAudio' | 'report' | 'violations'>;
   readonly times: ConversationTimes;
   /** The bridge's own record: its `call.ended`. */
   readonly record: LogFields | undefined;
@@ -156,7 +156,8 @@ function checkInterruption({ heard, times, record }: DemoFacts): Check {
       ms <= MAX_INTERRUPTION_MS && offsetMs > -MAX_ALREADY_SILENT_MS && interruptions.length === 1 && discardedMs > 0,
     detail:
       `${tenths(ms)} ms from the agent's stop to the last old speech on the wire (${MAX_INTERRUPTION_MS} at most), ` +
-      `${seconds(discardedMs)} of it never played`,
+      (offsetMs < 0 ? `which had come ${tenths(-offsetMs)} ms before; ` : '') +
+      `${seconds(discardedMs)} never played`,
   };
 }
 

@@ -49,7 +49,7 @@ export async function runDemo({ logger, print }: DemoOptions): Promise<DemoResul
   const stage = await Stage.set(clock, timeline, bridgeLogger, speech);
   try {
     const { call, session, times } = await stage.play(speech);
-    const held = await settled(clock, () => [...stage.held(), ...(record ? [] : ['the call’s record'])]);
+    const held = await settled(clock, () => [...stage.held(), ...(record ? [] : ['bridge: record of the call'])]);
     await stage.strike();
     const sockets = await settled(clock, () => moreThan(socketsBefore, countSockets(), 'sockets'));
     const leftOpen = [...held, ...sockets];

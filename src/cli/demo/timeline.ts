@@ -34,7 +34,7 @@ export class Timeline {
       this.say('agent', 'sends start_media_streaming');
     });
     session.on('speaking', (_atMs, durationMs) => {
-      this.say('agent', `speaks: ${seconds(durationMs)} sent faster than they are heard`);
+      this.say('agent', `speaks for ${seconds(durationMs)}, sent faster than real time`);
     });
     session.on('interrupted', () => {
       this.say('agent', 'is talked over: sends stop');
