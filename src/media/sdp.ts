@@ -112,13 +112,31 @@ function parse(sdp: string): sdpTransform.SessionDescription {
   }
 }
 
-type ParsedMedia = sdpTransform.SessionDescription['media'][number];
+/**
+ * A media section as sdp-transform really gives it, whatever its types say: text that looks like a number is one
+ * (`payloads` of `RTP/AVP 0`, an encoding name of `5`), and what it could not read is missing.
+ */
+interface ParsedMedia {
+  readonly type?: string | number;
+  readonly protocol?: string | number;
+  readonly port?: string | number;
+  readonly payloads?: string | number;
+  readonly rtp: readonly ParsedRtpmap[];
+  readonly connection?: { readonly ip?: string | number };
+  readonly direction?: string;
+}
 
-/** sdp-transform leaves the fields of an m= line it cannot read undefined, whatever its types say. */
-function mediaLine(media: Partial<ParsedMedia>): MediaLine {
+interface ParsedRtpmap {
+  readonly payload: string | number;
+  readonly codec: string | number;
+  readonly rate?: string | number;
+  readonly encoding?: string | number;
+}
+
+function mediaLine(media: ParsedMedia): MediaLine {
   const { type, protocol, port, payloads = '' } = media;
   if (type === undefined || protocol === undefined || port === undefined) throw new SdpError('malformed m= line');
-  return { type, protocol, port, formats: payloads.trim() };
+  return { type: String(type), protocol: String(protocol), port: Number(port), formats: String(payloads).trim() };
 }
 
 function chooseStream(
@@ -135,15 +153,15 @@ function chooseStream(
       why.push(`m=${line.type}: ${unusable}`);
       continue;
     }
-    const match = chooseCodec(media, codecs);
+    const match = chooseCodec(media, line.formats, codecs);
     if (!match) {
       why.push(`m=audio ${line.formats}: none of ${codecs.join(', ')} at ${CLOCK_RATE_HZ} Hz`);
       continue;
     }
-    const address = media.connection?.ip ?? description.connection?.ip;
+    const address = addressOf(media) ?? addressOf(description);
     if (address === undefined) throw new SdpError('no c= line');
     const direction = directionOf(media) ?? directionOf(description) ?? 'sendrecv';
-    return { ...line, ...match, index, address, direction, telephoneEvent: telephoneEventOf(media) };
+    return { ...line, ...match, index, address, direction, telephoneEvent: telephoneEventOf(media, line.formats) };
   }
   throw new SdpError(why.length > 0 ? why.join('; ') : 'no media line');
 }
@@ -156,42 +174,47 @@ function whyUnusable(line: MediaLine): string | undefined {
   return undefined;
 }
 
-function payloadTypesOf(media: ParsedMedia): number[] {
-  return (media.payloads ?? '')
-    .split(' ')
+function payloadTypesOf(formats: string): number[] {
+  return (formats.match(/\S+/g) ?? [])
+    .filter((format) => /^\d{1,3}$/.test(format))
     .map(Number)
-    .filter((payloadType) => Number.isInteger(payloadType) && payloadType >= 0 && payloadType <= 127);
+    .filter((payloadType) => payloadType <= 127);
 }
 
 /** Payload types below 96 mean their static codec unless an rtpmap says otherwise (RFC 3551 6). */
-function payloadTypeOf(media: ParsedMedia, codec: CodecName): number | undefined {
-  return payloadTypesOf(media).find((payloadType) => {
+function payloadTypeOf(media: ParsedMedia, formats: string, codec: CodecName): number | undefined {
+  return payloadTypesOf(formats).find((payloadType) => {
     const map = media.rtp.find((rtp) => rtp.payload === payloadType);
-    if (!map) return payloadType === CODECS[codec].staticPayloadType;
-    const channels = (map as { encoding?: number | string }).encoding ?? 1;
-    return map.codec.toUpperCase() === codec && Number(map.rate) === CLOCK_RATE_HZ && Number(channels) === 1;
+    return map ? isEncoding(map, codec) : payloadType === CODECS[codec].staticPayloadType;
   });
+}
+
+/** Encoding names are compared in any case (RFC 8866 6.6); absent channels are one. */
+function isEncoding({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, name: string): boolean {
+  return String(codec).toUpperCase() === name && Number(rate) === CLOCK_RATE_HZ && Number(channels) === 1;
 }
 
 function chooseCodec(
   media: ParsedMedia,
+  formats: string,
   codecs: readonly CodecName[],
 ): { codec: CodecName; payloadType: number } | undefined {
   for (const codec of codecs) {
-    const payloadType = payloadTypeOf(media, codec);
+    const payloadType = payloadTypeOf(media, formats, codec);
     if (payloadType !== undefined) return { codec, payloadType };
   }
   return undefined;
 }
 
-function telephoneEventOf(media: ParsedMedia): number | undefined {
-  const offered = payloadTypesOf(media);
-  return media.rtp.find(
-    (rtp) =>
-      rtp.codec.toLowerCase() === 'telephone-event' &&
-      Number(rtp.rate) === CLOCK_RATE_HZ &&
-      offered.includes(rtp.payload),
-  )?.payload;
+function telephoneEventOf(media: ParsedMedia, formats: string): number | undefined {
+  return payloadTypesOf(formats).find((payloadType) =>
+    media.rtp.some((rtp) => rtp.payload === payloadType && isEncoding(rtp, 'TELEPHONE-EVENT')),
+  );
+}
+
+function addressOf(section: { readonly connection?: { readonly ip?: string | number } }): string | undefined {
+  const ip = section.connection?.ip;
+  return ip === undefined ? undefined : String(ip);
 }
 
 function directionOf(section: { direction?: string }): Direction | undefined {

@@ -1,0 +1,382 @@
+import * as sdpTransform from 'sdp-transform';
+import { describe, expect, it } from 'vitest';
+import { EmbeddedMediaEngine } from '../../../src/media/embedded.js';
+import { negotiateOffer, readAnswer, SdpError, writeOffer, type CodecName } from '../../../src/media/sdp.js';
+import { seededRandom } from '../../support/signal.js';
+import { offerOf, OFFERS } from './offers.js';
+
+const BOTH: CodecName[] = ['PCMU', 'PCMA'];
+const LOCAL = { sessionId: 11, version: 1, rtp: { address: '198.51.100.4', port: 20_002 } };
+
+const negotiate = (offer: string, codecs = BOTH): ReturnType<typeof negotiateOffer> => negotiateOffer(offer, codecs);
+const mediaOf = (offer: string): ReturnType<typeof negotiateOffer>['media'] => negotiate(offer).media;
+const answerTo = (offer: string, codecs = BOTH): sdpTransform.SessionDescription =>
+  sdpTransform.parse(negotiate(offer, codecs).answer(LOCAL));
+
+function refusal(offer: string): string {
+  try {
+    negotiate(offer);
+  } catch (error) {
+    expect(error).toBeInstanceOf(SdpError);
+    return (error as SdpError).message;
+  }
+  throw new Error('the offer was taken');
+}
+
+describe('an offer from the field', () => {
+  const expected = {
+    baresip: { codec: 'PCMU', payloadType: 0, event: 97, remote: '192.168.1.20:10216', protocol: 'RTP/AVP' },
+    linphone: { codec: 'PCMU', payloadType: 0, event: 100, remote: '192.168.1.21:7078', protocol: 'RTP/AVPF' },
+    asterisk: { codec: 'PCMU', payloadType: 0, event: 101, remote: '10.20.0.5:17234', protocol: 'RTP/AVP' },
+    freeswitch: { codec: 'PCMU', payloadType: 0, event: 101, remote: '203.0.113.9:27554', protocol: 'RTP/AVP' },
+    cisco: { codec: 'PCMU', payloadType: 0, event: 101, remote: '10.10.20.55:24598', protocol: 'RTP/AVP' },
+    teams: { codec: 'PCMU', payloadType: 0, event: 101, remote: '52.114.20.31:52844', protocol: 'RTP/AVP' },
+    twilio: { codec: 'PCMU', payloadType: 0, event: 101, remote: '168.86.150.20:15342', protocol: 'RTP/AVP' },
+  } as const;
+
+  it.each(Object.keys(OFFERS) as (keyof typeof OFFERS)[])('of %s is read and answered', (name) => {
+    const { codec, payloadType, event, remote, protocol } = expected[name];
+    const negotiated = negotiate(OFFERS[name]);
+    const [address, port] = remote.split(':');
+    expect(negotiated.codec).toBe(codec);
+    expect(negotiated.media).toEqual({
+      law: 'mulaw',
+      payloadType,
+      telephoneEventPayloadType: event,
+      remote: { address, port: Number(port) },
+      sending: true,
+      receiving: true,
+    });
+
+    const offer = sdpTransform.parse(OFFERS[name]);
+    const answer = answerTo(OFFERS[name]);
+    expect(answer.media.map(({ type }) => type)).toEqual(offer.media.map(({ type }) => type));
+    expect(answer.media[0]).toMatchObject({
+      type: 'audio',
+      port: 20_002,
+      protocol,
+      payloads: `${payloadType} ${event}`,
+      ptime: 20,
+      direction: 'sendrecv',
+      rtp: [
+        { payload: payloadType, codec, rate: 8_000 },
+        { payload: event, codec: 'telephone-event', rate: 8_000 },
+      ],
+      fmtp: [{ payload: event, config: '0-15' }],
+    });
+    for (const other of answer.media.slice(1)) expect(other.port).toBe(0);
+    expect(answer.connection).toEqual({ version: 4, ip: '198.51.100.4' });
+    expect(answer.origin).toMatchObject({ sessionId: 11, sessionVersion: 1, address: '198.51.100.4', ipVer: 4 });
+    // We answer what was offered, so reading our own answer finds the same stream, seen from there.
+    expect(readAnswer(negotiated.answer(LOCAL), BOTH)).toMatchObject({ codec, media: { remote: LOCAL.rtp } });
+  });
+
+  it('is answered in our order of preference', () => {
+    expect(negotiate(OFFERS.twilio, ['PCMA', 'PCMU'])).toMatchObject({
+      codec: 'PCMA',
+      media: { law: 'alaw', payloadType: 8 },
+    });
+    expect(negotiate(OFFERS.asterisk, ['PCMA']).codec).toBe('PCMA');
+  });
+});
+
+describe('payload types', () => {
+  it('need no rtpmap when they are static', () => {
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 0'))).toMatchObject({ law: 'mulaw', payloadType: 0 });
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 8'))).toMatchObject({ law: 'alaw', payloadType: 8 });
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 18 8'))).toMatchObject({ law: 'alaw', payloadType: 8 });
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 0')).telephoneEventPayloadType).toBeUndefined();
+  });
+
+  it('may be dynamic, and then say so in the answer', () => {
+    const offer = offerOf('audio 4000 RTP/AVP 96 97', ['a=rtpmap:96 pcmu/8000/1', 'a=rtpmap:97 telephone-event/8000']);
+    expect(mediaOf(offer)).toMatchObject({ law: 'mulaw', payloadType: 96, telephoneEventPayloadType: 97 });
+    expect(answerTo(offer).media[0]).toMatchObject({ payloads: '96 97', rtp: [{ payload: 96, codec: 'PCMU' }, {}] });
+  });
+
+  it('mean what the rtpmap says, even swapped', () => {
+    const swapped = offerOf('audio 4000 RTP/AVP 0 8', ['a=rtpmap:0 PCMA/8000', 'a=rtpmap:8 PCMU/8000']);
+    expect(mediaOf(swapped)).toMatchObject({ law: 'mulaw', payloadType: 8 });
+    expect(refusal(offerOf('audio 4000 RTP/AVP 0', ['a=rtpmap:0 G729/8000']))).toContain('none of PCMU, PCMA');
+  });
+
+  it('count only if the m= line has them', () => {
+    const mapped = ['a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000'];
+    const media = mediaOf(offerOf('audio 4000 RTP/AVP 8', mapped));
+    expect(media).toMatchObject({ law: 'alaw', payloadType: 8 });
+    expect(media.telephoneEventPayloadType).toBeUndefined();
+  });
+
+  it.each(['audio 4000 RTP/AVP 8 ', 'audio 4000 RTP/AVP  8', 'audio 4000 RTP/AVP 8  101'])(
+    'are not made up from blanks: m=%s',
+    (media) => {
+      expect(mediaOf(offerOf(media))).toMatchObject({ law: 'alaw', payloadType: 8 });
+    },
+  );
+
+  it.each(['', ' ', ' 300', ' -0', ' 0x0', ' 1e1', ' zero'])('are needed: RTP/AVP%s', (formats) => {
+    expect(refusal(offerOf(`audio 4000 RTP/AVP${formats}`))).toMatch(/none of|malformed/);
+  });
+
+  it('of wideband or stereo variants are not ours', () => {
+    for (const rtpmap of ['PCMU/16000', 'PCMU/8000/2', 'PCMU', 'PCMA-WB/16000']) {
+      expect(refusal(offerOf('audio 4000 RTP/AVP 96', [`a=rtpmap:96 ${rtpmap}`]))).toContain('8000 Hz');
+    }
+  });
+
+  it('of telephone-event are taken at 8000 Hz only', () => {
+    const events = ['a=rtpmap:100 telephone-event/16000', 'a=rtpmap:101 Telephone-Event/8000'];
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 0 100 101', events)).telephoneEventPayloadType).toBe(101);
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 0 100', events)).telephoneEventPayloadType).toBeUndefined();
+  });
+});
+
+describe('hold', () => {
+  it.each([
+    { direction: 'sendrecv', answered: 'sendrecv', sending: true, receiving: true },
+    { direction: 'sendonly', answered: 'recvonly', sending: false, receiving: true },
+    { direction: 'recvonly', answered: 'sendonly', sending: true, receiving: false },
+    { direction: 'inactive', answered: 'inactive', sending: false, receiving: false },
+  ])('by a=$direction', ({ direction, answered, sending, receiving }) => {
+    const attribute = `a=${direction}`;
+    const ofMedia = offerOf('audio 4000 RTP/AVP 0', [attribute]);
+    const ofSession = ofMedia.replace(`${attribute}\r\n`, '').replace('t=0 0\r\n', `t=0 0\r\n${attribute}\r\n`);
+    for (const offer of [ofMedia, ofSession]) {
+      expect(mediaOf(offer)).toMatchObject({ sending, receiving, remote: { address: '192.0.2.7', port: 4_000 } });
+      expect(answerTo(offer).media[0]?.direction).toBe(answered);
+    }
+  });
+
+  it.each(['IN IP4 0.0.0.0', 'IN IP6 ::'])('by c=%s', (connection) => {
+    const media = mediaOf(offerOf('audio 4000 RTP/AVP 0', [], connection));
+    expect(media).toEqual({ law: 'mulaw', payloadType: 0, sending: false, receiving: false });
+  });
+
+  it('by the c= line of the media beside one of the session', () => {
+    const media = mediaOf(offerOf('audio 4000 RTP/AVP 0', ['c=IN IP4 0.0.0.0']));
+    expect(media).toMatchObject({ sending: false, receiving: false });
+    expect(media.remote).toBeUndefined();
+  });
+});
+
+describe('addresses and ports', () => {
+  it('may be IPv6, answered with ours', () => {
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP6 2001:db8::7')).remote).toEqual({
+      address: '2001:db8::7',
+      port: 4_000,
+    });
+    const local = { ...LOCAL, rtp: { address: '2001:db8::1', port: 20_000 } };
+    const answer = sdpTransform.parse(negotiate(OFFERS.twilio).answer(local));
+    expect(answer.connection).toEqual({ version: 6, ip: '2001:db8::1' });
+    expect(answer.origin).toMatchObject({ ipVer: 6, address: '2001:db8::1' });
+  });
+
+  it('may be a name, which is not looked up: the source will show', () => {
+    const media = mediaOf(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP4 pbx.example.com'));
+    expect(media).toEqual({ law: 'mulaw', payloadType: 0, sending: true, receiving: true });
+  });
+
+  it.each(['IN IP4 5', 'IN IP4 1.2.3', 'IN IP4 999.1.1.1', 'IN IP4 224.2.1.1/127'])('are not believed: c=%s', (c) => {
+    expect(mediaOf(offerOf('audio 4000 RTP/AVP 0', [], c)).remote).toBeUndefined();
+  });
+
+  it.each(['65536', '99999999999999999999', '00'])('are refused: port %s', (port) => {
+    expect(refusal(offerOf(`audio ${port} RTP/AVP 0`))).toMatch(/port/);
+  });
+
+  it('are needed', () => {
+    expect(refusal(OFFERS.twilio.replace(/c=.*\r\n/, ''))).toBe('no c= line');
+    expect(refusal(OFFERS.twilio.replace('m=audio 15342 RTP', 'm=audio 15342/2 RTP'))).toBe('malformed m= line');
+    expect(refusal(OFFERS.twilio.replace('m=audio 15342 RTP', 'm=audio -1 RTP'))).toBe('malformed m= line');
+  });
+});
+
+describe('several media lines', () => {
+  const offer = [
+    'v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n',
+    'm=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n',
+    'm=audio 5002 RTP/SAVP 0\r\n',
+    'm=audio 0 RTP/AVP 0\r\n',
+    'm=audio 5004 RTP/AVP 8\r\na=inactive\r\n',
+    'm=audio 5006 RTP/AVP 0\r\n',
+    'm=application 5008 TCP/BFCP *\r\n',
+    'm=image 5010 udptl t38\r\n',
+  ].join('');
+
+  it('are answered one by one, in order, all but the first usable one refused', () => {
+    const { media } = answerTo(offer);
+    expect(media.map(({ type, port, protocol }) => [type, port, protocol])).toEqual([
+      ['video', 0, 'RTP/AVP'],
+      ['audio', 0, 'RTP/SAVP'],
+      ['audio', 0, 'RTP/AVP'],
+      ['audio', 20_002, 'RTP/AVP'],
+      ['audio', 0, 'RTP/AVP'],
+      ['application', 0, 'TCP/BFCP'],
+      ['image', 0, 'udptl'],
+    ]);
+    expect(media[3]).toMatchObject({ direction: 'inactive', rtp: [{ payload: 8, codec: 'PCMA' }] });
+    expect(media[6]?.payloads).toBe('t38');
+    expect(mediaOf(offer).remote?.port).toBe(5_004);
+  });
+
+  it('are not so many that the answer is larger than the offer', () => {
+    const many = offerOf(
+      'audio 4000 RTP/AVP 0',
+      Array.from({ length: 1_000 }, () => 'm=x 1 a 1'),
+    );
+    const answer = negotiate(many).answer(LOCAL);
+    expect(sdpTransform.parse(answer).media).toHaveLength(1_001);
+    expect(answer.length).toBeLessThan(many.length + 500);
+  });
+});
+
+describe('what cannot be used', () => {
+  it('is refused with a text that says why', () => {
+    expect(refusal(OFFERS.twilio.replace('RTP/AVP', 'RTP/SAVP'))).toBe('m=audio: RTP/SAVP is not supported');
+    expect(refusal(OFFERS.twilio.replace('RTP/AVP', 'UDP/TLS/RTP/SAVPF'))).toContain('UDP/TLS/RTP/SAVPF');
+    expect(refusal(offerOf('audio 4000 RTP/AVP 96', ['a=rtpmap:96 opus/48000/2']))).toBe(
+      'm=audio 96: none of PCMU, PCMA at 8000 Hz',
+    );
+    expect(refusal(offerOf('video 4000 RTP/AVP 96'))).toBe('m=video: not audio');
+    expect(refusal('v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nt=0 0\r\n')).toBe('no media line');
+    expect(refusal('')).toContain('v=0');
+    expect(refusal('<?xml version="1.0"?>')).toContain('v=0');
+  });
+
+  it('is refused unread when it is too long', () => {
+    expect(refusal(OFFERS.twilio + 'a=x\r\n'.repeat(4_000))).toContain('16384');
+    expect(refusal(`${OFFERS.twilio}a=x:${'y'.repeat(1_024)}\r\n`)).toContain('line too long');
+  });
+
+  it('is told in little time, whatever it is', () => {
+    const fillers = ['a=rtpmap:1', 'a=fmtp:1 ', 'a=candidate:1 ', 'a=ssrc:1 ', 'a=extmap:1', 'a=imageattr:1 ', 'a=x '];
+    const started = performance.now();
+    for (const filler of fillers) {
+      for (const stuffing of [' ', 'a', '1', '/', ':', '1 ', 'a=', '[x=1] ']) {
+        const line = `${filler}${stuffing.repeat(1_000)}`.slice(0, 1_020);
+        negotiate((OFFERS.twilio + `${line}\r\n`.repeat(20)).slice(0, 16_384));
+      }
+    }
+    expect((performance.now() - started) / (fillers.length * 8)).toBeLessThan(50);
+  });
+
+  it('never throws anything but an SdpError: 20,000 mutations', () => {
+    const random = seededRandom(4);
+    const originals = Object.values(OFFERS);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+    const scraps = ['\r\n', '\n', '\r', ' ', '0', '99999', '-1', '/', ':', '=', '*', '\0', 'm=audio 1 RTP/AVP 0\r\n'];
+    const more = ['a=rtpmap:0 5/8000\r\n', 'c=IN IP4 1\r\n', 'a=rtpmap:8 /8000\r\n', '__proto__', 'é\u2028', '1e9', ''];
+    let taken = 0;
+    for (let i = 0; i < 20_000; i++) {
+      let offer: string = pick(originals);
+      for (let edits = 1 + Math.floor(random() * 8); edits > 0; edits--) {
+        const at = Math.floor(random() * offer.length);
+        const end = at + Math.floor(random() ** 3 * 40);
+        offer = offer.slice(0, at) + pick([...scraps, ...more, offer.slice(end, end + 30)]) + offer.slice(end);
+      }
+      try {
+        const negotiated = negotiate(offer);
+        taken += 1;
+        expectSound(negotiated.media, offer, negotiated.answer(LOCAL));
+      } catch (error) {
+        if (!(error instanceof SdpError))
+          throw new Error(`not an SdpError for ${JSON.stringify(offer)}`, { cause: error });
+      }
+    }
+    expect(taken).toBeGreaterThan(2_000);
+    expect(taken).toBeLessThan(19_000);
+  });
+
+  /** An answer to whatever was taken is well-formed, and its figures are in range. */
+  function expectSound(media: ReturnType<typeof mediaOf>, offer: string, answer: string): void {
+    for (const payloadType of [media.payloadType, media.telephoneEventPayloadType ?? 0]) {
+      if (!Number.isInteger(payloadType) || payloadType < 0 || payloadType > 127) throw new Error(`bad type: ${offer}`);
+    }
+    const { port = 1 } = media.remote ?? {};
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`bad port: ${offer}`);
+    const lines = answer.split('\r\n');
+    if (lines.pop() !== '' || !lines.every((line) => /^[vosctma]=[^\r\n]*$/.test(line))) throw new Error(answer);
+    const offered = sdpTransform.parse(offer).media.length;
+    if (lines.filter((line) => line.startsWith('m=')).length !== offered) throw new Error(`m= lines: ${answer}`);
+  }
+});
+
+describe('our own offer', () => {
+  it('has all our codecs in our order, and digits', () => {
+    const offer = sdpTransform.parse(writeOffer(LOCAL, ['PCMA', 'PCMU']));
+    expect(offer.media).toHaveLength(1);
+    expect(offer.media[0]).toMatchObject({
+      type: 'audio',
+      port: 20_002,
+      protocol: 'RTP/AVP',
+      payloads: '8 0 101',
+      direction: 'sendrecv',
+      ptime: 20,
+    });
+    expect(offer.media[0]?.rtp.map(({ codec }) => codec)).toEqual(['PCMA', 'PCMU', 'telephone-event']);
+    expect(negotiate(writeOffer(LOCAL, BOTH)).media.remote).toEqual(LOCAL.rtp);
+  });
+
+  it('is answered by an SDP read with the same care', () => {
+    expect(readAnswer(OFFERS.twilio, BOTH)).toMatchObject({ codec: 'PCMU', media: { payloadType: 0 } });
+    expect(() => readAnswer(offerOf('audio 0 RTP/AVP 0'), BOTH)).toThrow(SdpError);
+    expect(() => readAnswer('', BOTH)).toThrow(SdpError);
+  });
+});
+
+describe('EmbeddedMediaEngine', () => {
+  const engine = new EmbeddedMediaEngine({ codecs: BOTH, bind: '0.0.0.0' });
+  const originOf = (sdp: string): unknown => {
+    const { sessionId, sessionVersion } = sdpTransform.parse(sdp).origin;
+    return [sessionId, sessionVersion];
+  };
+
+  it('says where it is: what is advertised, else what is bound, else what the caller reached', async () => {
+    const addressOf = async (bind: string, advertise?: string): Promise<string> => {
+      const leg = await new EmbeddedMediaEngine({ codecs: BOTH, bind, advertise })
+        .accept(OFFERS.cisco)
+        .connect(4, '10.0.0.9');
+      expect(sdpTransform.parse(leg.localSdp).connection?.ip).toBe(leg.advertised.address);
+      return leg.advertised.address;
+    };
+    expect(await addressOf('0.0.0.0')).toBe('10.0.0.9');
+    expect(await addressOf('10.1.1.1')).toBe('10.1.1.1');
+    expect(await addressOf('10.1.1.1', '203.0.113.5')).toBe('203.0.113.5');
+  });
+
+  it('keeps its session and counts its version up with every new description', async () => {
+    const leg = await engine.accept(OFFERS.twilio).connect(20_000, '10.0.0.9');
+    const [id] = originOf(leg.localSdp) as [number];
+    expect(originOf(leg.localSdp)).toEqual([id, 1]);
+    expect(originOf(leg.renegotiate(OFFERS.asterisk))).toEqual([id, 2]);
+    expect(leg.media?.remote).toEqual({ address: '10.20.0.5', port: 17_234 });
+    expect(originOf(leg.reoffer())).toEqual([id, 3]);
+    leg.acceptAnswer(offerOf('audio 4000 RTP/AVP 8'));
+    expect(leg.codec).toBe('PCMA');
+  });
+
+  it('stays as it was when a new offer cannot be used', async () => {
+    const leg = await engine.accept(OFFERS.twilio).connect(20_000, '10.0.0.9');
+    const { localSdp, media, codec } = leg;
+    expect(() => leg.renegotiate(OFFERS.twilio.replace('RTP/AVP', 'RTP/SAVP'))).toThrow(SdpError);
+    expect([leg.localSdp, leg.media, leg.codec]).toEqual([localSdp, media, codec]);
+    expect(originOf(leg.renegotiate(OFFERS.twilio))).toEqual([(originOf(localSdp) as [number])[0], 2]);
+  });
+
+  it('makes the offer when the INVITE has none', async () => {
+    const leg = await engine.accept(undefined).connect(20_000, '10.0.0.9');
+    expect([leg.codec, leg.media]).toEqual([undefined, undefined]);
+    expect(sdpTransform.parse(leg.localSdp).media[0]?.payloads).toBe('0 8 101');
+    expect(() => {
+      leg.acceptAnswer(offerOf('video 4000 RTP/AVP 96'));
+    }).toThrow(SdpError);
+    leg.acceptAnswer(OFFERS.twilio);
+    expect(leg.media?.remote?.port).toBe(15_342);
+    leg.close();
+    leg.close();
+  });
+
+  it('refuses what it cannot speak before anything is spent on the call', () => {
+    expect(() => engine.accept(offerOf('audio 4000 RTP/AVP 18'))).toThrow(SdpError);
+  });
+});
