@@ -4,7 +4,7 @@ import type { Clock } from './environment.js';
 import type { Flow } from './flow.js';
 import { newBranch, newTag } from './identifiers.js';
 import { IncomingRequest } from './incoming-request.js';
-import type { SipRequest, SipResponse} from './message.js';
+import type { SipRequest, SipResponse } from './message.js';
 import { type Envelope } from './message.js';
 import { deriveRequest, OutgoingInvite, type OutgoingRequest, type ReceivedResponse } from './outgoing-request.js';
 import { responseTo } from './responses.js';

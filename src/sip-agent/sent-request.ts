@@ -1,0 +1,34 @@
+import type { ClientFailure } from './client-transaction.js';
+import type { Flow } from './flow.js';
+import type { SipRequest, SipResponse } from './message.js';
+import { responseTo } from './responses.js';
+import type { WireClient } from './wire-client.js';
+
+/** A request that a client sent, as the client knows it. */
+export interface SentRequest {
+  readonly client: WireClient;
+  readonly transactionId: string;
+  readonly dialogId: string;
+  readonly request: SipRequest;
+  readonly flow: Flow;
+}
+
+/** Confirms to the client that its command was carried out. */
+export function reportSent(commandId: string, { client, transactionId, dialogId, request, flow }: SentRequest): void {
+  client.sent(commandId, { flow, bytes: request.toBuffer(), transactionId, dialogId });
+}
+
+/** Passes a response on to the client. */
+export function tellResponse({ client, transactionId, dialogId, flow }: SentRequest, response: SipResponse): void {
+  client.fromNetwork({ flow, bytes: response.toBuffer(), transactionId, dialogId });
+}
+
+/** Gives the client a final response nobody sent: without one it would wait for ever. */
+export function tellStatus(sent: SentRequest, status: number): void {
+  tellResponse(sent, responseTo(sent.request, status));
+}
+
+/** What stands in for a response that never came (RFC 3261 section 8.1.3.1). */
+export function statusOf(failure: ClientFailure): 408 | 503 {
+  return failure === 'timeout' ? 408 : 503;
+}
