@@ -1,0 +1,95 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { vi } from 'vitest';
+import type { G711Law } from '../../src/audio/g711.js';
+import { systemClock } from '../../src/clock.js';
+import type { CallRecord } from '../../src/control/call-record.js';
+import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
+import type { TestCall } from '../../src/simulator/test-call.js';
+import { TestCaller, type TestCallerHeld } from '../../src/simulator/test-caller.js';
+import { BridgeUnderTest } from './bridge-under-test.js';
+
+/** One call of a minute: who calls, what the agent does, and how long it lasts. */
+export interface WireCallPlan<Agent extends Scenario = Scenario> {
+  /** The number dialled, which is the agent's id too. */
+  readonly number: string;
+  readonly law: G711Law;
+  readonly agent: Agent;
+  /** 8 kHz; said from the first packet on. */
+  readonly callerSays?: Int16Array;
+  /** Resolves when there is nothing more to hear; the caller then hangs up. */
+  readonly until: (call: TestCall, session: SimulatorSession) => Promise<void>;
+}
+
+/** What became of it. */
+export interface WireCall<Agent extends Scenario = Scenario> {
+  readonly plan: WireCallPlan<Agent>;
+  readonly call: TestCall;
+  readonly session: SimulatorSession;
+  readonly record: CallRecord;
+}
+
+export interface WireMinute {
+  readonly calls: readonly WireCall[];
+  /** The longest time this process, in which all of it happens, did nothing. */
+  readonly longestStallMs: number;
+  /** What was not let go of. */
+  readonly leftOpen: readonly string[];
+}
+
+const PATIENCE_MS = 90_000;
+const POLL_MS = 20;
+const RESOLUTION_MS = 10;
+
+/** Places all calls at once over real sockets, through one bridge, and returns when all of them are over. */
+export async function runWireMinute(plans: readonly WireCallPlan[]): Promise<WireMinute> {
+  const agents = new Map(plans.map(({ number, agent }) => [number, agent]));
+  const underTest = await BridgeUnderTest.start({
+    routes: plans.map(({ number }) => ({ did: number, agentId: number })),
+    simulator: { scenarioFor: (id) => agents.get(id) },
+  });
+  const caller = await TestCaller.start({ clock: systemClock, logger: underTest.log.logger });
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delay.enable();
+  try {
+    const calls = await Promise.all(plans.map((plan) => placeCall(plan, caller, underTest)));
+    delay.disable();
+    return { calls, longestStallMs: delay.max / 1e6 - RESOLUTION_MS, leftOpen: stillHeld(caller.held) };
+  } finally {
+    delay.disable();
+    await caller.close();
+    await underTest.stop();
+  }
+}
+
+async function placeCall(plan: WireCallPlan, caller: TestCaller, underTest: BridgeUnderTest): Promise<WireCall> {
+  const uri = `sip:${plan.number}@127.0.0.1:${underTest.port('udp')}`;
+  const call = caller.call(uri, { codec: plan.law === 'mulaw' ? 'PCMU' : 'PCMA', from: plan.number });
+  const said = call.play(plan.callerSays ?? new Int16Array(0));
+  await call.answered;
+  const session = underTest.simulator.sessions.find(({ agentId }) => agentId === plan.number);
+  if (!session) throw new Error(`Answered without the agent ${plan.number}`);
+  await said;
+  await plan.until(call, session);
+  await call.hangUp();
+  const [line] = await observed(() => underTest.log.events('call.ended').filter(({ did }) => did === plan.number), 1);
+  await observed(() => (session.isClosed ? [session] : []), 1);
+  return { plan, call, session, record: line as unknown as CallRecord };
+}
+
+/** Resolves to a list when it has grown to `length`. */
+export async function observed<T>(list: () => readonly T[], length: number): Promise<readonly T[]> {
+  return vi.waitFor(
+    () => {
+      if (list().length < length) throw new Error(`${list().length} where ${length} were expected`);
+      return list();
+    },
+    { timeout: PATIENCE_MS, interval: POLL_MS },
+  );
+}
+
+/** Without SIP transactions, which stay to answer repetitions, and the connection between the caller and its own agent. */
+function stillHeld({ calls, rtpPorts, ticking, sip }: TestCallerHeld): string[] {
+  return Object.entries({ calls, rtpPorts, ticking, dialogs: sip.dialogs })
+    .filter(([, count]) => count > 0)
+    .map(([what, count]) => `${count} ${what}`);
+}
