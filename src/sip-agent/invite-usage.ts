@@ -48,7 +48,7 @@ export class InviteUsage {
   doomed: string | undefined;
   /** Our 2xx responses without an ACK, by CSeq number. */
   readonly #answers = new Map<number, AnswerRetransmission>();
-  #afterAck: (() => void) | undefined;
+  readonly #afterAck: (() => void)[] = [];
   #releaseFlow: () => void;
 
   constructor(
@@ -92,7 +92,7 @@ export class InviteUsage {
   /** Runs at once, or when our 2xx is acknowledged: a callee may not end a call before (RFC 3261 section 15). */
   whenAcknowledged(run: () => void): void {
     if (this.#answers.size === 0) run();
-    else this.#afterAck = run;
+    else this.#afterAck.push(run);
   }
 
   /** The peer is reached another way from now on. */
@@ -113,10 +113,8 @@ export class InviteUsage {
 
   /** Whether there was anything to run, and nothing left to wait for. */
   #runDeferred(): boolean {
-    const run = this.#afterAck;
-    if (!run || this.#answers.size > 0) return false;
-    this.#afterAck = undefined;
-    run();
+    if (this.#answers.size > 0 || this.#afterAck.length === 0) return false;
+    for (const run of this.#afterAck.splice(0)) run();
     return true;
   }
 }

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AgentRig } from '../support/agent-rig.js';
 import { ANSWER, OFFER, PeerCall } from '../support/sip-call.js';
-import type { UdpPeer } from '../support/sip-peer.js';
+import { closed, type UdpPeer } from '../support/sip-peer.js';
 import { answer, type TestDialog } from '../support/srf-client.js';
 
 const FOLDER = new URL('../fixtures/sip/torture/', import.meta.url);
@@ -110,7 +109,7 @@ test('mutated streams leave a call alone, and no connection stays', async () => 
     for (let each = 0; each < 10; each++)
       socket.write(mutate(TORTURE[random.next(TORTURE.length)] ?? Buffer.from(OFFER), random));
     socket.end();
-    await once(socket, 'close');
+    await closed(socket);
   }
   await expectUnharmed();
   await vi.waitFor(() => {

@@ -5,7 +5,8 @@ import { SipAgent, type SipAgentOptions } from '../../src/sip-agent/agent.js';
 import { systemClock } from '../../src/clock.js';
 import { AgentRig, CollectingLogger, type Protocol } from '../support/agent-rig.js';
 import { ANSWER, branch, OFFER, PeerCall } from '../support/sip-call.js';
-import { TcpPeer } from '../support/sip-peer.js';
+import { closed, TcpPeer } from '../support/sip-peer.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { answer, connectSrf } from '../support/srf-client.js';
 
 let rig: AgentRig | undefined;
@@ -184,42 +185,66 @@ describe('TCP connections', () => {
     const [pong] = (await once(socket, 'data')) as [Buffer];
     expect(pong.toString()).toBe('\r\n');
     socket.destroy();
-    await once(socket, 'close');
+    await closed(socket);
   });
 
   test('nonsense is closed', async () => {
     const { rig } = await begin('tcp');
     const peer = await rig.tcpPeer();
-    const closed = peer.closedByAgent();
+    const gone = peer.closedByAgent();
     peer.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await closed;
+    await gone;
   });
 
   test('a message that is never finished is given up', async () => {
-    const { rig } = await begin('tcp', { clock: hurried(100) });
+    const clock = new FakeClock();
+    const { rig } = await begin('udp', { clock });
     const peer = await rig.tcpPeer();
-    const closed = peer.closedByAgent();
-    peer.send('OPTIONS sip:x SIP/2.0\r\n');
-    await closed;
+    const call = new PeerCall(peer, rig.port('tcp'));
+    // One segment: when the first message is answered, the beginning of the second has been read.
+    peer.send(call.request('OPTIONS') + call.request('OPTIONS', { sequence: 2 }).slice(0, 100));
+    await peer.next('200 OPTIONS');
+    const gone = peer.closedByAgent();
+    clock.advance(9_000);
+    expect(peer.connections).toBe(1);
+    clock.advance(3_000);
+    await gone;
     await vi.waitFor(() => {
-      expect(rig.agent.stats().connections).toBe(1);
+      expect(rig.agent.stats().connections).toBe(0);
     });
   });
 
   test('idle connections are closed, one a call depends on is not', async () => {
-    const { rig } = await begin('tcp', { clock: hurried(5_000), timers: { t1Ms: 500_000 } });
+    const clock = new FakeClock();
+    const { rig } = await begin('udp', { clock });
     const idle = await rig.tcpPeer();
     const peer = await rig.tcpPeer();
     const call = new PeerCall(peer, rig.port('tcp'));
     call.invite();
     const { response } = await rig.nextInvite();
-    await idle.closedByAgent();
+    expect(rig.agent.stats().connections).toBe(2);
+    const idleClosed = idle.closedByAgent();
+    clock.advance(16 * 60_000);
+    await idleClosed;
     await vi.waitFor(() => {
       expect(rig.agent.stats()).toMatchObject({ connections: 1, dialogs: 1 });
     });
     response.send(486);
-    call.ack(await peer.next('486 INVITE'));
-    await peer.closedByAgent();
+    await peer.next('486 INVITE');
+    const gone = peer.closedByAgent();
+    clock.advance(16 * 60_000);
+    await gone;
+  });
+
+  test('strangers may not stay', async () => {
+    const clock = new FakeClock();
+    const { rig } = await begin('udp', { clock, allow: () => false });
+    const peer = await rig.tcpPeer();
+    new PeerCall(peer, rig.port('tcp')).send('OPTIONS');
+    await peer.next('403 OPTIONS');
+    const gone = peer.closedByAgent();
+    clock.advance(12_000);
+    await gone;
   });
 
   test('a request of ours to nobody there: 503', async () => {
@@ -332,8 +357,15 @@ describe('the wire', () => {
   });
 
   test('who says nothing is closed', async () => {
-    const { rig } = await begin('udp', { clock: hurried(100) }, false);
-    expect(await converse(rig, '')).toBe('');
+    const clock = new FakeClock();
+    const { rig } = await begin('udp', { clock }, false);
+    const heard = converse(rig, '');
+    const timersBefore = clock.pendingTimers;
+    await vi.waitFor(() => {
+      expect(clock.pendingTimers).toBeGreaterThan(timersBefore);
+    });
+    clock.advance(5_000);
+    expect(await heard).toBe('');
   });
 
   test('commands that cannot be carried out get NOK, and nothing breaks', async () => {
@@ -360,17 +392,9 @@ describe('the wire', () => {
     expect(await say('12|sip||\r\nINFO sip:a@127.0.0.1 SIP/2.0\r\n\r\nx')).toMatch(/NOK\|missing content-type/);
     expect(await say('13|ping')).toMatch(/OK\|pong$/);
     socket.destroy();
-    await once(socket, 'close');
+    await closed(socket);
   });
 });
-
-/** A clock on which everything happens `factor` times sooner. */
-function hurried(factor: number): typeof systemClock {
-  return {
-    nowMs: () => systemClock.nowMs() * factor,
-    after: (delayMs, fire) => systemClock.after(delayMs / factor, fire),
-  };
-}
 
 /** What the agent says on a fresh wire connection until it closes it. */
 async function converse(rig: AgentRig, text: string): Promise<string> {
@@ -379,7 +403,7 @@ async function converse(rig: AgentRig, text: string): Promise<string> {
   socket.on('data', (chunk) => (heard += chunk.toString()));
   socket.on('error', () => undefined);
   if (text !== '') socket.write(text);
-  await once(socket, 'close');
+  await closed(socket);
   return heard;
 }
 

@@ -214,7 +214,7 @@ export class TcpPeer extends SipPeer {
     await Promise.all(
       [...this.#sockets].map((socket) => {
         socket.destroy();
-        return once(socket, 'close');
+        return closed(socket);
       }),
     );
   }
@@ -227,7 +227,7 @@ export class TcpPeer extends SipPeer {
 
   /** Resolves when the agent has closed a connection. */
   async closedByAgent(): Promise<void> {
-    await once(this.#current, 'close');
+    await closed(this.#current);
   }
 
   #adopt(socket: Socket): void {
@@ -252,4 +252,15 @@ export class TcpPeer extends SipPeer {
     this.take(Buffer.from(text.slice(0, end + 4 + length), 'latin1').toString('utf8'));
     return this.#cut(text.slice(end + 4 + length));
   }
+}
+
+/** Resolves when a connection is over, in whatever way. */
+export function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else
+      socket.once('close', () => {
+        resolve();
+      });
+  });
 }

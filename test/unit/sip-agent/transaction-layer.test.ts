@@ -1,0 +1,221 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Flow } from '../../../src/sip-agent/flow.js';
+import type { IncomingRequest } from '../../../src/sip-agent/incoming-request.js';
+import { SipRequest, SipResponse } from '../../../src/sip-agent/message.js';
+import { parseDatagram } from '../../../src/sip-agent/parse.js';
+import { sipTimers } from '../../../src/sip-agent/timers.js';
+import { TransactionLayer, type TransactionUser } from '../../../src/sip-agent/transaction-layer.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { sipText, SipText } from '../../support/sip-peer.js';
+
+/** A flow that keeps what it is given to send. */
+class CollectingFlow implements Flow {
+  readonly protocol = 'udp';
+  readonly reliable = false;
+  readonly usable = true;
+  readonly remote = { address: '192.0.2.1', port: 5060 };
+  readonly local = { address: '192.0.2.100', port: 5060 };
+  readonly sent: SipText[] = [];
+
+  toPort(): Flow {
+    return this;
+  }
+
+  send(bytes: Buffer): void {
+    this.sent.push(new SipText(bytes.toString()));
+  }
+
+  onFailure(): () => void {
+    return () => undefined;
+  }
+
+  hold(): () => void {
+    return () => undefined;
+  }
+
+  get statuses(): string[] {
+    return this.sent.map((message) => `${message.status} ${message.method}`);
+  }
+}
+
+class RecordingUser implements TransactionUser {
+  readonly requests: IncomingRequest[] = [];
+  readonly events: string[] = [];
+
+  request(incoming: IncomingRequest): void {
+    this.requests.push(incoming);
+  }
+
+  acknowledge(ack: SipRequest): void {
+    this.events.push(`acknowledge ${ack.get('cseq') ?? ''}`);
+  }
+
+  cancel(invite: IncomingRequest): void {
+    this.events.push(`cancel ${invite.envelope.callId}`);
+    invite.reply(487);
+  }
+
+  abandoned(incoming: IncomingRequest): void {
+    this.events.push(`abandoned ${incoming.method}`);
+  }
+}
+
+let clock: FakeClock;
+let layer: TransactionLayer;
+let user: RecordingUser;
+let flow: CollectingFlow;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  layer = new TransactionLayer({ clock, timers: sipTimers(), maxServerTransactions: 3 });
+  user = new RecordingUser();
+  flow = new CollectingFlow();
+  layer.serve(user);
+});
+
+interface Parts {
+  readonly branch?: string;
+  readonly callId?: string;
+  readonly sentBy?: string;
+  readonly toTag?: string;
+}
+
+function receive(method: string, parts: Parts = {}): void {
+  const { branch = 'z9hG4bKa', callId = 'call', sentBy = '192.0.2.1', toTag } = parts;
+  const text = sipText([
+    `${method} sip:1000@192.0.2.100 SIP/2.0`,
+    `Via: SIP/2.0/UDP ${sentBy};branch=${branch}`,
+    'Max-Forwards: 70',
+    'From: <sip:a@192.0.2.1>;tag=from',
+    `To: <sip:1000@192.0.2.100>${toTag === undefined ? '' : `;tag=${toTag}`}`,
+    `Call-ID: ${callId}`,
+    `CSeq: 1 ${method}`,
+  ]);
+  const parsed = parseDatagram(Buffer.from(text));
+  if (!parsed.ok || !(parsed.message instanceof SipRequest)) throw new Error('malformed');
+  layer.receiveRequest(parsed.message, parsed.envelope, flow);
+}
+
+function respond(request: SipText, status: number): void {
+  const text = sipText([
+    `SIP/2.0 ${status} Whatever`,
+    ...['Via', 'From', 'Call-ID', 'CSeq'].map((name) => `${name}: ${request.header(name)}`),
+    `To: ${request.header('To')};tag=theirs`,
+  ]);
+  const parsed = parseDatagram(Buffer.from(text));
+  if (!parsed.ok || !(parsed.message instanceof SipResponse)) throw new Error('malformed');
+  layer.receiveResponse(parsed.message, parsed.envelope);
+}
+
+describe('requests received', () => {
+  test('belong to a transaction by branch, sent-by and method', () => {
+    receive('OPTIONS');
+    receive('OPTIONS');
+    expect(user.requests).toHaveLength(1);
+    receive('OPTIONS', { sentBy: '192.0.2.2', callId: 'second' });
+    receive('INFO', { callId: 'third' });
+    expect(user.requests).toHaveLength(3);
+  });
+
+  test('beyond the limit get 503 and no transaction', () => {
+    for (const callId of ['1', '2', '3', '4', '5']) receive('OPTIONS', { branch: `z9hG4bK${callId}`, callId });
+    receive('ACK', { branch: 'z9hG4bK6', callId: '6', toTag: 'x' });
+    expect(flow.statuses).toEqual(['503 OPTIONS', '503 OPTIONS']);
+    expect(layer.serverTransactions).toBe(3);
+    clock.advance(32_000);
+    expect(layer.serverTransactions).toBe(0);
+    expect(user.events.filter((event) => event === 'abandoned OPTIONS')).toHaveLength(3);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('copies that came another way get 482 while the first is under way', () => {
+    receive('OPTIONS', { branch: 'z9hG4bK1' });
+    receive('OPTIONS', { branch: 'z9hG4bK2' });
+    expect(flow.statuses).toEqual(['482 OPTIONS']);
+    clock.advance(64_000);
+    receive('OPTIONS', { branch: 'z9hG4bK3' });
+    expect(user.requests).toHaveLength(2);
+    layer.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('a CANCEL is answered with the tag of its INVITE, and reaches the user while there is something to cancel', () => {
+    receive('INVITE');
+    receive('CANCEL');
+    const [cancelled, terminated] = flow.sent;
+    expect(flow.statuses).toEqual(['200 CANCEL', '487 INVITE']);
+    expect(cancelled?.tag('To')).toBe(terminated?.tag('To'));
+    receive('CANCEL');
+    expect(flow.statuses.at(-1)).toBe('200 CANCEL');
+    expect(user.events).toEqual(['cancel call']);
+    receive('ACK', { toTag: terminated?.tag('To') ?? '' });
+    expect(user.events).toEqual(['cancel call']);
+    clock.advance(64_000);
+    expect(layer.serverTransactions).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('an ACK for a 2xx reaches the user', () => {
+    receive('INVITE');
+    const [incoming] = user.requests;
+    incoming?.reply(200);
+    receive('ACK', { branch: 'z9hG4bKother', toTag: incoming?.toTag ?? '' });
+    expect(user.events).toEqual(['acknowledge 1 ACK']);
+    layer.close();
+  });
+});
+
+describe('requests sent', () => {
+  function request(method: string): SipRequest {
+    const sent = new SipRequest(method, 'sip:b@192.0.2.1');
+    sent.add('from', '<sip:me@192.0.2.100>;tag=ours').add('to', '<sip:b@192.0.2.1>');
+    return sent.add('call-id', 'out').add('cseq', `5 ${method}`);
+  }
+
+  test('a response without a transaction is dropped', () => {
+    const heard: number[] = [];
+    layer.send(request('INFO'), flow, {
+      response: ({ status }) => heard.push(status),
+      failed: () => heard.push(0),
+    });
+    const [sent] = flow.sent;
+    if (!sent) throw new Error('nothing sent');
+    expect(sent.header('Via')).toMatch(/^SIP\/2\.0\/UDP 192\.0\.2\.100:5060;rport;branch=z9hG4bK[0-9a-f]{24}$/);
+    respond(new SipText(sent.raw.replace(/branch=\w+/, 'branch=z9hG4bKguess')), 200);
+    expect(heard).toEqual([]);
+    respond(sent, 200);
+    respond(sent, 200);
+    expect(heard).toEqual([200]);
+    clock.advance(5_000);
+    expect(layer.clientTransactions).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('an INVITE that rings too long is cancelled, and given up when even that brings nothing', () => {
+    const heard: string[] = [];
+    layer.sendInvite(request('INVITE'), flow, {
+      response: ({ status }) => heard.push(String(status)),
+      failed: (failure) => heard.push(failure),
+    });
+    const [invite] = flow.sent;
+    if (!invite) throw new Error('nothing sent');
+    respond(invite, 180);
+    clock.advance(200_000);
+    const cancel = flow.sent.find(({ method }) => method === 'CANCEL');
+    expect(cancel?.header('Via')).toBe(invite.header('Via'));
+    expect(cancel?.header('CSeq')).toBe('5 CANCEL');
+    clock.advance(32_000);
+    expect(heard).toEqual(['180', 'timeout']);
+    expect(layer.clientTransactions).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('nothing is sent once it is closed', () => {
+    layer.close();
+    const handlers = { response: () => undefined, failed: () => undefined };
+    expect(() => layer.send(request('INFO'), flow, handlers)).toThrow('agent stopped');
+    expect(() => layer.sendInvite(request('INVITE'), flow, handlers)).toThrow('agent stopped');
+    expect(() => layer.sendAck(request('ACK'), flow)).toThrow('agent stopped');
+    expect([flow.sent.length, clock.pendingTimers]).toEqual([0, 0]);
+  });
+});
