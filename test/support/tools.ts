@@ -1,0 +1,241 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SipText } from './sip-peer.js';
+
+/** Whether a program is installed. Tests of phones we did not write are skipped without the phone. */
+export function isInstalled(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((directory) => isExecutable(join(directory, program)));
+}
+
+/** sipp plays recordings through raw sockets, which only the superuser may open. */
+export const mayOpenRawSockets = process.getuid?.() === 0;
+
+/** Speech in PCMA, 30 ms a packet, 7 s: as sipp's packages ship it. */
+export const SIPP_RECORDING = '/usr/share/sip-tester/g711a.pcap';
+
+export interface ProgramResult {
+  /** Undefined when it had to be killed. */
+  readonly exitCode: number | undefined;
+  readonly output: string;
+}
+
+/** Runs a program to its end and collects what it says. Kills it when it takes longer than `timeoutMs`. */
+export async function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; timeoutMs: number },
+): Promise<ProgramResult> {
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: options.timeoutMs,
+    killSignal: 'SIGKILL',
+  });
+  const output: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => output.push(chunk));
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { exitCode: exitCode ?? undefined, output: Buffer.concat(output).toString('latin1') };
+}
+
+/** Calls `use` with a directory of its own, which is gone afterwards. */
+export async function withTemporaryDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'bridge-tools-'));
+  try {
+    return await use(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+export interface SippOptions {
+  /** A file of `scenarios`, without `.xml`; `uac` is the one built in. */
+  readonly scenario: string;
+  readonly protocol: 'udp' | 'tcp';
+  readonly port: number;
+  /** What is dialled. */
+  readonly number: string;
+  /** The Call-ID is this with `-1`, `-2`… behind it. Default: the scenario's name and the protocol. */
+  readonly name?: string;
+  /** Keywords of the scenario. */
+  readonly keys?: Readonly<Record<string, string | number>>;
+  readonly calls?: number;
+  readonly callsPerSecond?: number;
+  /** How long a built-in scenario talks. */
+  readonly talkMs?: number;
+  /** False: what is lost stays lost, and what comes twice is seen twice. */
+  readonly retransmits?: boolean;
+  readonly timeoutSec?: number;
+}
+
+/** One message of a sipp run. */
+export interface TracedMessage {
+  readonly direction: 'sent' | 'received';
+  /** On sipp's clock. */
+  readonly atMs: number;
+  readonly message: SipText;
+}
+
+export interface SippResult extends ProgramResult {
+  readonly trace: readonly TracedMessage[];
+  /** For the message of a failed assertion: what went wrong in sipp's words, and the messages exchanged. */
+  readonly report: string;
+}
+
+const SCENARIOS = fileURLToPath(new URL('../integration/scenarios', import.meta.url));
+
+/** Below the ports of the bridge and of the test caller; sipp uses a second pair for video. */
+const MEDIA_PORTS = { first: 10_000, step: 4, count: 2_000 };
+let mediaPortsTaken = process.pid * 7;
+
+/** A port for RTP that no other run of this process gets. */
+export function nextMediaPort(): number {
+  mediaPortsTaken += 1;
+  return MEDIA_PORTS.first + MEDIA_PORTS.step * (mediaPortsTaken % MEDIA_PORTS.count);
+}
+
+/** Plays a scenario against the bridge. sipp exits with 0 only when every call went as the scenario says. */
+export function runSipp(options: SippOptions): Promise<SippResult> {
+  return withTemporaryDirectory(async (directory) => {
+    const traceFile = join(directory, 'messages.log');
+    const errorFile = join(directory, 'errors.log');
+    const { timeoutSec = 20 } = options;
+    const args = [...sippArguments(options), '-message_file', traceFile, '-error_file', errorFile];
+    const result = await run('sipp', args, { cwd: directory, timeoutMs: (timeoutSec + 5) * 1_000 });
+    const trace = readTrace(textOf(traceFile));
+    return { ...result, trace, report: reportOf(result, textOf(errorFile), trace) };
+  });
+}
+
+function sippArguments(options: SippOptions): string[] {
+  const { scenario, protocol, port, number, keys = {}, calls = 1, callsPerSecond = 10 } = options;
+  const { name = `${scenario}-${protocol}`, talkMs, retransmits = true, timeoutSec = 20 } = options;
+  return [
+    `127.0.0.1:${port}`,
+    ...(scenario === 'uac' ? ['-sn', 'uac'] : ['-sf', join(SCENARIOS, `${scenario}.xml`)]),
+    ...['-t', protocol === 'udp' ? 'u1' : 't1', '-i', '127.0.0.1', '-mp', `${nextMediaPort()}`],
+    ...['-s', number, '-cid_str', `${name}-%u`, '-m', `${calls}`, '-r', `${callsPerSecond}`],
+    ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, `${value}`]),
+    ...(talkMs === undefined ? [] : ['-d', `${talkMs}`]),
+    ...(retransmits ? [] : ['-nr']),
+    ...['-timeout', `${timeoutSec}`, '-timeout_error', '-nostdin', '-trace_msg', '-trace_err'],
+  ];
+}
+
+const TRACED = /^-{47} (\S+ \S+)\n\S+ message (sent|received) .*\n\n/gm;
+
+function readTrace(text: string): TracedMessage[] {
+  const heads = [...text.matchAll(TRACED)];
+  return heads.map((head, n) => {
+    const [whole, at = '', direction] = head;
+    const raw = text.slice(head.index + whole.length, heads[n + 1]?.index);
+    return {
+      direction: direction === 'sent' ? 'sent' : 'received',
+      atMs: Date.parse(at.replace(' ', 'T')),
+      message: new SipText(raw.replace(/\r?\n/g, '\r\n')),
+    };
+  });
+}
+
+function reportOf({ exitCode, output }: ProgramResult, errors: string, trace: readonly TracedMessage[]): string {
+  const messages = trace.map(({ direction, message }) => `${direction === 'sent' ? '→' : '←'} ${message.startLine}`);
+  return [`sipp: ${exitCode ?? 'killed'}`, errors, ...messages, ...(trace.length === 0 ? [output] : [])].join('\n');
+}
+
+const BARESIP_MODULES = '/usr/lib/baresip/modules';
+
+/** Whether there is a baresip that can play and record WAV files. */
+export function hasBaresip(): boolean {
+  const modules = ['g711', 'aufile', 'sndfile', 'account', 'menu'];
+  return isInstalled('baresip') && modules.every((name) => existsSync(join(BARESIP_MODULES, `${name}.so`)));
+}
+
+export interface BaresipOptions {
+  /** What is dialled. */
+  readonly uri: string;
+  readonly codec: 'PCMU' | 'PCMA';
+  /** A WAV file of one channel at 8 kHz. When it is over, baresip hangs up. */
+  readonly play: string;
+  /** When it quits, calls or not. */
+  readonly quitAfterSec: number;
+  /** Where its files go. */
+  readonly directory: string;
+}
+
+export interface BaresipResult extends ProgramResult {
+  /** Its own count of RTP packets. */
+  readonly packets: { readonly sent: number; readonly received: number };
+  /** What it heard, as a WAV file. */
+  readonly recording: string | undefined;
+}
+
+/** Places one call with baresip, playing a file and recording what is heard. */
+export async function runBaresip(options: BaresipOptions): Promise<BaresipResult> {
+  const { uri, codec, directory, quitAfterSec } = options;
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'config'), baresipConfig(options));
+  writeFileSync(join(directory, 'contacts'), '');
+  writeFileSync(
+    join(directory, 'accounts'),
+    `<sip:baresip@127.0.0.1>;regint=0;audio_codecs=${codec.toLowerCase()}/8000/1\n`,
+  );
+  const args = ['-f', directory, '-e', `/dial ${uri}`, '-t', `${quitAfterSec}`];
+  const result = await run('baresip', args, { cwd: directory, timeoutMs: quitAfterSec * 1_000 + 5_000 });
+  const [, sent, received] = /^packets: +(\d+) +(\d+)$/m.exec(result.output) ?? [];
+  const recording = readdirSync(directory).find((file) => file.endsWith('-dec.wav'));
+  return {
+    ...result,
+    packets: { sent: Number(sent), received: Number(received) },
+    recording: recording && join(directory, recording),
+  };
+}
+
+function baresipConfig({ play, directory }: BaresipOptions): string {
+  const port = nextMediaPort();
+  const settings = {
+    sip_listen: '127.0.0.1:0',
+    net_interface: '127.0.0.1',
+    rtp_stats: 'yes',
+    rtp_ports: `${port}-${port + 3}`,
+    audio_source: `aufile,${play}`,
+    ausrc_srate: 8_000,
+    ausrc_channels: 1,
+    auplay_srate: 8_000,
+    auplay_channels: 1,
+    snd_path: directory,
+    module_path: BARESIP_MODULES,
+  };
+  const modules = [
+    ...['g711', 'aufile', 'sndfile'].map((name) => `module ${name}.so`),
+    'module_tmp account.so',
+    'module_app menu.so',
+  ];
+  return [...Object.entries(settings).map(([name, value]) => `${name} ${value}`), ...modules, ''].join('\n');
+}
+
+function textOf(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'latin1') : '';
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
