@@ -16,8 +16,8 @@ export type CallInput = 'accept' | 'agent-ready' | 'answered' | 'end' | 'release
 const TRANSITIONS: Record<CallState, Partial<Record<CallInput, CallState>>> = {
   received: { accept: 'connecting', end: 'closing' },
   connecting: { 'agent-ready': 'answering', end: 'closing' },
-  answering: { answered: 'active', end: 'closing' },
-  // The agent may be replaced while the caller is talking: another one becoming ready changes nothing here.
+  // From here on the agent may be replaced by the route's next one: that one becoming ready changes nothing here.
+  answering: { 'agent-ready': 'answering', answered: 'active', end: 'closing' },
   active: { 'agent-ready': 'active', end: 'closing' },
   closing: { released: 'closed' },
   closed: {},

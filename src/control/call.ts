@@ -18,6 +18,8 @@ export interface CallDependencies {
   readonly media: MediaEngine;
   readonly sipEngine: string;
   readonly maxDurationMs: number;
+  /** How the last attempt to reach an agent went, for `/health`. */
+  readonly onAgentOutcome: (outcome: { ok: boolean; detail: string }) => void;
 }
 
 /**
@@ -212,6 +214,8 @@ export class Call {
   #onAgentReady(event: { connectMs: number; startMs: number }): void {
     const unanswered = this.#state === 'connecting';
     if (!this.#enter('agent-ready')) return;
+    const inMs = Math.round(event.connectMs + event.startMs);
+    this.#dependencies.onAgentOutcome({ ok: true, detail: `last agent connected in ${inMs} ms` });
     this.#logger.info({
       event: 'agent.connected',
       ...this.#target(),
@@ -224,6 +228,7 @@ export class Call {
   /** The agent hung up, or is lost: then the route's next target, if any, takes over. */
   #onAgentEnded(ending: AgentEnding): void {
     if (!this.#isOpen()) return;
+    if (ending.kind !== 'agent-hangup') this.#dependencies.onAgentOutcome({ ok: false, detail: ending.detail });
     const targets = this.route?.targets.length ?? 0;
     if (ending.kind === 'agent-hangup' || this.#targetIndex + 1 >= targets) {
       this.end(callEnd.agentEnded(ending));
@@ -276,8 +281,9 @@ export class Call {
   }
 
   #onAck(sdp: string | undefined): void {
-    if (!this.#awaitingAnswer || !this.#leg) return;
+    if (!this.#awaitingAnswer || !this.#leg || !this.#isOpen()) return;
     this.#awaitingAnswer = false;
+    if (sdp === undefined && this.#leg.media) return; // our re-offer was left unanswered: all stays as it was agreed
     try {
       if (sdp === undefined) throw new SdpError('the ACK brought no answer to our offer');
       this.#leg.acceptAnswer(sdp);
@@ -308,16 +314,28 @@ export class Call {
     }
   }
 
-  /** Lets go of everything, in the order in which the caller notices: signalling first, then the media. */
+  /** Whatever goes wrong on the way, the call is over afterwards. */
   async #closeOut(end: CallEnd): Promise<void> {
-    if (!this.#dialog && end.rejection) this.#invite.reject(end.rejection);
-    this.#bridge?.close();
+    try {
+      await this.#release(end);
+    } catch (error) {
+      this.#logger.error({ event: 'call.error', err: error });
+    }
+    this.#enter('released');
+    this.#onClosed(this);
+  }
+
+  /** Lets go of everything, in the order in which the caller notices: signalling first, then the media. */
+  async #release(end: CallEnd): Promise<void> {
+    try {
+      if (!this.#dialog && end.rejection) this.#invite.reject(end.rejection);
+    } finally {
+      this.#bridge?.close();
+    }
     await this.#answering;
     if (this.#dialog && !this.#peerEnded) await this.#dialog.bye(end.byeReason);
     if (this.#bridge) await this.#bridgeClosed;
     this.#leg?.close();
-    this.#enter('released');
-    this.#onClosed(this);
   }
 
   #internalError(error: unknown): CallEnd {

@@ -1,0 +1,166 @@
+import { expect } from 'vitest';
+import type { Route } from '../../src/config/types.js';
+import type { CallRecord } from '../../src/control/call-record.js';
+import { CallController, type ControllerSettings } from '../../src/control/controller.js';
+import { EmbeddedMediaEngine } from '../../src/media/embedded.js';
+import type { AcceptedOffer, MediaEngine, MediaLeg } from '../../src/media/engine.js';
+import type { AgentEnding } from '../../src/pranthora/endings.js';
+import { FakeBridgePool, type FakeBridge } from '../support/fake-bridge-pool.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { FakeInvite, type FakeDialog, type FakeInviteOptions } from '../support/fake-invite.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+
+export const OFFER = [
+  'v=0',
+  'o=- 7 7 IN IP4 192.0.2.7',
+  's=-',
+  'c=IN IP4 192.0.2.7',
+  't=0 0',
+  'm=audio 4000 RTP/AVP 0 8 101',
+  'a=rtpmap:101 telephone-event/8000',
+  '',
+].join('\r\n');
+
+export const ENDINGS = {
+  configuration: { kind: 'configuration', detail: 'Pranthora refused the API key (close 4001)', closeCode: 4001 },
+  unreachable: { kind: 'unreachable', detail: 'connection refused [ECONNREFUSED]' },
+  hangup: { kind: 'agent-hangup', detail: 'the agent ended the call (close 1000)', closeCode: 1000 },
+} as const satisfies Record<string, AgentEnding>;
+
+const START = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+export function route(changes: Partial<Route> = {}): Route {
+  return {
+    name: 'main',
+    match: { default: true },
+    targets: [{ agentId: 'agent-1' }],
+    mode: 'websocket',
+    encoding: 'mulaw',
+    apiKey: 'key',
+    url: 'wss://pranthora.example',
+    onAgentEnd: 'hangup',
+    ...changes,
+  };
+}
+
+/** Lets every promise that can go on do so. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** The embedded engine, counting its legs. */
+class CountingMediaEngine implements MediaEngine {
+  readonly name = 'embedded';
+  legs = 0;
+  closed = 0;
+  /** `connect` rejects with it. */
+  fault: Error | undefined;
+  readonly #engine = new EmbeddedMediaEngine({ codecs: ['PCMU', 'PCMA'], bind: '0.0.0.0' });
+
+  accept(offer: string | undefined): AcceptedOffer {
+    const accepted = this.#engine.accept(offer);
+    return {
+      connect: async (port, localAddress) => {
+        if (this.fault) throw this.fault;
+        return this.#counted(await accepted.connect(port, localAddress));
+      },
+    };
+  }
+
+  #counted(leg: MediaLeg): MediaLeg {
+    this.legs += 1;
+    const close = leg.close.bind(leg);
+    leg.close = () => {
+      this.closed += 1;
+      close();
+    };
+    return leg;
+  }
+}
+
+/** The real controller and calls between a fake caller and a fake bridge, in virtual time. */
+export class CallBench {
+  readonly clock = new FakeClock();
+  readonly logger = new RecordingLogger();
+  readonly pool = new FakeBridgePool();
+  readonly media = new CountingMediaEngine();
+  readonly invites: FakeInvite[] = [];
+  readonly agentOutcomes: boolean[] = [];
+  readonly controller: CallController;
+
+  constructor(settings: Partial<ControllerSettings> = {}) {
+    this.controller = new CallController(
+      { routes: [route()], maxConcurrent: 100, maxDurationMs: 600_000, ...settings },
+      {
+        clock: this.clock,
+        wallTime: () => new Date(START + this.clock.nowMs() - 1_000),
+        logger: this.logger,
+        bridges: this.pool,
+        media: this.media,
+        sipEngine: 'embedded',
+        onAgentOutcome: ({ ok }) => {
+          this.agentOutcomes.push(ok);
+        },
+      },
+    );
+  }
+
+  /** An INVITE comes. */
+  receive(options: FakeInviteOptions = {}): FakeInvite {
+    const invite = new FakeInvite({ offer: OFFER, ...options });
+    this.invites.push(invite);
+    this.controller.onInvite(invite);
+    return invite;
+  }
+
+  get bridge(): FakeBridge {
+    const bridge = this.pool.bridges.at(-1);
+    if (!bridge) throw new Error('no bridge was opened');
+    return bridge;
+  }
+
+  /** A call whose agent is being connected. */
+  connecting(options: FakeInviteOptions = {}): FakeInvite {
+    const invite = this.receive(options);
+    this.clock.advance(1);
+    this.bridge.opened();
+    return invite;
+  }
+
+  /** A call that has been answered 140 ms after its INVITE. */
+  async answered(
+    options: FakeInviteOptions = {},
+  ): Promise<{ invite: FakeInvite; dialog: FakeDialog; bridge: FakeBridge }> {
+    const invite = this.connecting(options);
+    const { bridge } = this;
+    this.clock.advance(139);
+    bridge.agentReady();
+    await settle();
+    if (!invite.dialog) throw new Error('not answered');
+    return { invite, dialog: invite.dialog, bridge };
+  }
+
+  record(invite: FakeInvite): CallRecord {
+    const [line, ...more] = this.logger.of('call.ended', invite.callId);
+    expect(more).toEqual([]);
+    if (!line) throw new Error('the call has not ended');
+    return line as unknown as CallRecord;
+  }
+
+  /** Every call is over, told once, and nothing of it is left. */
+  async expectAllOver(): Promise<void> {
+    await settle();
+    for (const invite of this.invites) {
+      expect(invite.finals).toBe(1);
+      expect(this.logger.of('call.ended', invite.callId)).toHaveLength(1);
+      const { dialog } = invite;
+      if (dialog) expect(dialog.byes).toHaveLength(dialog.endedByPeer ? 0 : 1);
+    }
+    for (const bridge of this.pool.bridges) {
+      expect(bridge.count('close')).toBe(1);
+      expect(bridge.isClosed).toBe(true);
+    }
+    expect(this.media.closed).toBe(this.media.legs);
+    expect(this.controller.active).toBe(0);
+    expect(this.controller.calls()).toEqual([]);
+    expect(this.clock.pendingTimers).toBe(0);
+  }
+}

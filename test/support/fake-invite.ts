@@ -1,0 +1,152 @@
+import type {
+  Dialog,
+  DialogHandlers,
+  IncomingInvite,
+  SipAddress,
+  SipRejection,
+} from '../../src/signaling/sip-endpoint.js';
+
+export interface FakeInviteOptions {
+  readonly callId?: string;
+  readonly number?: string;
+  readonly from?: string;
+  readonly offer?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The 200 is not confirmed before the test says so. */
+  readonly holdAnswer?: boolean;
+}
+
+interface PendingAnswer {
+  readonly resolve: (dialog: FakeDialog) => void;
+  readonly reject: (error: Error) => void;
+  readonly dialog: FakeDialog;
+}
+
+let lastId = 0;
+
+/** The caller's side of one call, as `SipEndpoint` promises it: what we send it is noted, what it does the test says. */
+export class FakeInvite implements IncomingInvite {
+  readonly callId: string;
+  readonly from: SipAddress;
+  readonly to: SipAddress;
+  readonly requestUri: SipAddress;
+  readonly source = { address: '192.0.2.7', port: 5060, protocol: 'udp' };
+  readonly localAddress = '198.51.100.4';
+  readonly offer: string | undefined;
+  onCancel: (() => void) | undefined;
+
+  rings = 0;
+  readonly rejections: SipRejection[] = [];
+  /** SDP of each 200. */
+  readonly answers: string[] = [];
+  dialog: FakeDialog | undefined;
+  canceled = false;
+  /** Thrown by `reject`. */
+  rejectFault: Error | undefined;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #holdAnswer: boolean;
+  #pending: PendingAnswer | undefined;
+
+  constructor({ callId, number = '15551234', from = 'alice', headers = {}, ...options }: FakeInviteOptions = {}) {
+    this.callId = callId ?? `call-${++lastId}@192.0.2.7`;
+    this.from = { uri: `sip:${from}@192.0.2.7`, user: from };
+    this.requestUri = this.to = { uri: `sip:${number}@198.51.100.4`, user: number };
+    this.offer = options.offer;
+    this.#headers = headers;
+    this.#holdAnswer = options.holdAnswer ?? false;
+  }
+
+  header(name: string): string | undefined {
+    return this.#headers[name.toLowerCase()];
+  }
+
+  ring(): void {
+    if (this.finals > 0) throw new Error('180 after a final response');
+    this.rings += 1;
+  }
+
+  reject(rejection: SipRejection): void {
+    if (this.rejectFault) throw this.rejectFault;
+    // As promised: nothing happens once there is a final response.
+    if (this.finals === 0) this.rejections.push(rejection);
+  }
+
+  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
+    if (this.finals > 0) return Promise.reject(new Error('the INVITE is gone'));
+    this.answers.push(localSdp);
+    const dialog = new FakeDialog(handlers);
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject, dialog };
+      if (!this.#holdAnswer) this.confirmAnswer();
+    });
+  }
+
+  /** The 200 has gone out. */
+  confirmAnswer(): void {
+    const pending = this.#takePending();
+    this.dialog = pending.dialog;
+    pending.resolve(pending.dialog);
+  }
+
+  /** The 200 could not be sent. */
+  failAnswer(why: string): void {
+    this.#takePending().reject(new Error(why));
+  }
+
+  /** CANCEL. While the 200 is on its way it wins, as it does in drachtio: the answer fails. */
+  cancel(): void {
+    if (this.canceled || this.rejections.length > 0 || this.dialog) throw new Error('CANCEL after a final response');
+    this.canceled = true;
+    this.#pending?.reject(new Error('Request Terminated'));
+    this.#pending = undefined;
+    this.onCancel?.();
+  }
+
+  /** In the dialog that is being confirmed: what comes right behind our 200. */
+  get early(): FakeDialog {
+    if (!this.#pending) throw new Error('no answer on its way');
+    return this.#pending.dialog;
+  }
+
+  /** Final responses the caller has got; there must be one in the end. */
+  get finals(): number {
+    return this.rejections.length + (this.canceled ? 1 : this.answers.length);
+  }
+
+  #takePending(): PendingAnswer {
+    const pending = this.#pending;
+    if (!pending) throw new Error('no answer on its way');
+    this.#pending = undefined;
+    return pending;
+  }
+}
+
+export class FakeDialog implements Dialog {
+  readonly handlers: DialogHandlers;
+  /** `Reason` of each BYE sent: one at most. */
+  readonly byes: ({ cause: number; text: string } | undefined)[] = [];
+  endedByPeer = false;
+  /** The BYE is not answered before the test says so. */
+  holdBye = false;
+  #onByeAnswered: (() => void) | undefined;
+
+  constructor(handlers: DialogHandlers) {
+    this.handlers = handlers;
+  }
+
+  bye(reason?: { cause: number; text: string }): Promise<void> {
+    this.byes.push(reason);
+    if (!this.holdBye) return Promise.resolve();
+    return new Promise((resolve) => (this.#onByeAnswered = resolve));
+  }
+
+  answerBye(): void {
+    this.#onByeAnswered?.();
+  }
+
+  /** The caller's BYE, or the one the SIP agent had to send. */
+  end(byPeer = true, reason = 'normal release'): void {
+    this.endedByPeer = true;
+    this.handlers.onEnd({ byPeer, reason });
+  }
+}
