@@ -39,6 +39,9 @@ export class CallRefused extends Error {
 /** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
 const BYE_TIMEOUT_MS = 4_000;
 
+/** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
+const ANSWER_TIMEOUT_MS = 4_000;
+
 export interface DrachtioOptions {
   readonly host: string;
   readonly port: number;
@@ -55,6 +58,7 @@ export class DrachtioSipEndpoint {
   readonly #srf = new Srf() as unknown as SrfInstance;
   readonly #options: DrachtioOptions;
   readonly #handlers: SipEndpointHandlers;
+  #onFirstState: ((state: { connected: boolean; detail: string }) => void) | undefined;
   #connected = false;
   #closed = false;
 
@@ -76,9 +80,16 @@ export class DrachtioSipEndpoint {
     });
   }
 
-  connect(): void {
+  /** Resolves when the server has taken us, rejects when it refuses or cannot be reached at first. */
+  connect(): Promise<void> {
     const { host, port, secret } = this.#options;
-    this.#srf.connect({ host, port, secret });
+    return new Promise((resolve, reject) => {
+      this.#onFirstState = (state) => {
+        if (state.connected) resolve();
+        else reject(new Error(`drachtio at ${host}:${port}: ${state.detail}`));
+      };
+      this.#srf.connect({ host, port, secret });
+    });
   }
 
   /**
@@ -123,8 +134,10 @@ export class DrachtioSipEndpoint {
   }
 
   #setConnected(connected: boolean, detail: string): void {
-    if (this.#closed || (connected === this.#connected && !connected)) return;
+    if (this.#closed || (!connected && !this.#connected && !this.#onFirstState)) return;
     this.#connected = connected;
+    this.#onFirstState?.({ connected, detail });
+    this.#onFirstState = undefined;
     this.#handlers.onConnection({ connected, detail });
   }
 
@@ -164,7 +177,7 @@ class SrfInvite implements IncomingInvite {
     this.to = sipAddress(request.getParsedHeader('to').uri);
     this.requestUri = sipAddress(request.uri);
     this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
-    this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '');
+    this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
     this.offer = request.body === '' ? undefined : request.body;
     request.on('cancel', () => {
       this.#canceled = true;
@@ -187,7 +200,12 @@ class SrfInvite implements IncomingInvite {
     if (warning !== undefined) headers['Warning'] = `399 pranthora-sip-bridge "${quotable(warning)}"`;
     if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
     if (contact !== undefined) headers['Contact'] = `<${contact}>`;
-    this.#response.send(status, { headers });
+    try {
+      this.#response.send(status, { headers });
+    } catch {
+      // drachtio-srf knows only a list of statuses; any other one means its class's x00 (RFC 3261 8.1.3.2).
+      this.#response.send(status - (status % 100), { headers });
+    }
   }
 
   answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
@@ -196,14 +214,25 @@ class SrfInvite implements IncomingInvite {
         reject(new Error('the INVITE is gone'));
         return;
       }
+      let failed = false;
+      const fail = (why: string): void => {
+        cancelTimer();
+        failed = true;
+        reject(new Error(why));
+      };
+      const cancelTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => {
+        fail('the SIP server did not take the answer');
+      });
       this.#srf.createUAS(this.#request, this.#response, { localSdp }, (error, srfDialog) => {
         if (!srfDialog) {
-          reject(new Error(describe(error)));
+          fail(describe(error));
           return;
         }
+        cancelTimer();
         const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers);
-        // A CANCEL that crossed our 200 has been reported as a failure already: the dialog nobody wants is ended.
-        if (this.#canceled) void dialog.bye();
+        // A CANCEL may cross our 200, and drachtio-srf sends it even when it has said that it cannot (no Contact): the
+        // failure has been told, so the dialog nobody wants is ended.
+        if (failed) void dialog.bye();
         resolve(dialog);
       });
     });

@@ -1,5 +1,3 @@
-import type { TransportAddress } from '../bridge/messages.js';
-
 /** SIP as the control plane sees it; `drachtio.ts` is the only implementation and the only user of drachtio-srf. */
 
 export interface SipAddress {
@@ -24,7 +22,7 @@ export interface IncomingInvite {
   readonly to: SipAddress;
   /** Request-URI: who is called. */
   readonly requestUri: SipAddress;
-  readonly source: TransportAddress & { readonly protocol: string };
+  readonly source: { readonly address: string; readonly port: number; readonly protocol: string };
   /** Our address as this caller reached it. */
   readonly localAddress: string;
   /** The offer, or undefined when the INVITE had none. */
