@@ -165,10 +165,6 @@ export class NonInviteClientTransaction<R extends AnyResponse> implements Client
     this.#options = options;
   }
 
-  get state(): NonInviteState {
-    return this.#state;
-  }
-
   start(): void {
     const { clock, reliable, timers, request, send } = this.#options;
     if (!reliable) this.#retransmitAfter(timers.t1Ms);

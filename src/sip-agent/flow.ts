@@ -59,6 +59,6 @@ export function formatHostPort({ address, port }: Endpoint): string {
   return `${formatHost(address)}:${port}`;
 }
 
-export function formatHost(host: string): string {
+function formatHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }

@@ -9,24 +9,18 @@ export interface ReceivedResponse {
   readonly envelope: Envelope;
 }
 
-/** A request that was sent, and what can still be done about it. */
-export interface OutgoingRequest {
-  /** As it went out, Via and all. */
-  readonly request: SipRequest;
-  readonly flow: Flow;
-}
-
 /** Headers to put into a CANCEL, such as Reason. */
 export type ExtraHeaders = readonly (readonly [name: string, value: string])[];
 
 /** An INVITE that was sent: the only request that can be taken back. */
-export class OutgoingInvite implements OutgoingRequest {
+export class OutgoingInvite {
   readonly #sendCancel: (cancel: SipRequest) => void;
   #transaction: InviteClientTransaction<ReceivedResponse> | undefined;
   #cancelHeaders: ExtraHeaders | undefined;
   #cancelSent = false;
 
   constructor(
+    /** As it went out, Via and all. */
     readonly request: SipRequest,
     readonly flow: Flow,
     sendCancel: (cancel: SipRequest) => void,

@@ -46,6 +46,6 @@ function addToTag(response: SipResponse, toTag: string): void {
 }
 
 /** Whether a From or To value carries a tag: a parameter after the address, not one inside it or in a display name. */
-export function hasTag(value: string): boolean {
+function hasTag(value: string): boolean {
   return /;\s*tag\s*=/i.test(value.slice(value.lastIndexOf('>') + 1));
 }

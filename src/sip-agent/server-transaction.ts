@@ -39,10 +39,6 @@ export class InviteServerTransaction implements ServerTransaction {
     this.#options = options;
   }
 
-  get state(): InviteState {
-    return this.#state;
-  }
-
   get open(): boolean {
     return this.#state === 'proceeding';
   }
@@ -129,10 +125,6 @@ export class NonInviteServerTransaction implements ServerTransaction {
     this.#options = options;
     // The client's timer F ends its side then; a later answer, even a 408, would reach nobody (RFC 4320 section 4.2).
     this.#end = this.#endAfter(options.timers.timerFMs);
-  }
-
-  get state(): NonInviteState {
-    return this.#state;
   }
 
   get open(): boolean {

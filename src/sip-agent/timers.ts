@@ -8,7 +8,7 @@ export interface SipTimerBase {
   readonly t4Ms: number;
 }
 
-export const DEFAULT_TIMER_BASE: SipTimerBase = { t1Ms: 500, t2Ms: 4_000, t4Ms: 5_000 };
+const DEFAULT_TIMER_BASE: SipTimerBase = { t1Ms: 500, t2Ms: 4_000, t4Ms: 5_000 };
 
 /**
  * The timers by their RFC letters (RFC 3261 table 4, RFC 6026 section 8.1), in milliseconds.

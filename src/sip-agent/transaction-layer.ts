@@ -5,7 +5,7 @@ import type { Flow } from './flow.js';
 import { newBranch, newTag } from './identifiers.js';
 import { IncomingRequest } from './incoming-request.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
-import { deriveRequest, OutgoingInvite, type OutgoingRequest, type ReceivedResponse } from './outgoing-request.js';
+import { deriveRequest, OutgoingInvite, type ReceivedResponse } from './outgoing-request.js';
 import { responseTo } from './responses.js';
 import { InviteServerTransaction, NonInviteServerTransaction } from './server-transaction.js';
 import type { SipTimers } from './timers.js';
@@ -87,10 +87,9 @@ export class TransactionLayer {
   }
 
   /** Sends a request other than INVITE and ACK, complete but for its Via. Throws, as the other two, once closed. */
-  send(request: SipRequest, flow: Flow, handlers: ResponseHandlers): OutgoingRequest {
+  send(request: SipRequest, flow: Flow, handlers: ResponseHandlers): void {
     const branch = this.#addVia(request, flow);
     this.#startNonInvite(request, branch, flow, handlers);
-    return { request, flow };
   }
 
   /** Sends an INVITE, complete but for its Via. */
