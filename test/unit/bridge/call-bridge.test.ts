@@ -1,0 +1,365 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { BridgeSettings } from '../../../src/bridge/call-bridge.js';
+import { echo, refuse } from '../../../src/simulator/scenarios.js';
+import type { Scenario } from '../../../src/simulator/simulator-session.js';
+import { tone } from '../../support/signal.js';
+import { BridgeRig, isSilentPacket, ListeningAgent, TELEPHONE_EVENT, type ReceivedPacket } from './bridge-rig.js';
+
+const SPEECH_8K = tone({ rateHz: 8_000, frequencyHz: 1_000, levelDbm0: -10, durationMs: 20 });
+const speech16k = (durationMs: number): Int16Array =>
+  tone({ rateHz: 16_000, frequencyHz: 1_000, levelDbm0: -10, durationMs });
+
+const endsWith =
+  (kind: 'speech' | 'silence') =>
+  (packets: readonly ReceivedPacket[]): boolean => {
+    const last = packets.at(-1);
+    return last !== undefined && isSilentPacket(last) === (kind === 'silence');
+  };
+
+/** Each packet is the next in sequence and 160 samples later. */
+function expectUnbroken(packets: readonly ReceivedPacket[]): void {
+  packets.slice(1).forEach(({ packet }, i) => {
+    const previous = packets[i]?.packet ?? packet;
+    expect((packet.sequenceNumber - previous.sequenceNumber) & 0xffff).toBe(1);
+    expect((packet.timestamp - previous.timestamp) >>> 0).toBe(160);
+    expect([packet.ssrc, packet.marker, packet.payloadLength]).toEqual([previous.ssrc, false, 160]);
+  });
+}
+
+describe('CallBridge', () => {
+  let rig: BridgeRig;
+  const start = async (scenario: Scenario, settings: Partial<BridgeSettings> = {}): Promise<BridgeRig> => {
+    rig = await BridgeRig.start(scenario, settings);
+    return rig;
+  };
+  afterEach(async () => {
+    await rig.stop();
+  });
+
+  it('carries the caller to the agent and back', async () => {
+    const { phone } = await start(echo());
+    await rig.started();
+    await phone.receive(1);
+    for (let i = 0; i < 40; i++) {
+      phone.speak(SPEECH_8K);
+      await phone.receive(1);
+    }
+    await phone.until(endsWith('silence'));
+    expect(phone.packets.filter((each) => !isSilentPacket(each)).length).toBeGreaterThanOrEqual(38);
+    expect(phone.packets[0]?.packet).toMatchObject({ marker: true, payloadType: 0, payloadLength: 160 });
+    expectUnbroken(phone.packets);
+
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.uplink).toMatchObject({ packets: 40, lost: 0, late: 0, foreign: 0, malformed: 0, droppedFrames: 0 });
+    expect(stats.downlink.packets).toBeGreaterThanOrEqual(phone.packets.length);
+    expect(stats.downlink).toMatchObject({ sendErrors: 0, overflowedMs: 0, discardedMs: 0 });
+    expect(stats.firstAudioMs).toBeGreaterThan(0);
+    expect(stats.remote).toEqual({ address: '127.0.0.1', port: phone.port });
+    expect(rig.session.violations).toEqual([]);
+  });
+
+  it('feeds the agent from its start on, answered or not, without a burst for the time before', async () => {
+    const agent = new ListeningAgent((session) => {
+      session.after(350, () => {
+        session.start();
+      });
+    });
+    await start(agent);
+    await rig.connected();
+    expect(agent.frames).toBe(0);
+    await agent.hear(15);
+    expect(rig.phone.packets).toEqual([]);
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(rig.session.violations).toEqual([]);
+    expect(stats.uplink).toMatchObject({ packets: 0, droppedFrames: 0 });
+    expect(stats.uplink.frames).toBeLessThanOrEqual(agent.frames + 2);
+  });
+
+  it('plays an early greeting from its beginning once the call is answered', async () => {
+    const agent = new ListeningAgent((session) => {
+      session.sendAudio(Buffer.from(speech16k(200).buffer));
+      session.start();
+    });
+    const { phone } = await start(agent);
+    await rig.started();
+    await phone.until((packets) => packets.some(isSilentPacket) && endsWith('silence')(packets));
+    const spoken = phone.packets.findIndex(isSilentPacket);
+    expect(spoken).toBeGreaterThanOrEqual(10);
+    expect(spoken).toBeLessThanOrEqual(12); // ten frames and the filter's tail
+  });
+
+  it('falls silent within a tick when interrupted, and says how fast', async () => {
+    const agent = new ListeningAgent();
+    const { phone } = await start(agent);
+    await rig.started();
+    rig.session.sendAudio(Buffer.from(speech16k(3_000).buffer));
+    await phone.until(endsWith('speech'));
+    await phone.receive(5);
+    rig.session.interrupt();
+    const { interruption } = await rig.event('interrupted');
+    expect(interruption.reactionMs).toBeLessThanOrEqual(25);
+    expect(interruption.discardedMs).toBeGreaterThan(2_000);
+    expect(interruption.discardedMs).toBeLessThan(3_000);
+    await phone.until(endsWith('silence'));
+    await phone.receive(5);
+    expect(phone.packets.slice(-5).every(isSilentPacket)).toBe(true);
+
+    rig.session.sendAudio(Buffer.from(speech16k(100).buffer));
+    await phone.until(endsWith('speech'));
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.interruptions).toEqual([interruption]);
+    expectUnbroken(phone.packets);
+  });
+
+  it('measures no reaction to an interruption before the answer, and plays nothing from before it', async () => {
+    const agent = new ListeningAgent();
+    await start(agent);
+    await rig.connected();
+    rig.session.sendAudio(Buffer.from(speech16k(1_000).buffer));
+    rig.session.interrupt();
+    await agent.hear(5);
+    rig.bridge.setMedia(rig.phone.media);
+    rig.bridge.start();
+    await rig.phone.receive(10);
+    expect(rig.phone.packets.every(isSilentPacket)).toBe(true);
+    expect(rig.count('interrupted')).toBe(0);
+  });
+
+  it("plays an agent's last words before it tells that the agent has hung up", async () => {
+    const agent = new ListeningAgent();
+    const { phone } = await start(agent);
+    await rig.started();
+    await phone.receive(1);
+    const before = phone.packets.length;
+    rig.session.sendAudio(Buffer.from(speech16k(400).buffer));
+    rig.session.close(1000, 'Call terminated by agent');
+    const { ending } = await rig.event('agent-ended');
+    expect(ending).toMatchObject({ kind: 'agent-hangup', closeCode: 1000 });
+    const spoken = phone.packets.slice(before).filter((each) => !isSilentPacket(each));
+    expect(spoken.length).toBeGreaterThanOrEqual(20);
+    // The caller's jitter buffer gets time to play them.
+    expect(phone.packets.slice(-2).every(isSilentPacket)).toBe(true);
+    await phone.receive(3); // and the stream goes on until the bridge is closed
+    expect(rig.count('agent-ended')).toBe(1);
+  });
+
+  it('does not let last words last longer than it may', async () => {
+    const agent = new ListeningAgent();
+    const { phone } = await start(agent, { farewellMs: 300 });
+    await rig.started();
+    await phone.receive(1);
+    const startedAtMs = performance.now();
+    rig.session.sendAudio(Buffer.from(speech16k(30_000).buffer));
+    rig.session.close(1000, 'done');
+    await rig.event('agent-ended');
+    const tookMs = performance.now() - startedAtMs;
+    expect(tookMs).toBeGreaterThanOrEqual(295);
+    expect(tookMs).toBeLessThan(600);
+  });
+
+  it('tells at once that the agent has hung up before the answer', async () => {
+    await start(new ListeningAgent());
+    await rig.connected();
+    rig.session.sendAudio(Buffer.from(speech16k(5_000).buffer));
+    rig.session.close(1000, 'not today');
+    const { ending } = await rig.event('agent-ended');
+    expect(ending.kind).toBe('agent-hangup');
+  });
+
+  it('lets time go on without packets while it is held, and marks where they begin again', async () => {
+    const agent = new ListeningAgent();
+    const { phone } = await start(agent);
+    await rig.started();
+    await phone.receive(5);
+    rig.bridge.setMedia({ ...phone.media, sending: false });
+    rig.session.sendAudio(Buffer.from(speech16k(100).buffer)); // said to nobody
+    await agent.hear(15);
+    const before = phone.packets.length;
+    rig.bridge.setMedia(phone.media);
+    await phone.receive(5);
+    const last = phone.packets[before - 1]?.packet;
+    const next = phone.packets[before]?.packet;
+    if (!last || !next) throw new Error('no packets');
+    expect(next.marker).toBe(true);
+    expect((next.sequenceNumber - last.sequenceNumber) & 0xffff).toBe(1);
+    const gapMs = ((next.timestamp - last.timestamp) >>> 0) / 8;
+    const heldMs = (phone.packets[before]?.atMs ?? 0) - (phone.packets[before - 1]?.atMs ?? 0);
+    expect(Math.abs(gapMs - heldMs)).toBeLessThanOrEqual(40);
+    expect(phone.packets.slice(before).every(isSilentPacket)).toBe(true);
+  });
+
+  it('misses the RTP of a caller who should send, and tells again only after as long', async () => {
+    const agent = new ListeningAgent();
+    await start(agent, { rtpTimeoutMs: 200 });
+    await rig.started();
+    const { silentMs } = await rig.event('rtp-timeout');
+    expect(silentMs).toBeGreaterThan(200);
+    expect(silentMs).toBeLessThan(400);
+    await agent.hear(5);
+    expect(rig.count('rtp-timeout')).toBe(1);
+  });
+
+  it.each([
+    { why: 'before the answer', media: {}, started: false },
+    { why: 'who says that it sends nothing', media: { receiving: false }, started: true },
+    { why: 'who holds us, with or without music', media: { sending: false }, started: true },
+  ])('does not miss the RTP of a caller $why', async ({ media, started }) => {
+    const agent = new ListeningAgent();
+    await start(agent, { rtpTimeoutMs: 100 });
+    await rig.connected();
+    rig.bridge.setMedia({ ...rig.phone.media, ...media });
+    if (started) rig.bridge.start();
+    await agent.hear(15);
+    expect(rig.count('rtp-timeout')).toBe(0);
+  });
+
+  it('tells each digit once', async () => {
+    const { phone } = await start(new ListeningAgent());
+    await rig.started();
+    phone.press(5);
+    expect((await rig.event('dtmf')).digit).toBe('5');
+    expect(TELEPHONE_EVENT).not.toBe(phone.media.payloadType);
+    expect(rig.count('dtmf')).toBe(1);
+  });
+
+  it('goes on after the loss of the connection, the caller hearing silence meanwhile', async () => {
+    const { phone } = await start(new ListeningAgent());
+    await rig.started();
+    await phone.receive(3);
+    rig.session.terminate();
+    expect(await rig.event('agent-reconnecting')).toMatchObject({ attempt: 1, ending: { kind: 'unreachable' } });
+    expect((await rig.event('agent-reconnected')).outageMs).toBeGreaterThan(0);
+    rig.session.sendAudio(Buffer.from(speech16k(100).buffer));
+    await phone.until(endsWith('speech'));
+    expectUnbroken(phone.packets);
+    rig.bridge.close();
+    expect((await rig.event('closed')).stats.reconnects).toBe(1);
+  });
+
+  it('lets the agent go that another one replaces', async () => {
+    await start(new ListeningAgent());
+    await rig.started();
+    const [first] = rig.simulator.sessions;
+    if (!first) throw new Error('no session');
+    const gone = once(first, 'closed');
+    rig.connectAgent('another');
+    expect((await gone)[0]).toBe(1000);
+    rig.session.sendAudio(Buffer.from(speech16k(100).buffer));
+    await rig.phone.until(endsWith('speech'));
+    expect(rig.session.agentId).toBe('another');
+    expect(rig.count('agent-ready')).toBe(2);
+    expect(rig.count('agent-ended')).toBe(0);
+  });
+
+  it('tells why an agent will not come, and may be given another', async () => {
+    let refusals = 1;
+    const fine = new ListeningAgent();
+    await start({
+      onOpen: (session) => {
+        if (refusals-- > 0) refuse(4001, 'Unauthorized').onOpen?.(session);
+        else fine.onOpen(session);
+      },
+    });
+    await rig.event('opened');
+    rig.connectAgent('first');
+    expect((await rig.event('agent-ended')).ending).toMatchObject({ kind: 'configuration', closeCode: 4001 });
+    expect(rig.pool.held.ticking).toBe(0);
+    rig.connectAgent('second');
+    await rig.event('agent-ready');
+    expect(rig.pool.held.ticking).toBe(1);
+  });
+
+  it('is not disturbed by whatever else comes to its port', async () => {
+    const { phone } = await start(echo());
+    await rig.started();
+    phone.speak(SPEECH_8K);
+    await phone.until(endsWith('speech'));
+    const stranger = await rig.strangerSending(200, () => randomBytes(Math.floor(Math.random() * 300)));
+    for (let i = 0; i < 200; i++) await phone.sendRaw(randomBytes(1 + (i % 11)));
+    await phone.until(endsWith('silence'));
+    phone.speak(SPEECH_8K);
+    await phone.until(endsWith('speech'));
+    stranger.close();
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.uplink.malformed).toBe(200);
+    expect(stats.uplink.foreign).toBe(200);
+    expect(stats.uplink.packets).toBe(2);
+    expectUnbroken(phone.packets);
+  });
+});
+
+describe('CallBridge, closed', () => {
+  const states: { when: string; reach: (rig: BridgeRig) => Promise<unknown> | undefined }[] = [
+    { when: 'at once', reach: () => undefined },
+    { when: 'with a port', reach: (rig) => rig.event('opened') },
+    {
+      when: 'while the agent connects',
+      reach: async (rig) => {
+        await rig.event('opened');
+        rig.connectAgent();
+      },
+    },
+    { when: 'with an agent', reach: (rig) => rig.connected() },
+    { when: 'in the middle of a call', reach: (rig) => rig.started() },
+    {
+      when: 'while reconnecting',
+      reach: async (rig) => {
+        await rig.started();
+        rig.session.terminate();
+        await rig.event('agent-reconnecting');
+      },
+    },
+    {
+      when: "during the agent's last words",
+      reach: async (rig) => {
+        await rig.started();
+        rig.session.sendAudio(Buffer.from(speech16k(2_000).buffer));
+        rig.session.close(1000, 'bye');
+        await once(rig.session, 'closed');
+      },
+    },
+  ];
+
+  it.each(states)('$when: tells so once, holds nothing, and does nothing any more', async ({ reach }) => {
+    const rig = await BridgeRig.start(new ListeningAgent());
+    await reach(rig);
+    const told = rig.events.length;
+    rig.bridge.close();
+    expect(rig.events.slice(told).map(({ kind }) => kind)).toEqual(['closed']);
+    expect(rig.pool.active).toBe(0);
+    rig.bridge.close();
+    rig.connectAgent();
+    rig.bridge.setMedia(rig.phone.media);
+    rig.bridge.start();
+    await rig.stop();
+    expect(rig.count('closed')).toBe(1);
+  });
+
+  it('says why it cannot be opened, and takes no port', async () => {
+    const rig = await BridgeRig.start(new ListeningAgent(), { ports: { min: 32_000, max: 32_001 } });
+    await rig.event('opened');
+    const second = rig.open();
+    const { bridge, detail } = await rig.event('open-failed');
+    expect(bridge).toBe(second.id);
+    expect(detail).toBe('No RTP port is free');
+    second.close();
+    await rig.stop();
+  });
+
+  it('stop() ends every bridge of the pool', async () => {
+    const rig = await BridgeRig.start(new ListeningAgent());
+    const more = Array.from({ length: 5 }, () => rig.open());
+    await rig.started();
+    expect(rig.pool.active).toBe(6);
+    await rig.pool.stop();
+    expect(rig.count('closed')).toBe(6);
+    for (const bridge of more) bridge.close();
+    await rig.stop();
+  });
+});
