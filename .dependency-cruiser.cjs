@@ -29,7 +29,17 @@ module.exports = {
     builtins('', ...HARMLESS),
 
     folders('main\\.ts', 'cli/'),
-    folders('cli/', 'compose\\.ts', 'config/', 'control/', 'ops/', 'pranthora/', 'simulator/', 'audio/', 'version\\.ts'),
+    folders(
+      'cli/',
+      'compose\\.ts',
+      'config/',
+      'control/',
+      'ops/',
+      'pranthora/',
+      'simulator/',
+      'audio/',
+      'version\\.ts',
+    ),
     packages('cli/', 'commander', 'yaml'),
     builtins('cli/', 'fs', 'fs/promises', 'process', 'os'),
     folders('compose\\.ts', ''),

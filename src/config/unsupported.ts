@@ -8,6 +8,9 @@ export function unsupported(config: BridgeConfig): Fault[] {
   return [
     ...(sip.engine === 'embedded' ? [] : [unavailable('sip.engine', sip.engine, 'embedded')]),
     ...(media.engine === 'embedded' ? [] : [unavailable('media.engine', media.engine, 'embedded')]),
+    ...(media.workers === 'auto' || media.workers === 0
+      ? []
+      : [unavailable('media.workers', String(media.workers), 'auto and 0')]),
     ...sip.listen.flatMap((uri, index) =>
       /^tls:/i.test(uri) ? [unavailable(`sip.listen[${index}]`, uri, 'udp:// and tcp://')] : [],
     ),

@@ -28,11 +28,13 @@ export interface OutgoingCall {
 /** The callee's final response was not a 2xx. */
 export class CallRefused extends Error {
   override readonly name = 'CallRefused';
+  /** `warning` is the Warning header of the response, which may say why. */
   constructor(
     readonly status: number,
     readonly reason: string,
+    warning?: string,
   ) {
-    super(`${status} ${reason}`);
+    super(`${status} ${reason}${warning === undefined ? '' : ` (${warning})`}`);
   }
 }
 
@@ -336,7 +338,8 @@ function quotable(text: string): string {
 function refusal(error: unknown): unknown {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
-  return new CallRefused(error.status, reason);
+  const response = 'res' in error ? (error.res as SrfResponse) : undefined;
+  return new CallRefused(error.status, reason, response?.get('Warning'));
 }
 
 function describe(error: unknown): string {
