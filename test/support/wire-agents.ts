@@ -20,7 +20,7 @@ export const TTS: Delivery = { pieceBytes: 3_201, speed: 4 };
  * Says `bytes` in pieces; `onSent` hears how many bytes of them have been written so far. What is not yet written when the
  * returned function is called never is.
  */
-function deliver(
+export function deliver(
   session: SimulatorSession,
   bytes: Buffer,
   { pieceBytes, speed }: Delivery,

@@ -30,8 +30,8 @@ export interface WireCall<Agent extends Scenario = Scenario> {
 
 export interface WireMinute {
   readonly calls: readonly WireCall[];
-  /** The longest time this process, in which all of it happens, did nothing. */
-  readonly longestStallMs: number;
+  /** How late this process, in which all of it happens, was at worst. */
+  readonly heldUpMs: number;
   /** What was not let go of. */
   readonly leftOpen: readonly string[];
 }
@@ -53,7 +53,7 @@ export async function runWireMinute(plans: readonly WireCallPlan[]): Promise<Wir
   try {
     const calls = await Promise.all(plans.map((plan) => placeCall(plan, caller, underTest)));
     delay.disable();
-    return { calls, longestStallMs: delay.max / 1e6 - RESOLUTION_MS, leftOpen: stillHeld(caller.held) };
+    return { calls, heldUpMs: delay.max / 1e6 - RESOLUTION_MS, leftOpen: stillHeld(caller.held) };
   } finally {
     delay.disable();
     await caller.close();
