@@ -1,16 +1,13 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import type { EndReason } from '../../src/control/call-end.js';
-import type { Logger } from '../../src/logger.js';
 import { dies, echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { tone } from '../../src/simulator/speech.js';
 import type { CallOptions } from '../../src/simulator/test-caller.js';
 import type { TestCall } from '../../src/simulator/test-call.js';
 import { TestCaller } from '../../src/simulator/test-caller.js';
-import { BridgeUnderTest } from '../support/bridge-under-test.js';
+import { BridgeUnderTest, heapUsed, SILENT_LOGGER } from '../support/bridge-under-test.js';
 import { OFFER, PeerCall, respond } from '../support/sip-call.js';
 import { UdpPeer } from '../support/sip-peer.js';
 
@@ -68,14 +65,6 @@ const WAYS: readonly Way[] = [
   { reason: 'rtp_timeout', call: (rig) => rig.withoutRtp('echo') },
 ];
 
-const SILENT: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => SILENT,
-};
-
 /** The bridge and its callers. */
 class Rig {
   constructor(
@@ -86,10 +75,10 @@ class Rig {
   static async start(): Promise<Rig> {
     const under = await BridgeUnderTest.start({
       config: {
-        pranthora: { startTimeoutMs: 250, reconnect: { maxAttempts: 1, initialDelayMs: 10, maxDelayMs: 10 } },
+        pranthora: { startTimeoutMs: 600, reconnect: { maxAttempts: 1, initialDelayMs: 10, maxDelayMs: 10 } },
         // Few enough that every port is used more than once.
         media: { bind: '127.0.0.1', workers: 0, codecs: ['PCMA'], ports: '20000-21199' },
-        call: { maxDurationMs: 1_000, rtpTimeoutMs: 500 },
+        call: { maxDurationMs: 1_500, rtpTimeoutMs: 750 },
       },
       routes: [
         ...Object.keys(AGENTS).map((agentId) => ({ did: agentId, agentId })),
@@ -97,7 +86,7 @@ class Rig {
       ],
       simulator: { scenarioFor: (agentId) => AGENTS[agentId], recordMs: 0 },
     });
-    return new Rig(under, await TestCaller.start({ logger: SILENT, clock: under.clock }));
+    return new Rig(under, await TestCaller.start({ logger: SILENT_LOGGER, clock: under.clock }));
   }
 
   place(number: string, from: string, options: CallOptions = {}): TestCall {
@@ -165,18 +154,6 @@ class Rig {
     await this.caller.close();
     await this.under.stop();
   }
-}
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** What is really in use: twice, since the first collection may leave finalizers to be run. */
-async function heapUsed(): Promise<number> {
-  for (let n = 0; n < 2; n++) {
-    collectGarbage();
-    await sleep(50);
-  }
-  return process.memoryUsage().heapUsed;
 }
 
 /** Handles of the process by kind: sockets, servers, timers. */

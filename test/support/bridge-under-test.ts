@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, vi } from 'vitest';
 import { systemClock, type CancelTimer, type Clock } from '../../src/clock.js';
 import { startBridge, type Held } from '../../src/compose.js';
@@ -179,6 +181,28 @@ function configuration(
   }
 }
 
+/** For the other side of a call, whose log is nobody's business. */
+export const SILENT_LOGGER: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => SILENT_LOGGER,
+};
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Bytes of the heap that are really in use. */
+export async function heapUsed(): Promise<number> {
+  // Twice: the first collection may leave finalizers to be run.
+  for (let n = 0; n < 2; n++) {
+    collectGarbage();
+    await sleep(50);
+  }
+  return process.memoryUsage().heapUsed;
+}
+
 /** Every line the bridge has logged. */
 export class CollectedLog {
   readonly lines: LogLine[] = [];
@@ -264,31 +288,31 @@ export class LeapingClock implements Clock {
       this.#leap(Math.min(stepMs, leftMs));
       await sleep(1);
     }
-  }
-
-  #leap(durationMs: number): void {
-    const untilMs = this.nowMs() + durationMs;
-    for (let next = this.#nextDue(untilMs); next; next = this.#nextDue(untilMs)) {
-      this.#aheadMs += Math.max(0, next.dueMs - this.nowMs());
-      next.cancel();
-      next.fire();
-    }
-    this.#aheadMs += Math.max(0, untilMs - this.nowMs());
     for (const timer of this.#timers) {
       timer.cancel();
       this.#arm(timer);
     }
   }
 
+  /** Fires what falls due on the way at its own time, in order; what is set meanwhile comes after that. */
+  #leap(durationMs: number): void {
+    const untilMs = this.nowMs() + durationMs;
+    for (let due = this.#dueBy(untilMs); due.length > 0; due = this.#dueBy(untilMs)) {
+      for (const timer of due) {
+        if (!this.#timers.has(timer)) continue;
+        this.#aheadMs += Math.max(0, timer.dueMs - this.nowMs());
+        timer.cancel();
+        timer.fire();
+      }
+    }
+    this.#aheadMs += Math.max(0, untilMs - this.nowMs());
+  }
+
   #arm(timer: PendingTimer): void {
     timer.cancel = systemClock.after(Math.max(0, timer.dueMs - this.nowMs()), timer.fire);
   }
 
-  #nextDue(untilMs: number): PendingTimer | undefined {
-    let next: PendingTimer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.dueMs <= untilMs && (!next || timer.dueMs < next.dueMs)) next = timer;
-    }
-    return next;
+  #dueBy(untilMs: number): PendingTimer[] {
+    return [...this.#timers].filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs);
   }
 }

@@ -27,6 +27,36 @@ export const mayOpenRawSockets = process.getuid?.() === 0;
 /** Speech in PCMA, 30 ms a packet, 7 s: as sipp's packages ship it. */
 export const SIPP_RECORDING = '/usr/share/sip-tester/g711a.pcap';
 
+const WATCH_PERIOD_MS = 5;
+
+/**
+ * Watches for times at which this process wanted to run and the machine did not let it. When a timer comes late, what the
+ * process has used of the processor meanwhile was its own doing; the rest was the machine's.
+ */
+export class StolenTime {
+  #longestMs = 0;
+  #atMs = performance.now();
+  #used = process.cpuUsage();
+  readonly #timer = setInterval(() => {
+    this.#look();
+  }, WATCH_PERIOD_MS);
+
+  /** Ends the watch. Returns the longest such time, in ms. */
+  stop(): number {
+    clearInterval(this.#timer);
+    return this.#longestMs;
+  }
+
+  #look(): void {
+    const { user, system } = process.cpuUsage(this.#used);
+    const nowMs = performance.now();
+    const lateMs = nowMs - this.#atMs - WATCH_PERIOD_MS;
+    this.#longestMs = Math.max(this.#longestMs, lateMs - (user + system) / 1_000);
+    this.#atMs = nowMs;
+    this.#used = process.cpuUsage();
+  }
+}
+
 export interface ProgramResult {
   /** Undefined when it had to be killed. */
   readonly exitCode: number | undefined;
