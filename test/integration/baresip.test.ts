@@ -79,9 +79,9 @@ describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with i
         reason: 'caller_hangup',
         uplink: { lost: 0, late: 0 },
       });
-      // A packet may be under way when the BYE is.
-      expect(Math.abs((record.uplink?.packets ?? 0) - packets.sent)).toBeLessThanOrEqual(1);
-      expect(Math.abs((record.downlink?.packets ?? 0) - packets.received)).toBeLessThanOrEqual(1);
+      // Some packets may be under way when the BYE is.
+      expect(Math.abs((record.uplink?.packets ?? 0) - packets.sent)).toBeLessThanOrEqual(5);
+      expect(Math.abs((record.downlink?.packets ?? 0) - packets.received)).toBeLessThanOrEqual(5);
       const heardByAgent = middle((await session).receivedAudio(), AGENT_RATE_HZ, CALLER_HZ);
       const heardByCaller = middle(readWav(recording, TELEPHONE_RATE_HZ), TELEPHONE_RATE_HZ, AGENT_HZ);
       for (const heard of [heardByAgent, heardByCaller]) {

@@ -151,10 +151,15 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
     });
 
     it.concurrent('hold and resume', async () => {
-      await play({ scenario: 'hold-resume', protocol, number: 'talker' });
+      const caller = await RtpCounter.open();
+      await play({ scenario: 'hold-resume', protocol, number: 'talker', keys: { rtp_port: caller.port } });
       await record('hold-resume', protocol);
       const changes = under.log.events('call.renegotiated', `hold-resume-${protocol}-1`);
       expect(changes.map((change) => change['sending'])).toEqual([false, false, true]);
+      // 200 ms of talk, 600 ms on hold in two ways, 300 ms of talk.
+      expect(caller.longestGapMs).toBeGreaterThan(550);
+      expect(caller.packetsOf(0)).toSatisfy(isBetween(15, 45));
+      await caller.close();
     });
 
     it.concurrent('RTP moved to another port', async () => {
@@ -270,6 +275,7 @@ function isBetween(least: number, most: number): (value: number | undefined) => 
 class RtpCounter {
   firstAtMs = Infinity;
   lastAtMs = -Infinity;
+  longestGapMs = 0;
   readonly #packets = new Map<number, number>();
   readonly #socket: Socket;
 
@@ -278,7 +284,9 @@ class RtpCounter {
     socket.on('message', (bytes) => {
       const payloadType = (bytes[1] ?? 0) & 0x7f;
       this.#packets.set(payloadType, this.packetsOf(payloadType) + 1);
-      this.lastAtMs = performance.now();
+      const nowMs = performance.now();
+      if (this.lastAtMs > 0) this.longestGapMs = Math.max(this.longestGapMs, nowMs - this.lastAtMs);
+      this.lastAtMs = nowMs;
       this.firstAtMs = Math.min(this.firstAtMs, this.lastAtMs);
     });
   }

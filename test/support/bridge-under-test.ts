@@ -49,18 +49,16 @@ export class BridgeUnderTest {
   readonly bridge: RunningBridge;
   /** What the simulator had to complain about, in all sessions. */
   readonly violations: Violation[] = [];
-  readonly #configFor: (sections: Readonly<Record<string, Section>>) => BridgeConfig;
 
   static async start(options: BridgeUnderTestOptions = {}): Promise<BridgeUnderTest> {
     const clock = new LeapingClock();
     const log = new CollectedLog();
     const simulator = new PranthoraSimulator(options.simulator);
     const { url } = await simulator.start();
-    const configFor = (sections: Readonly<Record<string, Section>>): BridgeConfig =>
-      configuration(url, options.routes, { ...options.config, ...sections });
     try {
-      const bridge = await startBridge(configFor({}), { logger: log.logger, clock, version: 'test' });
-      return new BridgeUnderTest({ clock, simulator, log, bridge, configFor });
+      const config = configuration(url, options.routes, options.config);
+      const bridge = await startBridge(config, { logger: log.logger, clock, version: 'test' });
+      return new BridgeUnderTest({ clock, simulator, log, bridge });
     } catch (error) {
       await simulator.stop();
       throw error;
@@ -72,13 +70,11 @@ export class BridgeUnderTest {
     simulator: PranthoraSimulator;
     log: CollectedLog;
     bridge: RunningBridge;
-    configFor: (sections: Readonly<Record<string, Section>>) => BridgeConfig;
   }) {
     this.clock = parts.clock;
     this.simulator = parts.simulator;
     this.log = parts.log;
     this.bridge = parts.bridge;
-    this.#configFor = parts.configFor;
     this.simulator.on('session', (session) => {
       session.on('violation', (violation) => this.violations.push(violation));
     });
@@ -87,11 +83,6 @@ export class BridgeUnderTest {
   /** Port of the SIP listener. */
   port(protocol: 'udp' | 'tcp'): number {
     return Number(this.bridge.sip.find((uri) => uri.startsWith(protocol))?.replace(/^.*:/, ''));
-  }
-
-  /** Reloads: calls to come have these sections laid over those the bridge was started with. */
-  configure(sections: Readonly<Record<string, Section>>): void {
-    this.bridge.configure(this.#configFor(sections));
   }
 
   /** The `call.ended` line of a call, once there is one. */
@@ -153,7 +144,7 @@ const NOTHING = {
 };
 
 /** What must be given back, without what is only counted. */
-export function heldBy({ calls, bridges, rtpPorts, ticking, sip }: Held): typeof NOTHING {
+function heldBy({ calls, bridges, rtpPorts, ticking, sip }: Held): typeof NOTHING {
   const { serverTransactions, clientTransactions, dialogs, connections } = sip;
   return { calls, bridges, rtpPorts, ticking, serverTransactions, clientTransactions, dialogs, connections };
 }
@@ -161,7 +152,7 @@ export function heldBy({ calls, bridges, rtpPorts, ticking, sip }: Held): typeof
 function configuration(
   url: string,
   routes: readonly Section[] = [{ default: true, agentId: 'echo' }],
-  sections: Readonly<Record<string, Section>>,
+  sections: Readonly<Record<string, Section>> = {},
 ): BridgeConfig {
   const directory = mkdtempSync(join(tmpdir(), 'bridge-under-test-'));
   const file = join(directory, 'config.json');

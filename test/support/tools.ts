@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import {
   accessSync,
@@ -128,14 +130,33 @@ export interface SippResult extends ProgramResult {
 
 const SCENARIOS = fileURLToPath(new URL('../integration/scenarios', import.meta.url));
 
-/** Below the ports of the bridge and of the test caller; sipp uses a second pair for video. */
+/** Below the ports of the bridge and of the test caller. A phone uses the four from its first on, for RTP and RTCP. */
 const MEDIA_PORTS = { first: 10_000, step: 4, count: 2_000 };
-let mediaPortsTaken = process.pid * 7;
+let lastMediaPort = randomInt(MEDIA_PORTS.count);
 
-/** A port for RTP that no other run of this process gets. */
-export function nextMediaPort(): number {
-  mediaPortsTaken += 1;
-  return MEDIA_PORTS.first + MEDIA_PORTS.step * (mediaPortsTaken % MEDIA_PORTS.count);
+/** The first of four free ports that this process has not given to another phone yet. */
+async function nextMediaPort(): Promise<number> {
+  for (let attempt = 0; attempt < MEDIA_PORTS.count; attempt++) {
+    lastMediaPort = (lastMediaPort + 1) % MEDIA_PORTS.count;
+    const port = MEDIA_PORTS.first + MEDIA_PORTS.step * lastMediaPort;
+    const free = await Promise.all([port, port + 1, port + 2, port + 3].map(isFree));
+    if (free.every(Boolean)) return port;
+  }
+  throw new Error('No port is free for the RTP of a phone');
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const socket = createSocket('udp4');
+  const free = await new Promise<boolean>((resolve) => {
+    socket.once('error', () => {
+      resolve(false);
+    });
+    socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
+      resolve(true);
+    });
+  });
+  socket.close();
+  return free;
 }
 
 /** Plays a scenario against the bridge. sipp exits with 0 only when every call went as the scenario says. */
@@ -144,20 +165,21 @@ export function runSipp(options: SippOptions): Promise<SippResult> {
     const traceFile = join(directory, 'messages.log');
     const errorFile = join(directory, 'errors.log');
     const { timeoutSec = 20 } = options;
-    const args = [...sippArguments(options), '-message_file', traceFile, '-error_file', errorFile];
+    const mediaPort = await nextMediaPort();
+    const args = [...sippArguments(options, mediaPort), '-message_file', traceFile, '-error_file', errorFile];
     const result = await run('sipp', args, { cwd: directory, timeoutMs: (timeoutSec + 5) * 1_000 });
     const trace = readTrace(textOf(traceFile));
     return { ...result, trace, report: reportOf(result, textOf(errorFile), trace) };
   });
 }
 
-function sippArguments(options: SippOptions): string[] {
+function sippArguments(options: SippOptions, mediaPort: number): string[] {
   const { scenario, protocol, port, number, keys = {}, calls = 1, callsPerSecond = 10 } = options;
   const { name = `${scenario}-${protocol}`, talkMs, retransmits = true, timeoutSec = 20 } = options;
   return [
     `127.0.0.1:${port}`,
     ...(scenario === 'uac' ? ['-sn', 'uac'] : ['-sf', join(SCENARIOS, `${scenario}.xml`)]),
-    ...['-t', protocol === 'udp' ? 'u1' : 't1', '-i', '127.0.0.1', '-mp', `${nextMediaPort()}`],
+    ...['-t', protocol === 'udp' ? 'u1' : 't1', '-i', '127.0.0.1', '-mp', `${mediaPort}`],
     ...['-s', number, '-cid_str', `${name}-%u`, '-m', `${calls}`, '-r', `${callsPerSecond}`],
     ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, `${value}`]),
     ...(talkMs === undefined ? [] : ['-d', `${talkMs}`]),
@@ -217,7 +239,7 @@ export interface BaresipResult extends ProgramResult {
 export async function runBaresip(options: BaresipOptions): Promise<BaresipResult> {
   const { uri, codec, directory, quitAfterSec } = options;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, 'config'), baresipConfig(options));
+  writeFileSync(join(directory, 'config'), baresipConfig(options, await nextMediaPort()));
   writeFileSync(join(directory, 'contacts'), '');
   writeFileSync(
     join(directory, 'accounts'),
@@ -234,8 +256,7 @@ export async function runBaresip(options: BaresipOptions): Promise<BaresipResult
   };
 }
 
-function baresipConfig({ play, directory }: BaresipOptions): string {
-  const port = nextMediaPort();
+function baresipConfig({ play, directory }: BaresipOptions, port: number): string {
   const settings = {
     sip_listen: '127.0.0.1:0',
     net_interface: '127.0.0.1',
