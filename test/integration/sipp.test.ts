@@ -205,9 +205,9 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
       { why: 'an agent out of reach', number: 'unreachable', status: 503, reason: 'agent_unreachable' },
     ])('refused with $status: $why', async ({ number, formats = '0', status, reason }) => {
       const name = `${reason}-${protocol}`;
-      const { trace } = await play({ scenario: 'refused', protocol, number, name, keys: { formats } });
+      const { trace, report } = await play({ scenario: 'refused', protocol, number, name, keys: { formats } });
       const final = trace.find(({ message }) => message.status >= 300)?.message;
-      expect(final?.status).toBe(status);
+      expect(final?.status, report).toBe(status);
       expect(final?.header('Warning')).toMatch(/^399 pranthora-sip-bridge ".+"$/);
       expect(final?.header('Retry-After')).toBe(status === 503 ? '5' : '');
       expect(await under.record(`${name}-1`)).toMatchObject({ reason, sipStatus: status });
@@ -245,8 +245,8 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
     expect(third?.message.raw).toBe(first?.message.raw);
     // Timers fire late when the processor is busy, never early.
     const gapsMs = [(second?.atMs ?? 0) - (first?.atMs ?? 0), (third?.atMs ?? 0) - (second?.atMs ?? 0)];
-    expect(gapsMs[0]).toSatisfy(isBetween(490, 750));
-    expect(gapsMs[1]).toSatisfy(isBetween(990, 1_250));
+    expect(gapsMs[0]).toSatisfy(isBetween(490, 900));
+    expect(gapsMs[1]).toSatisfy(isBetween(990, 1_800));
   });
 });
 

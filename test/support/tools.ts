@@ -130,19 +130,22 @@ export interface SippResult extends ProgramResult {
 
 const SCENARIOS = fileURLToPath(new URL('../integration/scenarios', import.meta.url));
 
-/** Below the ports of the bridge and of the test caller. A phone uses the four from its first on, for RTP and RTCP. */
-const MEDIA_PORTS = { first: 10_000, step: 4, count: 2_000 };
-let lastMediaPort = randomInt(MEDIA_PORTS.count);
+/**
+ * Below the ports of the bridge and of the test caller, and away from 5060, where answers to strangers with a broken Via go.
+ * A phone uses the four from its first on for RTP and RTCP, and another one for SIP.
+ */
+const PHONE_PORTS = { first: 10_000, step: 4, count: 2_000 };
+let lastPort = randomInt(PHONE_PORTS.count);
 
-/** The first of four free ports that this process has not given to another phone yet. */
-async function nextMediaPort(): Promise<number> {
-  for (let attempt = 0; attempt < MEDIA_PORTS.count; attempt++) {
-    lastMediaPort = (lastMediaPort + 1) % MEDIA_PORTS.count;
-    const port = MEDIA_PORTS.first + MEDIA_PORTS.step * lastMediaPort;
+/** The first of four free ports that this process has not given away lately. */
+async function nextPorts(): Promise<number> {
+  for (let attempt = 0; attempt < PHONE_PORTS.count; attempt++) {
+    lastPort = (lastPort + 1) % PHONE_PORTS.count;
+    const port = PHONE_PORTS.first + PHONE_PORTS.step * lastPort;
     const free = await Promise.all([port, port + 1, port + 2, port + 3].map(isFree));
     if (free.every(Boolean)) return port;
   }
-  throw new Error('No port is free for the RTP of a phone');
+  throw new Error('No ports are free for a phone');
 }
 
 async function isFree(port: number): Promise<boolean> {
@@ -165,21 +168,22 @@ export function runSipp(options: SippOptions): Promise<SippResult> {
     const traceFile = join(directory, 'messages.log');
     const errorFile = join(directory, 'errors.log');
     const { timeoutSec = 20 } = options;
-    const mediaPort = await nextMediaPort();
-    const args = [...sippArguments(options, mediaPort), '-message_file', traceFile, '-error_file', errorFile];
+    const [sipPort, mediaPort] = [await nextPorts(), await nextPorts()];
+    const ports = ['-p', `${sipPort}`, '-mp', `${mediaPort}`];
+    const args = [...sippArguments(options), ...ports, '-message_file', traceFile, '-error_file', errorFile];
     const result = await run('sipp', args, { cwd: directory, timeoutMs: (timeoutSec + 5) * 1_000 });
     const trace = readTrace(textOf(traceFile));
     return { ...result, trace, report: reportOf(result, textOf(errorFile), trace) };
   });
 }
 
-function sippArguments(options: SippOptions, mediaPort: number): string[] {
+function sippArguments(options: SippOptions): string[] {
   const { scenario, protocol, port, number, keys = {}, calls = 1, callsPerSecond = 10 } = options;
   const { name = `${scenario}-${protocol}`, talkMs, retransmits = true, timeoutSec = 20 } = options;
   return [
     `127.0.0.1:${port}`,
     ...(scenario === 'uac' ? ['-sn', 'uac'] : ['-sf', join(SCENARIOS, `${scenario}.xml`)]),
-    ...['-t', protocol === 'udp' ? 'u1' : 't1', '-i', '127.0.0.1', '-mp', `${mediaPort}`],
+    ...['-t', protocol === 'udp' ? 'u1' : 't1', '-i', '127.0.0.1'],
     ...['-s', number, '-cid_str', `${name}-%u`, '-m', `${calls}`, '-r', `${callsPerSecond}`],
     ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, `${value}`]),
     ...(talkMs === undefined ? [] : ['-d', `${talkMs}`]),
@@ -204,7 +208,10 @@ function readTrace(text: string): TracedMessage[] {
 }
 
 function reportOf({ exitCode, output }: ProgramResult, errors: string, trace: readonly TracedMessage[]): string {
-  const messages = trace.map(({ direction, message }) => `${direction === 'sent' ? '→' : '←'} ${message.startLine}`);
+  const messages = trace.map(
+    ({ direction, message }) =>
+      `${direction === 'sent' ? '→' : '←'} ${message.startLine} (${message.header('Call-ID')}, ${message.header('CSeq')})`,
+  );
   return [`sipp: ${exitCode ?? 'killed'}`, errors, ...messages, ...(trace.length === 0 ? [output] : [])].join('\n');
 }
 
@@ -239,7 +246,7 @@ export interface BaresipResult extends ProgramResult {
 export async function runBaresip(options: BaresipOptions): Promise<BaresipResult> {
   const { uri, codec, directory, quitAfterSec } = options;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, 'config'), baresipConfig(options, await nextMediaPort()));
+  writeFileSync(join(directory, 'config'), baresipConfig(options, await nextPorts()));
   writeFileSync(join(directory, 'contacts'), '');
   writeFileSync(
     join(directory, 'accounts'),
