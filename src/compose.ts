@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { LocalBridgePool } from './bridge/local-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { cidrMatcher } from './config/cidr.js';
@@ -6,9 +7,11 @@ import type { BridgeConfig } from './config/types.js';
 import { CallController } from './control/controller.js';
 import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
+import type { MediaEngine } from './media/engine.js';
+import { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { OpsHttpServer } from './ops/http-server.js';
-import { HealthReport } from './ops/health.js';
-import { DrachtioSipEndpoint } from './signaling/drachtio.js';
+import { HealthReport, type Component } from './ops/health.js';
+import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { SipAgent } from './sip-agent/agent.js';
 
 /** A running bridge. */
@@ -30,7 +33,10 @@ export interface Held {
   readonly bridges: number;
   readonly rtpPorts: number;
   readonly ticking: number;
-  readonly sip: ReturnType<SipAgent['stats']>;
+  /** Absent when the SIP is drachtio-server's. */
+  readonly sip?: ReturnType<SipAgent['stats']>;
+  /** Channels on FreeSWITCH. */
+  readonly channels: number;
 }
 
 /**
@@ -57,55 +63,43 @@ export async function startBridge(
     const bridges = new LocalBridgePool(bridgeSettings(config), clock, logger);
     release.push(() => bridges.stop());
 
-    const { codecs, bind, advertise } = config.media;
+    const sip = await startSip();
+    const signaling = new DrachtioSipEndpoint(sip.server, {
+      onInvite: (invite) => {
+        controller.onInvite(invite);
+      },
+      onConnection: (state) => {
+        const log = state.connected ? 'info' : 'error';
+        if (config.sip.engine === 'drachtio') logger[log]({ event: 'sip.connection', ...state });
+        health.onSipConnection(state);
+      },
+    });
+    release.push(() => {
+      signaling.close();
+    });
+    const media = await startMedia(signaling);
     const controller = new CallController(controllerSettings(config), {
       clock,
       wallTime: () => new Date(),
       logger,
       bridges,
-      media: new EmbeddedMediaEngine({ codecs, bind, advertise: advertise ?? config.sip.advertise }),
+      media: media.engine,
       sipEngine: config.sip.engine,
       onAgentOutcome: (outcome) => {
         health.onAgentOutcome(outcome);
       },
     });
-
     const health = new HealthReport(controller, {
       clock,
       version: dependencies.version,
-      media: () => ({ status: 'ok', detail: `${bridges.held.ports} RTP ports in use` }),
+      media: () => media.state(bridges.held.ports),
     });
     const http = new OpsHttpServer({ ...config.http, source: health, logger });
     const httpUrl = await http.start();
     release.push(() => http.stop());
-
-    const secret = randomBytes(16).toString('hex');
-    const agent = new SipAgent({
-      listen: config.sip.listen,
-      ...(config.sip.advertise === undefined ? {} : { advertise: config.sip.advertise }),
-      secret,
-      clock,
-      logger,
-      allow: cidrMatcher(config.sip.allow),
-    });
-    const { wire, bound } = await agent.start();
-    release.push(() => agent.stop());
-
-    const signaling = new DrachtioSipEndpoint(
-      { ...wire, secret, clock, logger },
-      {
-        onInvite: (invite) => {
-          controller.onInvite(invite);
-        },
-        onConnection: (state) => {
-          health.onSipConnection(state);
-        },
-      },
-    );
-    release.push(() => {
-      signaling.close();
-    });
-    await signaling.connect();
+    const connected = await signaling.connect();
+    if (!connected && config.sip.engine === 'embedded')
+      throw new Error('the embedded SIP agent refuses its own client');
 
     release.push(async () => {
       const idle = controller.drain();
@@ -113,7 +107,7 @@ export async function startBridge(
       await idle;
     });
     return {
-      sip: bound.map(({ protocol, address, port }) => `${protocol}://${hostport(address, port)}`),
+      sip: sip.listening,
       http: httpUrl,
       configure: (changed) => {
         bridges.configure(bridgeSettings(changed));
@@ -126,10 +120,89 @@ export async function startBridge(
         bridges: bridges.active,
         rtpPorts: bridges.held.ports,
         ticking: bridges.held.ticking,
-        sip: agent.stats(),
+        channels: media.channels(),
+        ...sip.stats(),
       }),
     };
   }
+
+  /** The SIP server: drachtio-server elsewhere, or our own agent, which is started. */
+  async function startSip(): Promise<StartedSip> {
+    if (config.sip.engine === 'drachtio') {
+      const { drachtio } = config.sip;
+      const listening = [`drachtio://${hostport(drachtio.host, drachtio.port)}`];
+      return { server: { ...drachtio, clock, logger }, listening, stats: () => ({}) };
+    }
+    const secret = randomBytes(16).toString('hex');
+    const agent = new SipAgent({
+      listen: config.sip.listen,
+      ...(config.sip.advertise === undefined ? {} : { advertise: config.sip.advertise }),
+      secret,
+      clock,
+      logger,
+      allow: cidrMatcher(config.sip.allow),
+    });
+    const { wire, bound } = await agent.start();
+    release.push(() => agent.stop());
+    return {
+      server: { ...wire, secret, clock, logger },
+      listening: bound.map(({ protocol, address, port }) => `${protocol}://${hostport(address, port)}`),
+      stats: () => ({ sip: agent.stats() }),
+    };
+  }
+
+  async function startMedia(signaling: DrachtioSipEndpoint): Promise<StartedMedia> {
+    const { codecs, bind, advertise = config.sip.advertise, freeswitch } = config.media;
+    const embedded = new EmbeddedMediaEngine({ codecs, bind, advertise });
+    if (config.media.engine === 'embedded') {
+      return {
+        engine: embedded,
+        state: (rtpPorts) => ({ status: 'ok', detail: `${rtpPorts} RTP ports in use` }),
+        channels: () => 0,
+      };
+    }
+    const { srf } = signaling;
+    const engine = new FreeSwitchMediaEngine({
+      servers: freeswitch,
+      codecs,
+      srf,
+      embedded,
+      owner: owner(config),
+      clock,
+      logger,
+    });
+    release.push(() => {
+      engine.stop();
+    });
+    await engine.start();
+    return { engine, state: () => freeSwitchState(engine), channels: () => engine.channels };
+  }
+}
+
+interface StartedSip {
+  readonly server: DrachtioOptions;
+  readonly listening: readonly string[];
+  stats(): Pick<Held, 'sip'>;
+}
+
+interface StartedMedia {
+  readonly engine: MediaEngine;
+  state(rtpPorts: number): Component;
+  channels(): number;
+}
+
+function freeSwitchState(engine: FreeSwitchMediaEngine): Component {
+  const { up, servers, detail } = engine.state();
+  return { status: up === 0 ? 'down' : up < servers ? 'degraded' : 'ok', detail };
+}
+
+/**
+ * The name FreeSWITCH knows this bridge's channels by. Two bridges on one machine have two HTTP ports, and a bridge has
+ * the same one after a restart.
+ */
+function owner({ http }: BridgeConfig): string {
+  const port = http.port === 0 ? randomBytes(4).toString('hex') : String(http.port);
+  return `${hostname()}-${http.host}-${port}`;
 }
 
 function bridgeSettings(config: BridgeConfig): ConstructorParameters<typeof LocalBridgePool>[0] {
@@ -141,7 +214,9 @@ function bridgeSettings(config: BridgeConfig): ConstructorParameters<typeof Loca
 
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {
   const { maxConcurrent, maxDurationMs } = config.call;
-  return { routes: config.routes, maxConcurrent, maxDurationMs };
+  // The embedded agent has refused strangers already.
+  const allow = config.sip.engine === 'drachtio' ? cidrMatcher(config.sip.allow) : () => true;
+  return { routes: config.routes, maxConcurrent, maxDurationMs, allow };
 }
 
 const hostport = (address: string, port: number): string =>

@@ -22,7 +22,8 @@ import type {
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink } from './uplink.js';
 
-const FRAME_BYTES = 160;
+/** 20 ms of 16-bit samples at 16 kHz. */
+const MAX_FRAME_BYTES = 640;
 
 /** Packets that may wait for one before them. */
 const MAX_HELD_PACKETS = 32;
@@ -75,7 +76,7 @@ export class CallBridge implements Ticking {
   readonly #uplink: Uplink;
   readonly #downlink = new Downlink();
   readonly #telephoneEvents = new TelephoneEventDetector();
-  readonly #sender = new RtpSender({ payloadType: 0, payloadBytes: FRAME_BYTES, samplesPerPacket: FRAME_BYTES });
+  #sender = newSender(this.#downlink.frame);
   readonly #interruptions: Interruption[] = [];
 
   #endpoint: RtpEndpoint | undefined;
@@ -218,8 +219,11 @@ export class CallBridge implements Ticking {
 
   #setMedia(media: BridgeMedia): void {
     this.#media = media;
-    this.#uplink.law = media.law;
-    this.#downlink.law = media.law;
+    this.#uplink.encoding = media.encoding;
+    const { payloadBytes } = this.#downlink.frame;
+    this.#downlink.encoding = media.encoding;
+    // A frame of another size is another stream, with an SSRC of its own.
+    if (this.#downlink.frame.payloadBytes !== payloadBytes) this.#sender = newSender(this.#downlink.frame);
     this.#sender.setPayloadType(media.payloadType);
     this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
     this.#endpoint?.setRemote({ ...(media.remote ?? { address: '0.0.0.0', port: 0 }), latch: 'any' });
@@ -266,7 +270,7 @@ export class CallBridge implements Ticking {
   }
 
   /** Where speech goes that a caller on hold does not hear: time does not stand still for the agent. */
-  readonly #unsent = Buffer.alloc(RTP_HEADER_BYTES + FRAME_BYTES);
+  readonly #unsent = Buffer.alloc(RTP_HEADER_BYTES + MAX_FRAME_BYTES);
 
   #onInterruptionDone(measured: Interruption): void {
     const interruption = {
@@ -355,6 +359,10 @@ export class CallBridge implements Ticking {
       ...(rtp?.source ? { remote: rtp.source } : {}),
     };
   }
+}
+
+function newSender(frame: { readonly samplesPerFrame: number; readonly payloadBytes: number }): RtpSender {
+  return new RtpSender({ payloadType: 0, payloadBytes: frame.payloadBytes, samplesPerPacket: frame.samplesPerFrame });
 }
 
 /** Figures for people and logs: a tenth of a millisecond says enough. */

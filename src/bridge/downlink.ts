@@ -1,31 +1,24 @@
-import { encodeG711, G711_SILENCE, type G711Law } from '../audio/g711.js';
+import { createFrameEncoder, FRAME_16K, type FrameEncoder, type StreamEncoding } from '../audio/frame-codec.js';
 import { PlayoutQueue } from '../audio/playout-queue.js';
-import { Downsampler2x } from '../audio/resampler.js';
 import type { Interruption } from './messages.js';
 
-/** Samples of one 20 ms frame at 8 kHz (RTP) and at 16 kHz (Pranthora). */
-const FRAME_8K = 160;
-const FRAME_16K = 320;
 const RATE_16K_HZ = 16_000;
 const BYTES_PER_MS = 32;
 
 /** Speech kept at most; Pranthora sends a whole answer faster than it is spoken. */
 export const MAX_QUEUED_MS = 120_000;
 
-/** Silent frames that still go through the resampler after speech, so that its tail is played and its history is zero. */
-const TAIL_FRAMES = 2;
-
 /**
- * Agent → caller: speech as Pranthora sends it in, exactly one 20 ms G.711 payload out at every tick.
+ * Agent → caller: speech as Pranthora sends it in, exactly one 20 ms RTP payload out at every tick.
  * Nothing to say is silence, so the caller's stream never stops.
  */
 export class Downlink {
   readonly #queue = new PlayoutQueue({ rateHz: RATE_16K_HZ, bytesPerSample: 2, maxMs: MAX_QUEUED_MS });
-  readonly #downsampler = new Downsampler2x();
   readonly #pcm16k = new Int16Array(FRAME_16K);
-  readonly #pcm8k = new Int16Array(FRAME_8K);
 
-  #law: G711Law = 'mulaw';
+  #encoding: StreamEncoding = 'PCMU';
+  #encoder: FrameEncoder = createFrameEncoder('PCMU');
+  /** Frames of silence still to be encoded like speech, so that its end is played and the encoder forgets it. */
   #tailFrames = 0;
   #playing = false;
   /** A tick has passed with less than a frame queued: do not wait for the rest any longer. */
@@ -37,8 +30,15 @@ export class Downlink {
   #playedSamples = 0;
   #discardedMs = 0;
 
-  set law(law: G711Law) {
-    this.#law = law;
+  set encoding(encoding: StreamEncoding) {
+    if (encoding === this.#encoding) return;
+    this.#encoding = encoding;
+    this.#encoder = createFrameEncoder(encoding);
+  }
+
+  /** RTP timestamp units of one payload, and its length. */
+  get frame(): { readonly samplesPerFrame: number; readonly payloadBytes: number } {
+    return this.#encoder;
   }
 
   get isEmpty(): boolean {
@@ -64,7 +64,7 @@ export class Downlink {
   /** The caller has interrupted: nothing said so far is heard from the next tick on. */
   interrupt(receivedAtMs: number): void {
     const { discardedMs } = this.#queue.clear();
-    this.#downsampler.reset();
+    this.#encoder.reset();
     this.#playing = false;
     this.#waitedForFrame = false;
     this.#tailFrames = 0;
@@ -78,20 +78,19 @@ export class Downlink {
     this.#queue.dropCarry();
   }
 
-  /** Writes the next 160 bytes into `payload` at `offset`; true when they carry speech. */
+  /** Writes the next 20 ms into `payload` at `offset`; true when they carry speech. */
   nextPayload(payload: Uint8Array, offset: number): boolean {
     const samples = this.#mayPlay() ? this.#queue.readSamples(this.#pcm16k, FRAME_16K) : 0;
     this.#playing = samples > 0;
     this.#playedSamples += samples;
-    if (samples > 0) this.#tailFrames = TAIL_FRAMES;
+    if (samples > 0) this.#tailFrames = this.#encoder.tailFrames;
     else if (this.#tailFrames === 0) {
-      payload.fill(G711_SILENCE[this.#law], offset, offset + FRAME_8K);
+      this.#encoder.silence(payload, offset);
       return false;
     } else this.#tailFrames -= 1;
 
     this.#pcm16k.fill(0, samples);
-    this.#downsampler.process(this.#pcm16k, 0, FRAME_16K, this.#pcm8k, 0);
-    encodeG711(this.#law, this.#pcm8k, 0, FRAME_8K, payload, offset);
+    this.#encoder.encode(this.#pcm16k, payload, offset);
     return samples > 0;
   }
 

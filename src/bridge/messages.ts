@@ -1,4 +1,4 @@
-import type { G711Law } from '../audio/g711.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentTarget } from '../pranthora/urls.js';
 import type { TransportAddress } from '../rtp/source-latch.js';
@@ -15,7 +15,7 @@ export type BridgeId = number;
 
 /** The RTP stream agreed with whoever is on the other side of the bridge's port (RFC 3264 result, seen from us). */
 export interface BridgeMedia {
-  readonly law: G711Law;
+  readonly encoding: StreamEncoding;
   /** The payload type we send, and the one we expect. */
   readonly payloadType: number;
   readonly telephoneEventPayloadType?: number;

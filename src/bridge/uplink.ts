@@ -1,16 +1,11 @@
-import { decodeG711, type G711Law } from '../audio/g711.js';
-import { Upsampler2x } from '../audio/resampler.js';
+import { createFrameDecoder, FRAME_16K, type FrameDecoder, type StreamEncoding } from '../audio/frame-codec.js';
 import type { RtpPacket } from '../rtp/packet.js';
 
-/** Samples of one 20 ms frame at 8 kHz (RTP) and at 16 kHz (Pranthora). */
-const FRAME_8K = 160;
-const FRAME_16K = 320;
-const SAMPLES_PER_MS = 8;
-const FRAME_MS = FRAME_8K / SAMPLES_PER_MS;
+const FRAME_MS = 20;
 
 /** Frames at once that Pranthora takes without dropping; silence for one gap leaves room for the packet that ends it. */
 const MAX_BURST_FRAMES = 5;
-const MAX_GAP_SAMPLES = (MAX_BURST_FRAMES - 1) * FRAME_8K;
+const MAX_GAP_MS = (MAX_BURST_FRAMES - 1) * FRAME_MS;
 
 /**
  * How far the stream may fall behind live before silence takes the place of what is missing. The tick that notices
@@ -27,11 +22,11 @@ const REANCHOR_AFTER_MS = 500;
 /** The earliest arrival is looked for over this window, so that the sender's clock is followed and not ours. */
 const EARLIEST_WINDOW_MS = 5_000;
 
-/** More than this in one packet (200 ms at 8 kHz) is no telephone's RTP. */
-export const MAX_PAYLOAD_BYTES = 1_600;
+/** More than this in one packet is no telephone's RTP. */
+const MAX_PACKET_MS = 200;
 
 /**
- * Caller → agent: G.711 payloads in, an unbroken stream of 20 ms frames of 16 kHz PCM out.
+ * Caller → agent: RTP payloads in, an unbroken stream of 20 ms frames of 16 kHz PCM out.
  *
  * A payload in order becomes a frame at once. The stream also has a place in time: `#dueMs` is when the next sample
  * (RTP timestamp `#headTimestamp`) would arrive on a path without delay variation. When live is `HOLD_MS` past it,
@@ -40,14 +35,12 @@ export const MAX_PAYLOAD_BYTES = 1_600;
  */
 export class Uplink {
   readonly #sendFrame: (frame: Buffer) => void;
-  readonly #upsampler = new Upsampler2x();
-  readonly #pcm8k = new Int16Array(FRAME_8K);
-  readonly #silence8k = new Int16Array(FRAME_8K);
   readonly #frame = new Int16Array(FRAME_16K);
   readonly #frameBytes = Buffer.from(this.#frame.buffer);
   #frameFill = 0;
 
-  #law: G711Law = 'mulaw';
+  #encoding: StreamEncoding = 'PCMU';
+  #decoder: FrameDecoder = createFrameDecoder('PCMU');
   #dueMs: number;
   #headTimestamp: number | undefined;
   #ssrc = 0;
@@ -58,7 +51,7 @@ export class Uplink {
   #windowEndsMs: number;
 
   #frames = 0;
-  #filledSamples = 0;
+  #filledMs = 0;
   #latePackets = 0;
 
   /** `sendFrame` gets 640 bytes, 16-bit little-endian, in a buffer that is reused: it copies what it keeps. */
@@ -68,18 +61,24 @@ export class Uplink {
     this.#windowEndsMs = nowMs + EARLIEST_WINDOW_MS;
   }
 
-  set law(law: G711Law) {
-    this.#law = law;
+  /** What the payloads are. Another encoding is another stream: its timestamps begin anew. */
+  set encoding(encoding: StreamEncoding) {
+    if (encoding === this.#encoding) return;
+    this.#encoding = encoding;
+    this.#decoder = createFrameDecoder(encoding);
+    this.#headTimestamp = undefined;
+    this.#frameFill = 0;
   }
 
   get stats(): { frames: number; filledMs: number; late: number } {
-    return { frames: this.#frames, filledMs: this.#filledSamples / SAMPLES_PER_MS, late: this.#latePackets };
+    return { frames: this.#frames, filledMs: this.#filledMs, late: this.#latePackets };
   }
 
   /** A packet of speech, in order of sequence number. */
   receive(packet: RtpPacket, nowMs: number): void {
-    const count = packet.payloadLength;
-    if (count === 0 || count > MAX_PAYLOAD_BYTES) return;
+    const { samplesPerMs, bytesPerSample } = this.#decoder;
+    const count = Math.floor(packet.payloadLength / bytesPerSample);
+    if (count === 0 || count > MAX_PACKET_MS * samplesPerMs) return;
     if (packet.ssrc !== this.#ssrc) this.#headTimestamp = undefined; // its timestamps say nothing about the old ones
     this.#ssrc = packet.ssrc;
     const skip = this.#place(packet.timestamp, count, nowMs);
@@ -87,7 +86,7 @@ export class Uplink {
       this.#latePackets += 1;
       return;
     }
-    this.#appendPayload(packet.bytes, packet.payloadOffset + skip, count - skip);
+    this.#append(count - skip, packet.bytes, packet.payloadOffset + skip * bytesPerSample);
     this.#lateSinceMs = undefined;
     this.#starved = false;
   }
@@ -98,7 +97,7 @@ export class Uplink {
     this.#skipUnticked(nowMs);
     while (nowMs - this.#dueMs > HOLD_MS) {
       this.#starved = true;
-      this.#fill(FRAME_8K);
+      this.#fill(this.#frameSamples);
     }
   }
 
@@ -106,7 +105,7 @@ export class Uplink {
   #place(timestamp: number, count: number, nowMs: number): number {
     if (this.#headTimestamp === undefined) return this.#anchor(timestamp, nowMs);
     const ahead = (timestamp - this.#headTimestamp) | 0;
-    const latenessMs = nowMs - this.#dueMs - ahead / SAMPLES_PER_MS;
+    const latenessMs = nowMs - this.#dueMs - ahead / this.#decoder.samplesPerMs;
     if (latenessMs < -HOLD_MS) return this.#anchor(timestamp, nowMs); // the timestamps jumped, no time went by
     if (latenessMs > MAX_LATENESS_MS || ahead + count <= 0) {
       return this.#late(timestamp, count, nowMs);
@@ -150,9 +149,10 @@ export class Uplink {
    * frame and not 20 ms later.
    */
   #gapFill(samples: number): number {
-    const fill = Math.min(samples, MAX_GAP_SAMPLES);
+    const { samplesPerMs } = this.#decoder;
+    const fill = Math.min(samples, MAX_GAP_MS * samplesPerMs);
     if (!this.#starved) return fill;
-    return Math.max(0, fill - ((this.#frameFill / 2 + fill) % FRAME_8K));
+    return Math.max(0, fill - ((this.#frameFill / this.#ratio + fill) % this.#frameSamples));
   }
 
   /**
@@ -161,40 +161,42 @@ export class Uplink {
    */
   #skipUnticked(nowMs: number): void {
     const missedFrames = Math.ceil((nowMs - this.#dueMs - HOLD_MS) / FRAME_MS);
-    if (missedFrames > MAX_BURST_FRAMES) this.#pass((missedFrames - 1) * FRAME_8K);
+    if (missedFrames > MAX_BURST_FRAMES) this.#pass((missedFrames - 1) * this.#frameSamples);
   }
 
   #fill(samples: number): void {
-    this.#filledSamples += samples;
-    for (let left = samples; left > 0; left -= FRAME_8K) {
-      this.#append(this.#silence8k, Math.min(left, FRAME_8K));
-    }
+    this.#filledMs += samples / this.#decoder.samplesPerMs;
+    this.#append(samples);
   }
 
-  #appendPayload(bytes: Uint8Array, offset: number, count: number): void {
-    for (let done = 0; done < count; done += FRAME_8K) {
-      const part = Math.min(FRAME_8K, count - done);
-      decodeG711(this.#law, bytes, offset + done, part, this.#pcm8k, 0);
-      this.#append(this.#pcm8k, part);
-    }
-  }
-
-  /** Resamples straight into the frame being built and sends each frame the moment it is full. */
-  #append(samples: Int16Array, count: number): void {
+  /** Decodes (silence, without `bytes`) straight into the frame being built and sends each frame the moment it is full. */
+  #append(count: number, bytes?: Uint8Array, offset = 0): void {
+    const decoder = this.#decoder;
     for (let done = 0; done < count;) {
-      const part = Math.min(count - done, (FRAME_16K - this.#frameFill) / 2);
-      this.#upsampler.process(samples, done, part, this.#frame, this.#frameFill);
-      this.#frameFill += 2 * part;
+      const part = Math.min(count - done, (FRAME_16K - this.#frameFill) / this.#ratio);
+      if (bytes) decoder.decode(bytes, offset + done * decoder.bytesPerSample, part, this.#frame, this.#frameFill);
+      else decoder.silence(part, this.#frame, this.#frameFill);
+      this.#frameFill += part * this.#ratio;
       done += part;
       if (this.#frameFill === FRAME_16K) this.#flush();
     }
     this.#pass(count);
   }
 
+  /** Samples of Pranthora's for each of the payload's. */
+  get #ratio(): number {
+    return 16 / this.#decoder.samplesPerMs;
+  }
+
+  /** The payload's samples in one frame. */
+  get #frameSamples(): number {
+    return FRAME_MS * this.#decoder.samplesPerMs;
+  }
+
   /** The stream's place moves on by `samples`, whether or not they were sent. */
   #pass(samples: number): void {
     if (this.#headTimestamp !== undefined) this.#headTimestamp = (this.#headTimestamp + samples) >>> 0;
-    this.#dueMs += samples / SAMPLES_PER_MS;
+    this.#dueMs += samples / this.#decoder.samplesPerMs;
   }
 
   #flush(): void {

@@ -6,8 +6,6 @@ import type { BridgeConfig, Route } from './types.js';
 export function unsupported(config: BridgeConfig): Fault[] {
   const { sip, media, routes } = config;
   return [
-    ...(sip.engine === 'embedded' ? [] : [unavailable('sip.engine', sip.engine, 'embedded')]),
-    ...(media.engine === 'embedded' ? [] : [unavailable('media.engine', media.engine, 'embedded')]),
     ...(media.workers === 'auto' || media.workers === 0
       ? []
       : [unavailable('media.workers', String(media.workers), 'auto and 0')]),

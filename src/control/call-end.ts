@@ -24,6 +24,7 @@ export type EndReason =
   | 'caller_hangup'
   | 'caller_cancel'
   | 'agent_hangup'
+  | 'forbidden'
   | 'no_route'
   | 'at_capacity'
   | 'draining'
@@ -35,6 +36,7 @@ export type EndReason =
   | 'no_ack'
   | 'sip_lost'
   | 'no_media_port'
+  | 'media_unavailable'
   | 'shutdown'
   | 'internal_error';
 
@@ -63,6 +65,13 @@ export const callEnd = {
     outcome: 'client_error',
     detail: 'the caller gave up before the call was answered',
     sipStatus: 487,
+  }),
+  forbidden: (address: string): CallEnd => ({
+    reason: 'forbidden',
+    endedBy: 'bridge',
+    outcome: 'client_error',
+    detail: `${address} is not in sip.allow`,
+    rejection: { status: 403 },
   }),
   noRoute: (number: string): CallEnd => ({
     reason: 'no_route',
@@ -99,6 +108,15 @@ export const callEnd = {
     outcome: 'server_error',
     detail: why,
     rejection: tryLater('no media port free'),
+  }),
+  /** No media server would take the call, or the one that had it is gone and nothing could take its place. */
+  mediaUnavailable: (why: string): CallEnd => ({
+    reason: 'media_unavailable',
+    endedBy: 'bridge',
+    outcome: 'server_error',
+    detail: why,
+    rejection: tryLater('no media server'),
+    byeReason: { cause: TEMPORARY_FAILURE, text: 'media server lost' },
   }),
   rtpTimeout: (silentMs: number): CallEnd => ({
     reason: 'rtp_timeout',

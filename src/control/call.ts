@@ -2,10 +2,16 @@ import type { BridgeEvent, BridgeHandle, BridgePool, BridgeStats } from '../brid
 import type { CancelTimer, Clock } from '../clock.js';
 import type { Route, Target } from '../config/types.js';
 import type { Logger } from '../logger.js';
-import type { AcceptedOffer, MediaEngine, MediaLeg } from '../media/engine.js';
+import { MediaUnavailable, type AcceptedOffer, type MediaEngine } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
 import type { AgentEnding } from '../pranthora/endings.js';
-import { RenegotiationRefused, type Dialog, type IncomingInvite } from '../signaling/sip-endpoint.js';
+import {
+  RenegotiationRefused,
+  type Dialog,
+  type IncomingInvite,
+  type RenegotiationRequest,
+} from '../signaling/sip-endpoint.js';
+import { CallerMedia } from './caller-media.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import type { CallFacts, CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
@@ -24,7 +30,7 @@ export interface CallDependencies {
 
 /**
  * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
- * status the PBX can act on. Holds a bridge, a media leg and a dialog; `#closeOut` is the only place that lets go of
+ * status the PBX can act on. Holds a bridge, the caller's media and a dialog; `#closeOut` is the only place that lets go of
  * them, and `#enter('end')` the only way there.
  */
 export class Call {
@@ -46,12 +52,10 @@ export class Call {
   #bridgeClosed: Promise<void> = Promise.resolve();
   #onBridgeClosed: (() => void) | undefined;
   #rtpPort = 0;
-  #leg: MediaLeg | undefined;
+  #media: CallerMedia | undefined;
   #dialog: Dialog | undefined;
   /** The answer on its way; the call is not over before it is known whether there is a dialog to end. */
   #answering: Promise<void> = Promise.resolve();
-  /** The offer was ours (INVITE or re-INVITE without SDP): the next ACK brings the answer. */
-  #awaitingAnswer = false;
   #peerEnded = false;
   #cancelMaxDuration: CancelTimer | undefined;
   #answeredAt: Date | undefined;
@@ -89,7 +93,7 @@ export class Call {
     try {
       this.#offer = this.#dependencies.media.accept(this.#invite.offer);
     } catch (error) {
-      this.end(error instanceof SdpError ? callEnd.notAcceptable(error.message) : this.#internalError(error));
+      this.#endByFault(error);
       return;
     }
     if (!this.#enter('accept')) return;
@@ -97,6 +101,9 @@ export class Call {
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => {
       this.#onBridgeEvent(event);
+    });
+    this.#media = new CallerMedia(this.#bridge, (detail) => {
+      this.#onMediaLost(detail);
     });
   }
 
@@ -241,26 +248,23 @@ export class Call {
 
   async #answer(): Promise<void> {
     try {
-      if (!this.#offer) throw new Error('answered before it was accepted');
-      const leg = await this.#offer.connect(this.#rtpPort, this.#invite.localAddress);
-      this.#leg = leg;
+      if (!this.#offer || !this.#media) throw new Error('answered before it was accepted');
+      // The bridge listens before the caller learns where to send, and speaks when it knows that it is answered.
+      const localSdp = await this.#media.connect(this.#offer, this.#rtpPort, this.#invite.localAddress);
       if (this.#state !== 'answering') return;
-      // Listen before the caller learns where to send; speak when it knows that it is answered.
-      if (leg.media) this.#bridge?.setMedia(leg.media);
-      this.#awaitingAnswer = !leg.media;
-      this.#dialog = await this.#invite.answer(leg.localSdp, {
+      this.#dialog = await this.#invite.answer(localSdp, {
         onEnd: (end) => {
           this.#onDialogEnd(end);
         },
         onAck: (sdp) => {
-          this.#onAck(sdp);
+          void this.#onAck(sdp);
         },
         onRenegotiate: (request) => this.#onRenegotiate(request),
       });
       this.#onAnswered();
     } catch (error) {
       // A CANCEL makes the answer fail too; that end has been noted already.
-      if (this.#isOpen()) this.end(this.#internalError(error));
+      if (this.#isOpen()) this.#endByFault(error);
     }
   }
 
@@ -268,11 +272,11 @@ export class Call {
     const { clock, wallTime, maxDurationMs } = this.#dependencies;
     this.#answeredAt = wallTime();
     if (!this.#enter('answered')) return;
-    if (this.#leg?.media) this.#bridge?.start();
+    if (this.#media?.agreed) this.#bridge?.start();
     this.#cancelMaxDuration = clock.after(maxDurationMs, () => {
       this.end(callEnd.maxDuration(maxDurationMs));
     });
-    this.#logger.info({ event: 'call.answered', codec: this.#leg?.codec, setupMs: Math.round(this.#durationMs()) });
+    this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: Math.round(this.#durationMs()) });
   }
 
   #onDialogEnd(end: { byPeer: boolean; reason: string }): void {
@@ -280,38 +284,41 @@ export class Call {
     this.end(end.byPeer ? callEnd.callerHangup() : callEnd.noAck(end.reason));
   }
 
-  #onAck(sdp: string | undefined): void {
-    if (!this.#awaitingAnswer || !this.#leg || !this.#isOpen()) return;
-    this.#awaitingAnswer = false;
-    if (sdp === undefined && this.#leg.media) return; // our re-offer was left unanswered: all stays as it was agreed
+  async #onAck(sdp: string | undefined): Promise<void> {
+    if (!this.#isOpen()) return;
     try {
-      if (sdp === undefined) throw new SdpError('the ACK brought no answer to our offer');
-      this.#leg.acceptAnswer(sdp);
+      if (await this.#media?.onAck(sdp)) this.#bridge?.start();
     } catch (error) {
-      this.end(error instanceof SdpError ? callEnd.notAcceptable(error.message) : this.#internalError(error));
-      return;
+      this.#endByFault(error);
     }
-    if (this.#leg.media) this.#bridge?.setMedia(this.#leg.media);
-    this.#bridge?.start();
   }
 
-  #onRenegotiate(request: { offer: string | undefined; method: 'INVITE' | 'UPDATE' }): string | undefined {
-    const leg = this.#leg;
-    if (!leg || !this.#isOpen()) throw new RenegotiationRefused(481, 'the call is over');
-    if (request.offer === undefined) {
-      if (request.method === 'UPDATE') return undefined; // a session refresh
-      this.#awaitingAnswer = true;
-      return leg.reoffer();
+  async #onRenegotiate(request: RenegotiationRequest): Promise<string | undefined> {
+    if (!this.#media || !this.#isOpen()) throw new RenegotiationRefused(481, 'the call is over');
+    const answer = await this.#media.renegotiate(request);
+    this.#logger.info({ event: 'call.renegotiated', method: request.method, codec: this.#media.codec });
+    return answer;
+  }
+
+  /** The agent stays on the line while the caller is moved to other media. */
+  #onMediaLost(detail: string): void {
+    const dialog = this.#dialog;
+    if (!dialog || this.#state !== 'active') {
+      this.end(callEnd.mediaUnavailable(detail));
+      return;
     }
-    try {
-      const answer = leg.renegotiate(request.offer);
-      if (leg.media) this.#bridge?.setMedia(leg.media);
-      this.#logger.info({ event: 'call.renegotiated', codec: leg.codec, sending: leg.media?.sending });
-      return answer;
-    } catch (error) {
-      if (error instanceof SdpError) throw new RenegotiationRefused(488, error.message);
-      throw error;
-    }
+    this.#logger.warn({ event: 'call.media_lost', detail });
+    this.#media
+      ?.replace((offer) => dialog.reinvite(offer))
+      .then(
+        () => {
+          this.#logger.info({ event: 'call.media_replaced', codec: this.#media?.codec });
+        },
+        (error: unknown) => {
+          const why = error instanceof Error ? error.message : String(error);
+          this.end(callEnd.mediaUnavailable(`${detail}; ${why}`));
+        },
+      );
   }
 
   /** Whatever goes wrong on the way, the call is over afterwards. */
@@ -335,7 +342,13 @@ export class Call {
     await this.#answering;
     if (this.#dialog && !this.#peerEnded) await this.#dialog.bye(end.byeReason);
     if (this.#bridge) await this.#bridgeClosed;
-    this.#leg?.close();
+    await this.#media?.close();
+  }
+
+  #endByFault(error: unknown): void {
+    if (error instanceof SdpError) this.end(callEnd.notAcceptable(error.message));
+    else if (error instanceof MediaUnavailable) this.end(callEnd.mediaUnavailable(error.message));
+    else this.end(this.#internalError(error));
   }
 
   #internalError(error: unknown): CallEnd {
@@ -349,7 +362,7 @@ export class Call {
 
   #facts(): CallFacts {
     const { route } = this;
-    const codec = this.#leg?.codec;
+    const codec = this.#media?.codec;
     return {
       callId: this.callId,
       from: this.#invite.from.user || this.#invite.from.uri,

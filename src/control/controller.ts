@@ -12,6 +12,8 @@ export interface ControllerSettings {
   readonly routes: readonly Route[];
   readonly maxConcurrent: number;
   readonly maxDurationMs: number;
+  /** Whether calls from a source address are taken (`sip.allow`). */
+  readonly allow: (address: string) => boolean;
 }
 
 /** Log levels of ends: what an operator must act on is not buried among what is everyday. */
@@ -65,7 +67,7 @@ export class CallController {
     const call = new Call(invite, { did: number, route }, { ...this.#dependencies, maxDurationMs }, (closed) => {
       this.#onClosed(closed);
     });
-    const refusal = this.#whyRefuse(number, route);
+    const refusal = this.#whyRefuse(invite, number, route);
     this.#calls.add(call);
     this.#logReceived(invite, call);
     if (refusal) call.end(refusal);
@@ -95,7 +97,9 @@ export class CallController {
     for (const call of this.#calls) call.end(callEnd.shutdown());
   }
 
-  #whyRefuse(number: string, route: Route | undefined): CallEnd | undefined {
+  #whyRefuse(invite: IncomingInvite, number: string, route: Route | undefined): CallEnd | undefined {
+    const { address } = invite.source;
+    if (!this.#settings.allow(address)) return callEnd.forbidden(address);
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
     const { maxConcurrent } = this.#settings;

@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
-import type { AcceptedOffer, MediaEngine, MediaLeg } from './engine.js';
-import { negotiateOffer, readAnswer, writeOffer, type CodecName, type NegotiatedOffer } from './sdp.js';
+import { MediaUnavailable, type AcceptedOffer, type MediaEngine, type MediaLeg } from './engine.js';
+import { negotiateOffer, readAnswer, writeOffer, type NegotiatedOffer, type NegotiatedStream } from './sdp.js';
+
+/** The codecs the bridge itself speaks to callers. */
+export type EmbeddedCodec = 'PCMU' | 'PCMA';
 
 export interface EmbeddedMediaOptions {
-  readonly codecs: readonly CodecName[];
+  readonly codecs: readonly EmbeddedCodec[];
   /** `media.bind`: used as our address when it is a specific one. */
   readonly bind: string;
   /** `media.advertise`: the address the caller's network reaches us at, when it is not our own. */
@@ -21,14 +24,16 @@ export class EmbeddedMediaEngine implements MediaEngine {
   }
 
   accept(offer: string | undefined): AcceptedOffer {
-    const { codecs } = this.#options;
-    const negotiated = offer === undefined ? undefined : negotiateOffer(offer, codecs);
+    const negotiated = offer === undefined ? undefined : negotiateOffer(offer, this.#options.codecs);
     return {
-      connect: (bridgePort, localAddress) => {
-        const rtp = { address: this.#advertisedAddress(localAddress), port: bridgePort };
-        return Promise.resolve(new EmbeddedMediaLeg(codecs, rtp, negotiated));
-      },
+      connect: (bridgePort, localAddress) => Promise.resolve(this.leg(bridgePort, localAddress, negotiated)),
     };
+  }
+
+  /** The leg itself; without a negotiated offer it makes one. */
+  leg(bridgePort: number, localAddress: string, negotiated?: NegotiatedOffer): MediaLeg {
+    const rtp = { address: this.#advertisedAddress(localAddress), port: bridgePort };
+    return new EmbeddedMediaLeg(this.#options.codecs, rtp, negotiated);
   }
 
   #advertisedAddress(localAddress: string): string {
@@ -39,36 +44,45 @@ export class EmbeddedMediaEngine implements MediaEngine {
 }
 
 class EmbeddedMediaLeg implements MediaLeg {
-  readonly advertised: TransportAddress;
   localSdp: string;
-  codec: CodecName | undefined;
-  media: BridgeMedia | undefined;
+  onLost: ((detail: string) => void) | undefined;
 
-  readonly #codecs: readonly CodecName[];
+  readonly #codecs: readonly EmbeddedCodec[];
+  readonly #rtp: TransportAddress;
   readonly #sessionId = randomInt(1, 2 ** 31);
   #version = 1;
+  #stream: NegotiatedStream | undefined;
 
-  constructor(codecs: readonly CodecName[], rtp: TransportAddress, negotiated: NegotiatedOffer | undefined) {
+  constructor(codecs: readonly EmbeddedCodec[], rtp: TransportAddress, negotiated: NegotiatedOffer | undefined) {
     this.#codecs = codecs;
-    this.advertised = rtp;
-    this.codec = negotiated?.codec;
-    this.media = negotiated?.media;
+    this.#rtp = rtp;
+    this.#stream = negotiated?.stream;
     this.localSdp = negotiated ? negotiated.answer(this.#local()) : writeOffer(this.#local(), codecs);
   }
 
-  acceptAnswer(sdp: string): void {
-    const { codec, media } = readAnswer(sdp, this.#codecs);
-    this.codec = codec;
-    this.media = media;
+  get codec(): EmbeddedCodec | undefined {
+    return this.#stream?.codec as EmbeddedCodec | undefined; // only `#codecs` were negotiable
   }
 
-  renegotiate(offer: string): string {
-    const negotiated = negotiateOffer(offer, this.#codecs);
-    this.#version += 1;
-    this.codec = negotiated.codec;
-    this.media = negotiated.media;
-    this.localSdp = negotiated.answer(this.#local());
-    return this.localSdp;
+  get media(): BridgeMedia | undefined {
+    const { codec } = this;
+    return this.#stream && codec && { ...this.#stream, encoding: codec };
+  }
+
+  acceptAnswer(sdp: string): Promise<void> {
+    return attempt(() => {
+      this.#stream = readAnswer(sdp, this.#codecs);
+    });
+  }
+
+  renegotiate(offer: string): Promise<string> {
+    return attempt(() => {
+      const negotiated = negotiateOffer(offer, this.#codecs);
+      this.#version += 1;
+      this.#stream = negotiated.stream;
+      this.localSdp = negotiated.answer(this.#local());
+      return this.localSdp;
+    });
   }
 
   reoffer(): string {
@@ -77,11 +91,23 @@ class EmbeddedMediaLeg implements MediaLeg {
     return this.localSdp;
   }
 
-  close(): void {
+  replace(): Promise<MediaLeg> {
+    return Promise.reject(new MediaUnavailable('the bridge has no other RTP than its own'));
+  }
+
+  close(): Promise<void> {
     // The RTP port belongs to the bridge, which gives it back itself.
+    return Promise.resolve();
   }
 
   #local(): { sessionId: number; version: number; rtp: TransportAddress } {
-    return { sessionId: this.#sessionId, version: this.#version, rtp: this.advertised };
+    return { sessionId: this.#sessionId, version: this.#version, rtp: this.#rtp };
   }
+}
+
+/** Runs what throws as what rejects. */
+function attempt<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(work());
+  });
 }

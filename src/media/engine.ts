@@ -1,4 +1,4 @@
-import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
+import type { BridgeMedia } from '../bridge/messages.js';
 import type { CodecName } from './sdp.js';
 
 /**
@@ -17,25 +17,39 @@ export interface MediaEngine {
 export interface AcceptedOffer {
   /**
    * Binds the accepted offer to the bridge's RTP port. `localAddress` is the address the caller reached us at.
-   * Rejects when the engine has no room or cannot be reached.
+   * Rejects with a MediaUnavailable when the engine has no room or cannot be reached.
    */
   connect(bridgePort: number, localAddress: string): Promise<MediaLeg>;
+}
+
+/** No media server took the call, for a passing reason: to the caller this is a 503. */
+export class MediaUnavailable extends Error {
+  override readonly name = 'MediaUnavailable';
 }
 
 export interface MediaLeg {
   /** For the 200: an answer, or our offer when the INVITE had none. */
   readonly localSdp: string;
-  /** Absent while our own offer is unanswered. */
+  /** The caller's codec. Absent while our own offer is unanswered. */
   readonly codec: CodecName | undefined;
+  /** The stream between the caller, or the media server in front of it, and the bridge. */
   readonly media: BridgeMedia | undefined;
-  /** Where we told the caller to send its RTP. */
-  readonly advertised: TransportAddress;
-  /** The answer to our offer, from the ACK. Throws SdpError. */
-  acceptAnswer(sdp: string): void;
-  /** A re-INVITE's or UPDATE's offer; returns our answer. Throws SdpError and leaves the leg as it was. */
-  renegotiate(offer: string): string;
+  /**
+   * The leg's media server is gone, and the caller with it unless `replace` finds another way. At most once, never
+   * after `close`.
+   */
+  onLost: ((detail: string) => void) | undefined;
+  /** The answer to our offer, from an ACK or from a 200 to our re-INVITE. Rejects with SdpError. */
+  acceptAnswer(sdp: string): Promise<void>;
+  /** A re-INVITE's or UPDATE's offer; resolves to our answer. Rejects with SdpError and leaves the leg as it was. */
+  renegotiate(offer: string): Promise<string>;
   /** A re-INVITE without an offer: our description as a new offer, answered by `acceptAnswer`. */
   reoffer(): string;
-  /** Releases what the leg holds. Idempotent. */
-  close(): void;
+  /**
+   * After `onLost`: a new leg on what is still there, whose `localSdp` is an offer to re-INVITE the caller with.
+   * Rejects with a MediaUnavailable. This leg still has to be closed.
+   */
+  replace(): Promise<MediaLeg>;
+  /** Releases what the leg holds. Idempotent, never rejects. */
+  close(): Promise<void>;
 }

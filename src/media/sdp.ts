@@ -1,24 +1,42 @@
 import { isIP } from 'node:net';
 import * as sdpTransform from 'sdp-transform';
-import type { G711Law } from '../audio/g711.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
 
 /** Longer than any telephone's SDP; what is behind it is not looked at. */
 const MAX_SDP_BYTES = 16_384;
 const MAX_SDP_LINE_BYTES = 1_024;
 
-/** The `encoding name` of `a=rtpmap` (RFC 3551 6) for each codec we speak, and its static payload type. */
+/** What `a=rtpmap` calls a codec (RFC 3551 6), and the payload type that means it without one. */
+interface Codec {
+  readonly name: string;
+  /** Of the RTP timestamp: for G.722 it is 8000 whatever it samples at (RFC 3551 4.5.2). */
+  readonly clockRateHz: number;
+  readonly channels: number;
+  readonly staticPayloadType?: number;
+}
+
 const CODECS = {
-  PCMU: { law: 'mulaw', staticPayloadType: 0 },
-  PCMA: { law: 'alaw', staticPayloadType: 8 },
-} as const satisfies Record<string, { law: G711Law; staticPayloadType: number }>;
+  PCMU: { name: 'PCMU', clockRateHz: 8_000, channels: 1, staticPayloadType: 0 },
+  PCMA: { name: 'PCMA', clockRateHz: 8_000, channels: 1, staticPayloadType: 8 },
+  G722: { name: 'G722', clockRateHz: 8_000, channels: 1, staticPayloadType: 9 },
+  OPUS: { name: 'opus', clockRateHz: 48_000, channels: 2 },
+  L16: { name: 'L16', clockRateHz: 16_000, channels: 1 },
+} as const satisfies Record<string, Codec>;
 
 export type CodecName = keyof typeof CODECS;
+/** Codecs with a payload type of their own, which an offer of ours can name. */
+export type StaticCodecName = 'PCMU' | 'PCMA' | 'G722';
 
-const CLOCK_RATE_HZ = 8_000;
+const codecOf = (name: CodecName): Codec => CODECS[name];
+
+const TELEPHONE_EVENT: Codec = { name: 'telephone-event', clockRateHz: 8_000, channels: 1 };
+
 const PTIME_MS = 20;
 /** Offered when the offer is ours; 101 is what the field uses (RFC 4733 leaves it dynamic). */
 const TELEPHONE_EVENT_PAYLOAD_TYPE = 101;
+/** Dynamic; only ever used between a media server and us. */
+const L16_PAYLOAD_TYPE = 96;
 
 /** `a=` direction attributes, RFC 3264 5.1. */
 type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
@@ -41,12 +59,18 @@ export interface LocalDescription {
   readonly rtp: TransportAddress;
 }
 
-/** An offer read and matched with our codecs; every field is checked. */
-export interface NegotiatedOffer {
+/** The one audio stream both sides agree on, seen from us; every field is checked. */
+export interface NegotiatedStream extends Omit<BridgeMedia, 'encoding'> {
   readonly codec: CodecName;
-  readonly media: BridgeMedia;
+}
+
+/** An offer read and matched with our codecs. */
+export interface NegotiatedOffer {
+  readonly stream: NegotiatedStream;
   /** The 200's SDP, RFC 3264 6: every media line answered, all but ours refused with port 0. */
   answer(local: LocalDescription): string;
+  /** The peer's own description reduced to the agreed stream: what a media server is shown in its place. */
+  onlyStream(): string;
 }
 
 interface MediaLine {
@@ -75,19 +99,20 @@ export function negotiateOffer(sdp: string, codecs: readonly CodecName[]): Negot
   const stream = chooseStream(description, lines, codecs);
   const direction = ANSWER_DIRECTION[stream.direction];
   return {
-    codec: stream.codec,
-    media: bridgeMedia(stream),
+    stream: negotiated(stream),
     answer: (local) => write(local, lines, { stream, direction }),
+    onlyStream: () =>
+      joinLines([...sessionLines(originOf(stream)), ...streamLines(stream, stream.direction, stream.port)]),
   };
 }
 
 /** Our own offer, for an INVITE that came without one (RFC 3264 5, RFC 3261 13.2.1). */
-export function writeOffer(local: LocalDescription, codecs: readonly CodecName[]): string {
+export function writeOffer(local: LocalDescription, codecs: readonly StaticCodecName[]): string {
   const payloadTypes = codecs.map((codec) => CODECS[codec].staticPayloadType);
   return joinLines([
     ...sessionLines(local),
     `m=audio ${local.rtp.port} RTP/AVP ${[...payloadTypes, TELEPHONE_EVENT_PAYLOAD_TYPE].join(' ')}`,
-    ...codecs.map((codec) => rtpmap(CODECS[codec].staticPayloadType, codec)),
+    ...codecs.map((codec) => rtpmap(CODECS[codec].staticPayloadType, codecOf(codec))),
     ...telephoneEventLines(TELEPHONE_EVENT_PAYLOAD_TYPE),
     `a=ptime:${PTIME_MS}`,
     'a=sendrecv',
@@ -95,10 +120,22 @@ export function writeOffer(local: LocalDescription, codecs: readonly CodecName[]
 }
 
 /** What the peer's answer to `writeOffer` agreed to. Throws SdpError. */
-export function readAnswer(sdp: string, codecs: readonly CodecName[]): { codec: CodecName; media: BridgeMedia } {
+export function readAnswer(sdp: string, codecs: readonly CodecName[]): NegotiatedStream {
   const description = parse(sdp);
-  const stream = chooseStream(description, description.media.map(mediaLine), codecs);
-  return { codec: stream.codec, media: bridgeMedia(stream) };
+  return negotiated(chooseStream(description, description.media.map(mediaLine), codecs));
+}
+
+/** An offer of one stream with one codec: the bridge's own RTP, as a media server is told of it. */
+export function writeStream(local: LocalDescription, codec: StreamEncoding): string {
+  const payloadType = codecOf(codec).staticPayloadType ?? L16_PAYLOAD_TYPE;
+  return joinLines([
+    ...sessionLines(local),
+    `m=audio ${local.rtp.port} RTP/AVP ${payloadType} ${TELEPHONE_EVENT_PAYLOAD_TYPE}`,
+    rtpmap(payloadType, codecOf(codec)),
+    ...telephoneEventLines(TELEPHONE_EVENT_PAYLOAD_TYPE),
+    `a=ptime:${PTIME_MS}`,
+    'a=sendrecv',
+  ]);
 }
 
 function parse(sdp: string): sdpTransform.SessionDescription {
@@ -155,7 +192,7 @@ function chooseStream(
     }
     const match = chooseCodec(media, line.formats, codecs);
     if (!match) {
-      why.push(`m=audio ${line.formats}: none of ${codecs.join(', ')} at ${CLOCK_RATE_HZ} Hz`);
+      why.push(`m=audio ${line.formats}: none of ${codecs.join(', ')}`);
       continue;
     }
     const address = addressOf(media) ?? addressOf(description);
@@ -185,13 +222,14 @@ function payloadTypesOf(formats: string): number[] {
 function payloadTypeOf(media: ParsedMedia, formats: string, codec: CodecName): number | undefined {
   return payloadTypesOf(formats).find((payloadType) => {
     const map = media.rtp.find((rtp) => rtp.payload === payloadType);
-    return map ? isEncoding(map, codec) : payloadType === CODECS[codec].staticPayloadType;
+    return map ? isCodec(map, codecOf(codec)) : payloadType === codecOf(codec).staticPayloadType;
   });
 }
 
 /** Encoding names are compared in any case (RFC 8866 6.6); absent channels are one. */
-function isEncoding({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, name: string): boolean {
-  return String(codec).toUpperCase() === name && Number(rate) === CLOCK_RATE_HZ && Number(channels) === 1;
+function isCodec({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, { name, clockRateHz, ...is }: Codec): boolean {
+  const sameName = String(codec).toLowerCase() === name.toLowerCase();
+  return sameName && Number(rate) === clockRateHz && Number(channels) === is.channels;
 }
 
 function chooseCodec(
@@ -208,7 +246,7 @@ function chooseCodec(
 
 function telephoneEventOf(media: ParsedMedia, formats: string): number | undefined {
   return payloadTypesOf(formats).find((payloadType) =>
-    media.rtp.some((rtp) => rtp.payload === payloadType && isEncoding(rtp, 'TELEPHONE-EVENT')),
+    media.rtp.some((rtp) => rtp.payload === payloadType && isCodec(rtp, TELEPHONE_EVENT)),
   );
 }
 
@@ -222,12 +260,12 @@ function directionOf(section: { direction?: string }): Direction | undefined {
   return direction !== undefined && direction in ANSWER_DIRECTION ? (direction as Direction) : undefined;
 }
 
-function bridgeMedia(stream: Stream): BridgeMedia {
+function negotiated(stream: Stream): NegotiatedStream {
   // An address of zeros is RFC 2543's way to hold; a name we do not look up: the caller's own RTP will show its source.
   const known = isIP(stream.address) !== 0 && !/^[0.:]+$/.test(stream.address);
   const held = isIP(stream.address) !== 0 && !known;
   return {
-    law: CODECS[stream.codec].law,
+    codec: stream.codec,
     payloadType: stream.payloadType,
     ...(stream.telephoneEvent === undefined ? {} : { telephoneEventPayloadType: stream.telephoneEvent }),
     ...(known ? { remote: { address: stream.address, port: stream.port } } : {}),
@@ -254,7 +292,7 @@ function streamLines(stream: Stream, direction: Direction, port: number): string
   const formats = telephoneEvent === undefined ? [stream.payloadType] : [stream.payloadType, telephoneEvent];
   return [
     `m=audio ${port} ${stream.protocol} ${formats.join(' ')}`,
-    rtpmap(stream.payloadType, stream.codec),
+    rtpmap(stream.payloadType, codecOf(stream.codec)),
     ...(telephoneEvent === undefined ? [] : telephoneEventLines(telephoneEvent)),
     `a=ptime:${PTIME_MS}`,
     `a=${direction}`,
@@ -272,11 +310,18 @@ function sessionLines(local: LocalDescription): string[] {
   ];
 }
 
-const rtpmap = (payloadType: number, codec: CodecName): string => `a=rtpmap:${payloadType} ${codec}/${CLOCK_RATE_HZ}`;
+function rtpmap(payloadType: number, { name, clockRateHz, channels }: Codec): string {
+  return `a=rtpmap:${payloadType} ${name}/${clockRateHz}${channels === 1 ? '' : `/${channels}`}`;
+}
 
 const telephoneEventLines = (payloadType: number): string[] => [
-  `a=rtpmap:${payloadType} telephone-event/${CLOCK_RATE_HZ}`,
+  rtpmap(payloadType, TELEPHONE_EVENT),
   `a=fmtp:${payloadType} 0-15`,
 ];
+
+/** The peer as the origin of its description: an address that is not one stays unspecified. */
+function originOf({ address, port }: Stream): LocalDescription {
+  return { sessionId: 1, version: 1, rtp: { address: isIP(address) === 0 ? '0.0.0.0' : address, port } };
+}
 
 const joinLines = (lines: readonly string[]): string => lines.map((line) => `${line}\r\n`).join('');

@@ -65,6 +65,8 @@ export class HealthReport {
   ready(): Readiness {
     if (this.#controller.draining) return { ready: false, reason: 'draining' };
     if (this.#sip.status !== 'ok') return { ready: false, reason: `sip: ${this.#sip.detail}` };
+    const media = this.#media();
+    if (media.status === 'down') return { ready: false, reason: `media: ${media.detail}` };
     const { active, maxConcurrent } = this.#controller;
     if (active >= maxConcurrent) return { ready: false, reason: `full: ${active} of ${maxConcurrent} calls` };
     return { ready: true, reason: 'accepting calls' };

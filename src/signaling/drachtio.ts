@@ -1,5 +1,5 @@
 import Srf from 'drachtio-srf';
-import type { Clock } from '../clock.js';
+import type { CancelTimer, Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import {
   RenegotiationRefused,
@@ -41,6 +41,12 @@ export class CallRefused extends Error {
 /** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
 const BYE_TIMEOUT_MS = 4_000;
 
+/** Between attempts to reach a drachtio-server that is away or refuses us. */
+const RETRY_MAX_MS = 5_000;
+
+/** A caller that takes longer to be moved to other media hears nothing meanwhile. */
+const REINVITE_TIMEOUT_MS = 4_000;
+
 /** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
 const ANSWER_TIMEOUT_MS = 4_000;
 
@@ -60,8 +66,10 @@ export class DrachtioSipEndpoint {
   readonly #srf = new Srf() as unknown as SrfInstance;
   readonly #options: DrachtioOptions;
   readonly #handlers: SipEndpointHandlers;
-  #onFirstState: ((state: { connected: boolean; detail: string }) => void) | undefined;
-  #connected = false;
+  #onFirstState: ((connected: boolean) => void) | undefined;
+  /** What was told last: `undefined` before anything was. */
+  #state: { readonly connected: boolean; readonly detail: string } | undefined;
+  #cancelRetry: CancelTimer | undefined;
   #closed = false;
 
   constructor(options: DrachtioOptions, handlers: SipEndpointHandlers) {
@@ -71,26 +79,32 @@ export class DrachtioSipEndpoint {
       this.#onInvite(request, response);
     });
     this.#srf.on('connect', (error: Error | null, hostport?: string) => {
-      this.#setConnected(error === null, error === null ? (hostport ?? '') : error.message);
+      if (error) this.#onRefused(error);
+      else this.#setState(true, hostport ?? '');
     });
-    // Without a listener an `error` event ends the process; the loss itself is told by `close`.
+    // Without a listener an `error` event ends the process.
     this.#srf.on('error', (error: Error) => {
-      this.#setConnected(false, error.message);
+      this.#setState(false, error.message);
     });
     this.#srf.on('close', () => {
-      this.#setConnected(false, 'connection closed');
+      // After a refusal or an error the reason is known already; this one comes on top.
+      if (this.#state?.connected !== false) this.#setState(false, 'connection closed');
     });
   }
 
-  /** Resolves when the server has taken us, rejects when it refuses or cannot be reached at first. */
-  connect(): Promise<void> {
-    const { host, port, secret } = this.#options;
-    return new Promise((resolve, reject) => {
-      this.#onFirstState = (state) => {
-        if (state.connected) resolve();
-        else reject(new Error(`drachtio at ${host}:${port}: ${state.detail}`));
-      };
-      this.#srf.connect({ host, port, secret });
+  /** For drachtio-fsmrf, which calls FreeSWITCH through the same SIP server. */
+  get srf(): object {
+    return this.#srf;
+  }
+
+  /**
+   * Connects, and connects again whenever the connection is lost. Resolves after the first attempt, to whether it
+   * succeeded; what becomes of it later is told to `onConnection`.
+   */
+  connect(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#onFirstState = resolve;
+      this.#open();
     });
   }
 
@@ -132,15 +146,40 @@ export class DrachtioSipEndpoint {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#connected) this.#srf.disconnect();
+    this.#cancelRetry?.();
+    this.#leave();
   }
 
-  #setConnected(connected: boolean, detail: string): void {
-    if (this.#closed || (!connected && !this.#connected && !this.#onFirstState)) return;
-    this.#connected = connected;
-    this.#onFirstState?.({ connected, detail });
+  #open(): void {
+    const { host, port, secret } = this.#options;
+    this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay: RETRY_MAX_MS } });
+  }
+
+  /** drachtio-srf would come again every quarter of a second with the same wrong secret. */
+  #onRefused(error: Error): void {
+    this.#setState(false, error.message);
+    this.#leave();
+    this.#cancelRetry = this.#options.clock.after(RETRY_MAX_MS, () => {
+      this.#open();
+    });
+  }
+
+  /** drachtio-srf's own `disconnect` fails while there is no connection, and then goes on trying to make one. */
+  #leave(): void {
+    const { client } = this.#srf._app;
+    if (!client?.wp) return;
+    client.wp.closing = true;
+    clearTimeout(client.wp.reconnectVars.retryTimer ?? undefined);
+    if (client.mapServer.size > 0) this.#srf.disconnect();
+  }
+
+  /** Told when it changes, and once per reason: a server that is away for a night does not fill the log. */
+  #setState(connected: boolean, detail: string): void {
+    if (this.#closed || (this.#state?.connected === connected && this.#state.detail === detail)) return;
+    this.#state = { connected, detail };
+    this.#handlers.onConnection(this.#state);
+    this.#onFirstState?.(connected);
     this.#onFirstState = undefined;
-    this.#handlers.onConnection({ connected, detail });
   }
 
   #onInvite(request: SrfRequest, response: SrfResponse): void {
@@ -264,7 +303,7 @@ class SrfBackedDialog implements Dialog {
     });
     for (const event of ['modify', 'update']) {
       dialog.on(event, (request: SrfRequest, response: SrfResponse) => {
-        this.#onRenegotiate(request, response);
+        void this.#onRenegotiate(request, response);
       });
     }
   }
@@ -295,14 +334,28 @@ class SrfBackedDialog implements Dialog {
     this.#handlers.onEnd({ byPeer: request.source === 'network', reason });
   }
 
-  #onRenegotiate(request: SrfRequest, response: SrfResponse): void {
+  async reinvite(offer: string): Promise<string> {
+    if (this.#over) throw new Error('the dialog is over');
+    // Not Dialog.modify: after a refusal that one never lets the next request through.
+    const answered = this.#dialog.request({
+      method: 'INVITE',
+      body: offer,
+      headers: { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' },
+    });
+    const response = await within(REINVITE_TIMEOUT_MS, 'the re-INVITE was not answered', answered, this.#options.clock);
+    if (response.status !== 200) throw new CallRefused(response.status, response.reason);
+    return response.body;
+  }
+
+  async #onRenegotiate(request: SrfRequest, response: SrfResponse): Promise<void> {
     if (this.#over) {
       response.send(481);
       return;
     }
     const method = request.method === 'UPDATE' ? 'UPDATE' : 'INVITE';
     try {
-      const body = this.#handlers.onRenegotiate({ offer: request.body === '' ? undefined : request.body, method });
+      const offer = request.body === '' ? undefined : request.body;
+      const body = await this.#handlers.onRenegotiate({ offer, method });
       response.send(200, body === undefined ? {} : { body, headers: { 'Content-Type': 'application/sdp' } });
     } catch (error) {
       const status = error instanceof RenegotiationRefused ? error.status : 500;
@@ -340,6 +393,15 @@ function refusal(error: unknown): unknown {
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
   const response = 'res' in error ? (error.res as SrfResponse) : undefined;
   return new CallRefused(error.status, reason, response?.get('Warning'));
+}
+
+function within<T>(timeoutMs: number, failure: string, pending: Promise<T>, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancelTimer = clock.after(timeoutMs, () => {
+      reject(new Error(`${failure} within ${timeoutMs} ms`));
+    });
+    pending.then(resolve, reject).finally(cancelTimer);
+  });
 }
 
 function describe(error: unknown): string {

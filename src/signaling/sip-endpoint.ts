@@ -46,13 +46,16 @@ export interface DialogHandlers {
   onEnd(end: { byPeer: boolean; reason: string }): void;
   /** ACK to our 2xx; `sdp` is the answer when the offer was ours. */
   onAck(sdp: string | undefined): void;
-  /**
-   * Re-INVITE or UPDATE. Returns the SDP for the 200 (undefined: none), or throws a RenegotiationRefused.
-   */
-  onRenegotiate(request: { offer: string | undefined; method: 'INVITE' | 'UPDATE' }): string | undefined;
+  /** Re-INVITE or UPDATE. Resolves to the SDP for the 200 (undefined: none), or rejects with a RenegotiationRefused. */
+  onRenegotiate(request: RenegotiationRequest): Promise<string | undefined>;
 }
 
-/** Thrown by `onRenegotiate`: the session goes on as it was (RFC 3261 14.2). */
+export interface RenegotiationRequest {
+  readonly offer: string | undefined;
+  readonly method: 'INVITE' | 'UPDATE';
+}
+
+/** Why `onRenegotiate` refuses: the session goes on as it was (RFC 3261 14.2). */
 export class RenegotiationRefused extends Error {
   override readonly name = 'RenegotiationRefused';
   constructor(
@@ -69,6 +72,8 @@ export interface Dialog {
    * crosses it.
    */
   bye(reason?: { cause: number; text: string }): Promise<void>;
+  /** Re-INVITE with our offer; resolves to the peer's answer. Rejects when it is refused or not answered in time. */
+  reinvite(offer: string): Promise<string>;
 }
 
 export interface SipEndpointHandlers {

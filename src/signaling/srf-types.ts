@@ -36,20 +36,29 @@ export interface SrfResponse extends EventEmitter {
 export interface SrfDialog extends EventEmitter {
   readonly id: string;
   readonly sip: { callId: string; localTag: string; remoteTag: string };
-  readonly local: { sdp: string };
+  readonly local: { sdp: string; contact: string };
   readonly remote: { sdp: string };
   readonly connected: boolean;
   destroy(options: { headers?: Record<string, string> }, callback: (error: unknown) => void): void;
   modify(sdp: string): Promise<string>;
+  request(options: { method: string; body?: string; headers?: Record<string, string> }): Promise<SrfResponse>;
 }
 
 export interface SrfConnectOptions {
   host: string;
   port: number;
   secret: string;
+  reconnect?: { retryMaxDelay: number };
 }
 
 export interface SrfInstance extends EventEmitter {
+  /** Not public, but the only way to end its attempts to connect. */
+  readonly _app: {
+    readonly client?: {
+      readonly mapServer: ReadonlyMap<Socket, unknown>;
+      readonly wp?: { closing?: boolean; readonly reconnectVars: { readonly retryTimer?: NodeJS.Timeout | null } };
+    };
+  };
   connect(options: SrfConnectOptions): void;
   disconnect(): void;
   invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;

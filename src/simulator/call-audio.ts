@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { encodeG711, type G711Law } from '../audio/g711.js';
 import type { Scheduler, Ticking } from '../bridge/scheduler.js';
-import { negotiateOffer, readAnswer, writeOffer, type CodecName } from '../media/sdp.js';
+import type { EmbeddedCodec } from '../media/embedded.js';
+import { negotiateOffer, readAnswer, writeOffer, type NegotiatedStream } from '../media/sdp.js';
 import type { RtpEndpoint } from '../rtp/endpoint.js';
 import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
 import { RtpSender } from '../rtp/sender.js';
@@ -12,12 +13,10 @@ import { SpokenAudio } from './spoken-audio.js';
 const FRAME_SAMPLES = 160;
 const FRAME_MS = 20;
 
-const LAW: Readonly<Record<CodecName, G711Law>> = { PCMU: 'mulaw', PCMA: 'alaw' };
-
-type NegotiatedMedia = ReturnType<typeof readAnswer>['media'];
+const LAW: Readonly<Record<EmbeddedCodec, G711Law>> = { PCMU: 'mulaw', PCMA: 'alaw' };
 
 export interface CallAudioOptions {
-  readonly codec: CodecName;
+  readonly codec: EmbeddedCodec;
   /** Our address as the callee reaches it, for the SDP. */
   readonly address: string;
   /** Recorded at most, in each direction. */
@@ -41,7 +40,7 @@ export class CallAudio implements Ticking {
   #localSdp = '';
   #endpoint: RtpEndpoint | undefined;
   #stopTicking: (() => void) | undefined;
-  #media: NegotiatedMedia | undefined;
+  #media: NegotiatedStream | undefined;
   #otherPayloads = 0;
   #firstSentAtMs: number | undefined;
 
@@ -77,7 +76,7 @@ export class CallAudio implements Ticking {
 
   /** Sends and receives from now on, as agreed in the callee's answer. Throws SdpError. */
   start(answer: string): void {
-    this.#useMedia(readAnswer(answer, [this.#options.codec]).media);
+    this.#useMedia(readAnswer(answer, [this.#options.codec]));
     this.#stopTicking = this.#options.scheduler.add(this);
   }
 
@@ -85,7 +84,7 @@ export class CallAudio implements Ticking {
   renegotiate(offer: string | undefined): string {
     if (offer === undefined) return this.#localSdp;
     const negotiated = negotiateOffer(offer, [this.#options.codec]);
-    this.#useMedia(negotiated.media);
+    this.#useMedia(negotiated.stream);
     this.#sdpVersion += 1;
     this.#localSdp = negotiated.answer(this.#local());
     return this.#localSdp;
@@ -131,7 +130,7 @@ export class CallAudio implements Ticking {
     return { sessionId: this.#sessionId, version: this.#sdpVersion, rtp };
   }
 
-  #useMedia(media: NegotiatedMedia): void {
+  #useMedia(media: NegotiatedStream): void {
     this.#media = media;
     this.#sender.setPayloadType(media.payloadType);
     if (media.remote) this.#endpoint?.setRemote({ ...media.remote, latch: 'any' });

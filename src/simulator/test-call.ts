@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { CancelTimer, Clock } from '../clock.js';
-import { SdpError, type CodecName } from '../media/sdp.js';
+import type { EmbeddedCodec } from '../media/embedded.js';
+import { SdpError } from '../media/sdp.js';
 import { CallRefused, type DrachtioSipEndpoint, type OutgoingCall } from '../signaling/drachtio.js';
 import { RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
 import type { CallAudio } from './call-audio.js';
@@ -31,7 +32,7 @@ export interface TestCallEvents {
 
 /** What became of a call; times are on the caller's clock. */
 export interface TestCallReport {
-  readonly codec: CodecName;
+  readonly codec: EmbeddedCodec;
   readonly progress: readonly CallProgress[];
   readonly placedAtMs: number;
   readonly answeredAtMs?: number;
@@ -45,7 +46,7 @@ export interface TestCallReport {
 
 export interface TestCallOptions {
   readonly uri: string;
-  readonly codec: CodecName;
+  readonly codec: EmbeddedCodec;
   /** User part of our From. */
   readonly from: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -233,11 +234,13 @@ export class TestCall extends EventEmitter<TestCallEvents> {
     };
   }
 
-  #renegotiate(offer: string | undefined): string {
+  #renegotiate(offer: string | undefined): Promise<string> {
     try {
-      return this.#audio.renegotiate(offer);
+      return Promise.resolve(this.#audio.renegotiate(offer));
     } catch (error) {
-      throw error instanceof SdpError ? new RenegotiationRefused(488, error.message) : error;
+      return Promise.reject(
+        error instanceof SdpError ? new RenegotiationRefused(488, error.message) : (error as Error),
+      );
     }
   }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Scheduler } from '../bridge/scheduler.js';
 import { systemClock, type Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import type { CodecName } from '../media/sdp.js';
+import type { EmbeddedCodec } from '../media/embedded.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { PortPool } from '../rtp/port-pool.js';
@@ -24,7 +24,7 @@ export interface TestCallerOptions {
 
 export interface CallOptions {
   /** Default PCMU. */
-  readonly codec?: CodecName;
+  readonly codec?: EmbeddedCodec;
   /** Calling number, the user part of From. Default `test-caller`. */
   readonly from?: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -138,7 +138,7 @@ async function strike(release: (() => Promise<void>)[]): Promise<void> {
 /** SIP transactions are not counted: they stay for 32 s to answer repetitions, as RFC 3261 wants it. */
 function heldBy(whose: string, held: Held | TestCallerHeld): string[] {
   const { sip, ...media } = held;
-  return Object.entries({ ...media, dialogs: sip.dialogs })
+  return Object.entries({ ...media, dialogs: sip?.dialogs ?? 0 })
     .filter(([, count]) => count > 0)
     .map(([what, count]) => `${whose}: ${count} ${what}`);
 }

@@ -36,7 +36,7 @@ const isSilence = (payloads: Uint8Array, law: G711Law = 'mulaw'): boolean =>
 describe('Downlink, playing', () => {
   it.each(['mulaw', 'alaw'] as const)('plays silence in %s when there is nothing to say', (law) => {
     const downlink = new Downlink();
-    downlink.law = law;
+    downlink.encoding = law === 'alaw' ? 'PCMA' : 'PCMU';
     const { payloads, speech: carried } = play(downlink, 100);
     expect(isSilence(payloads, law)).toBe(true);
     expect(carried.every((each) => !each)).toBe(true);

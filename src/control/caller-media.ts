@@ -1,0 +1,108 @@
+import type { BridgeHandle } from '../bridge/messages.js';
+import type { AcceptedOffer, MediaLeg } from '../media/engine.js';
+import { SdpError } from '../media/sdp.js';
+import { RenegotiationRefused } from '../signaling/sip-endpoint.js';
+
+/**
+ * The caller's side of a call's media: the leg, its offers and answers, and the bridge kept told of what they agree on.
+ * Owns the leg; `close` lets go of it.
+ */
+export class CallerMedia {
+  readonly #bridge: BridgeHandle;
+  readonly #onLost: (detail: string) => void;
+  #leg: MediaLeg | undefined;
+  /** The offer was ours (INVITE or re-INVITE without SDP): the next ACK brings the answer. */
+  #awaitingAnswer = false;
+  #closed = false;
+
+  /** `onLost`: the media server is gone; what it carried is silent until `replace` succeeds. */
+  constructor(bridge: BridgeHandle, onLost: (detail: string) => void) {
+    this.#bridge = bridge;
+    this.#onLost = onLost;
+  }
+
+  get codec(): string | undefined {
+    return this.#leg?.codec;
+  }
+
+  /** Both sides have agreed on a stream. */
+  get agreed(): boolean {
+    return this.#leg?.media !== undefined;
+  }
+
+  /** Resolves to the SDP for the 200. Rejects as AcceptedOffer.connect does. */
+  async connect(offer: AcceptedOffer, rtpPort: number, localAddress: string): Promise<string> {
+    const leg = await offer.connect(rtpPort, localAddress);
+    await this.#adopt(leg);
+    this.#awaitingAnswer = !leg.media;
+    this.#tellBridge();
+    return leg.localSdp;
+  }
+
+  /**
+   * An ACK, with the answer when the offer was ours. Resolves to true when a stream has been agreed on by it.
+   * Rejects with SdpError when the answer that had to come did not, or is none.
+   */
+  async onAck(sdp: string | undefined): Promise<boolean> {
+    if (!this.#awaitingAnswer || !this.#leg) return false;
+    this.#awaitingAnswer = false;
+    if (sdp === undefined && this.#leg.media) return false; // our re-offer was left unanswered: all stays as agreed
+    if (sdp === undefined) throw new SdpError('the ACK brought no answer to our offer');
+    await this.#leg.acceptAnswer(sdp);
+    this.#tellBridge();
+    return true;
+  }
+
+  /** Resolves to the SDP for the 200 to a re-INVITE or UPDATE. Rejects with RenegotiationRefused. */
+  async renegotiate({ offer, method }: { offer: string | undefined; method: string }): Promise<string | undefined> {
+    const leg = this.#leg;
+    if (!leg) throw new RenegotiationRefused(481, 'the call is over');
+    if (offer === undefined) {
+      if (method === 'UPDATE') return undefined; // a session refresh
+      this.#awaitingAnswer = true;
+      return leg.reoffer();
+    }
+    try {
+      const answer = await leg.renegotiate(offer);
+      this.#tellBridge();
+      return answer;
+    } catch (error) {
+      if (error instanceof SdpError) throw new RenegotiationRefused(488, error.message);
+      throw error;
+    }
+  }
+
+  /**
+   * After the media server was lost: moves the caller to another leg. `reinvite` sends the offer and resolves to the
+   * caller's answer. Rejects when there is nowhere to move to, or the caller will not.
+   */
+  async replace(reinvite: (offer: string) => Promise<string>): Promise<void> {
+    const lost = this.#leg;
+    if (!lost) throw new Error('there is no leg to replace');
+    const leg = await lost.replace();
+    try {
+      await leg.acceptAnswer(await reinvite(leg.localSdp));
+    } catch (error) {
+      await leg.close();
+      throw error;
+    }
+    await this.#adopt(leg);
+    this.#tellBridge();
+    await lost.close();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#leg?.close();
+  }
+
+  async #adopt(leg: MediaLeg): Promise<void> {
+    this.#leg = leg;
+    if (this.#closed) await leg.close();
+    leg.onLost = this.#onLost;
+  }
+
+  #tellBridge(): void {
+    if (this.#leg?.media && !this.#closed) this.#bridge.setMedia(this.#leg.media);
+  }
+}

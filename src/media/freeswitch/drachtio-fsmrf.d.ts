@@ -1,0 +1,4 @@
+declare module 'drachtio-fsmrf' {
+  const Mrf: unknown;
+  export default Mrf;
+}

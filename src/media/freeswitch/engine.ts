@@ -1,0 +1,165 @@
+import { randomInt } from 'node:crypto';
+import type { StreamEncoding } from '../../audio/frame-codec.js';
+import type { Clock } from '../../clock.js';
+import type { Logger } from '../../logger.js';
+import type { EmbeddedMediaEngine } from '../embedded.js';
+import { MediaUnavailable, type AcceptedOffer, type MediaEngine, type MediaLeg } from '../engine.js';
+import { negotiateOffer, writeStream, type CodecName, type NegotiatedOffer } from '../sdp.js';
+import type { EventSocketAddress } from './event-socket-probe.js';
+import { FreeSwitchLeg } from './leg.js';
+import { FreeSwitchServer } from './server.js';
+
+/** What FreeSWITCH speaks to callers: wideband first, so that Pranthora hears 16 kHz where it can. */
+const WIDEBAND: readonly CodecName[] = ['OPUS', 'G722'];
+
+export interface FreeSwitchEngineOptions {
+  readonly servers: readonly EventSocketAddress[];
+  /** `media.codecs`: narrowband, in order of preference. */
+  readonly codecs: readonly ('PCMU' | 'PCMA')[];
+  /** Our SIP, through which FreeSWITCH is called. */
+  readonly srf: object;
+  /** Takes a caller over whose FreeSWITCH is gone, when it speaks G.711. */
+  readonly embedded: EmbeddedMediaEngine;
+  /** Names this bridge among those that share a FreeSWITCH, the same after a restart. */
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** FreeSWITCH anchors the caller; its RTP to the bridge is the caller's G.711 untouched, or 16 kHz L16. */
+export class FreeSwitchMediaEngine implements MediaEngine {
+  readonly name = 'freeswitch';
+  readonly #options: FreeSwitchEngineOptions;
+  readonly #servers: readonly FreeSwitchServer[];
+
+  constructor(options: FreeSwitchEngineOptions) {
+    this.#options = options;
+    this.#servers = options.servers.map((address) => new FreeSwitchServer({ ...options, address }));
+  }
+
+  /** Resolves when every server has been tried once; those that are away are tried again and again. */
+  async start(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.start()));
+  }
+
+  stop(): void {
+    for (const server of this.#servers) server.stop();
+  }
+
+  /** For `/health`: how many servers are there, and what is wrong with the others. */
+  state(): { up: number; servers: number; detail: string } {
+    const up = this.#servers.filter((server) => server.up).length;
+    const detail = this.#servers.map(({ name, detail, load }) => `${name}: ${detail}, ${load} channels`).join('; ');
+    return { up, servers: this.#servers.length, detail };
+  }
+
+  /** Channels of ours on all servers. */
+  get channels(): number {
+    return this.#servers.reduce((sum, server) => sum + server.load, 0);
+  }
+
+  accept(offer: string | undefined): AcceptedOffer {
+    const negotiated = offer === undefined ? undefined : negotiateOffer(offer, this.#codecs());
+    return {
+      connect: (bridgePort, localAddress) => this.#connect({ bridgePort, localAddress }, negotiated),
+    };
+  }
+
+  #codecs(): readonly CodecName[] {
+    return [...WIDEBAND, ...this.#options.codecs];
+  }
+
+  /** The least loaded of the servers that are there; when it fails, the next one. */
+  async #connect(at: BridgeAddress, negotiated: NegotiatedOffer | undefined): Promise<MediaLeg> {
+    const failures: string[] = [];
+    for (const server of this.#byLoad()) {
+      try {
+        return await this.#connectTo(server, at, negotiated);
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    throw new MediaUnavailable(failures.length > 0 ? failures.join('; ') : `no FreeSWITCH: ${this.state().detail}`);
+  }
+
+  #byLoad(): FreeSwitchServer[] {
+    return this.#servers.filter((server) => server.up).sort((a, b) => a.load - b.load);
+  }
+
+  async #connectTo(
+    server: FreeSwitchServer,
+    at: BridgeAddress,
+    negotiated: NegotiatedOffer | undefined,
+  ): Promise<MediaLeg> {
+    const encoding = encodingFor(negotiated?.stream.codec ?? this.#options.codecs[0] ?? 'PCMU');
+    const rtp = { address: server.localAddress, port: at.bridgePort };
+    const identity = { sessionId: randomInt(1, 2 ** 31), version: 1 };
+    const [caller, bridge] = await both(server, [
+      negotiated?.onlyStream(),
+      writeStream({ ...identity, rtp }, encoding),
+    ]);
+    try {
+      await server.request(caller.bridge(bridge), 'uuid_bridge');
+    } catch (error) {
+      await Promise.all([server.destroyEndpoint(caller), server.destroyEndpoint(bridge)]);
+      throw error;
+    }
+    return new FreeSwitchLeg({
+      server,
+      caller,
+      bridge,
+      encoding,
+      codecs: this.#codecs(),
+      offeredCodecs: this.#options.codecs,
+      negotiated,
+      replaceWith: (lastOffer) => this.#replacement(at, lastOffer),
+    });
+  }
+
+  /** The bridge's own RTP for a caller that speaks G.711, another FreeSWITCH for one that does not. */
+  async #replacement(at: BridgeAddress, lastOffer: string | undefined): Promise<MediaLeg> {
+    if (lastOffer === undefined || offersAny(lastOffer, this.#options.codecs)) {
+      return this.#options.embedded.leg(at.bridgePort, at.localAddress);
+    }
+    return this.#connect(at, negotiateOffer(lastOffer, this.#codecs()));
+  }
+}
+
+interface BridgeAddress {
+  readonly bridgePort: number;
+  /** The address the caller reached us at. */
+  readonly localAddress: string;
+}
+
+/** Both channels at the same time; if one fails, the other is not left behind. */
+async function both(
+  server: FreeSwitchServer,
+  [callerSdp, bridgeSdp]: readonly [string | undefined, string],
+): Promise<
+  [Awaited<ReturnType<FreeSwitchServer['createEndpoint']>>, Awaited<ReturnType<FreeSwitchServer['createEndpoint']>>]
+> {
+  const [caller, bridge] = await Promise.allSettled([
+    server.createEndpoint(callerSdp),
+    server.createEndpoint(bridgeSdp),
+  ]);
+  if (caller.status === 'fulfilled' && bridge.status === 'fulfilled') return [caller.value, bridge.value];
+  for (const result of [caller, bridge]) {
+    if (result.status === 'fulfilled') void server.destroyEndpoint(result.value);
+  }
+  const failed = caller.status === 'rejected' ? caller : bridge;
+  throw failed.status === 'rejected' ? (failed.reason as Error) : new Error('no endpoint');
+}
+
+/** G.711 goes through FreeSWITCH untouched; everything else becomes 16 kHz. */
+function encodingFor(codec: CodecName): StreamEncoding {
+  return codec === 'PCMU' || codec === 'PCMA' ? codec : 'L16';
+}
+
+function offersAny(offer: string, codecs: readonly CodecName[]): boolean {
+  try {
+    negotiateOffer(offer, codecs);
+    return true;
+  } catch {
+    return false;
+  }
+}

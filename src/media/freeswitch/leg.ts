@@ -1,0 +1,141 @@
+import { randomInt } from 'node:crypto';
+import type { StreamEncoding } from '../../audio/frame-codec.js';
+import type { BridgeMedia, TransportAddress } from '../../bridge/messages.js';
+import type { MediaLeg } from '../engine.js';
+import {
+  negotiateOffer,
+  readAnswer,
+  writeOffer,
+  type CodecName,
+  type LocalDescription,
+  type NegotiatedOffer,
+  type NegotiatedStream,
+  type StaticCodecName,
+} from '../sdp.js';
+import type { MrfEndpoint } from './fsmrf-types.js';
+import type { FreeSwitchServer } from './server.js';
+
+export interface FreeSwitchLegParts {
+  readonly server: FreeSwitchServer;
+  /** The channel towards the caller, and the one towards the bridge's RTP; bridged. */
+  readonly caller: MrfEndpoint;
+  readonly bridge: MrfEndpoint;
+  /** What the bridge's RTP carries. */
+  readonly encoding: StreamEncoding;
+  readonly codecs: readonly CodecName[];
+  /** For offers of our own. */
+  readonly offeredCodecs: readonly StaticCodecName[];
+  readonly negotiated: NegotiatedOffer | undefined;
+  readonly replaceWith: (lastOffer: string | undefined) => Promise<MediaLeg>;
+}
+
+/**
+ * A caller on FreeSWITCH. Its SDP is written by us, with FreeSWITCH's address in it, so that the caller sees the same
+ * answers whichever engine is behind. Owns both channels; either one's death is the leg's loss.
+ */
+export class FreeSwitchLeg implements MediaLeg {
+  localSdp: string;
+  onLost: ((detail: string) => void) | undefined;
+
+  readonly #parts: FreeSwitchLegParts;
+  readonly #toCaller: TransportAddress;
+  readonly #toBridge: NegotiatedStream;
+  readonly #sessionId = randomInt(1, 2 ** 31);
+  readonly #stopWatching: () => void;
+  #version = 1;
+  #stream: NegotiatedStream | undefined;
+  #lastOffer: string | undefined;
+  #closed: Promise<void> | undefined;
+  #lost = false;
+
+  /** Throws SdpError when FreeSWITCH's own SDP cannot be used. */
+  constructor(parts: FreeSwitchLegParts) {
+    this.#parts = parts;
+    const { server, caller, bridge, encoding, negotiated, offeredCodecs } = parts;
+    this.#toCaller = rtpAddressOf(caller, parts.codecs);
+    this.#toBridge = readAnswer(bridge.local.sdp, [encoding]);
+    this.#stream = negotiated?.stream;
+    this.#lastOffer = negotiated?.onlyStream();
+    this.localSdp = negotiated ? negotiated.answer(this.#local()) : writeOffer(this.#local(), offeredCodecs);
+    const onGone = (detail?: { reason?: string }): void => {
+      this.#onGone(`FreeSWITCH ${server.name} ended the channel${detail?.reason ? ` (${detail.reason})` : ''}`);
+    };
+    caller.on('destroy', onGone);
+    bridge.on('destroy', onGone);
+    const stopWatchingServer = server.onLost(() => {
+      this.#onGone(`FreeSWITCH ${server.name}: ${server.detail}`);
+    });
+    this.#stopWatching = () => {
+      stopWatchingServer();
+      caller.off('destroy', onGone);
+      bridge.off('destroy', onGone);
+    };
+  }
+
+  get codec(): CodecName | undefined {
+    return this.#stream?.codec;
+  }
+
+  /** The caller's wishes (hold) on the stream between FreeSWITCH and the bridge. */
+  get media(): BridgeMedia | undefined {
+    if (!this.#stream) return undefined;
+    const { sending, receiving } = this.#stream;
+    return { ...this.#toBridge, encoding: this.#parts.encoding, sending, receiving };
+  }
+
+  async acceptAnswer(sdp: string): Promise<void> {
+    const negotiated = negotiateOffer(sdp, this.#parts.codecs);
+    await this.#tellFreeSwitch(negotiated);
+  }
+
+  async renegotiate(offer: string): Promise<string> {
+    const negotiated = negotiateOffer(offer, this.#parts.codecs);
+    await this.#tellFreeSwitch(negotiated);
+    this.#version += 1;
+    this.localSdp = negotiated.answer(this.#local());
+    return this.localSdp;
+  }
+
+  reoffer(): string {
+    this.#version += 1;
+    this.localSdp = writeOffer(this.#local(), this.#parts.offeredCodecs);
+    return this.localSdp;
+  }
+
+  async replace(): Promise<MediaLeg> {
+    return await this.#parts.replaceWith(this.#lastOffer);
+  }
+
+  close(): Promise<void> {
+    this.#stopWatching();
+    const { server, caller, bridge } = this.#parts;
+    this.#closed ??= Promise.all([server.destroyEndpoint(caller), server.destroyEndpoint(bridge)]).then(
+      () => undefined,
+    );
+    return this.#closed;
+  }
+
+  /** FreeSWITCH is re-INVITEd with the caller's stream; its own address stays. */
+  async #tellFreeSwitch(negotiated: NegotiatedOffer): Promise<void> {
+    const { server, caller } = this.#parts;
+    this.#lastOffer = negotiated.onlyStream();
+    await server.request(caller.modify(this.#lastOffer), 're-INVITE');
+    this.#stream = negotiated.stream;
+  }
+
+  #onGone(detail: string): void {
+    if (this.#lost || this.#closed) return;
+    this.#lost = true;
+    this.onLost?.(detail);
+  }
+
+  #local(): LocalDescription {
+    return { sessionId: this.#sessionId, version: this.#version, rtp: this.#toCaller };
+  }
+}
+
+function rtpAddressOf(endpoint: MrfEndpoint, codecs: readonly CodecName[]): TransportAddress {
+  const { remote } = readAnswer(endpoint.local.sdp, codecs);
+  if (!remote) throw new Error('FreeSWITCH gave no RTP address');
+  return remote;
+}

@@ -1,0 +1,221 @@
+import Mrf from 'drachtio-fsmrf';
+import type { CancelTimer, Clock } from '../../clock.js';
+import type { Logger } from '../../logger.js';
+import { bounded } from './bounded.js';
+import { askEventSocket, type EventSocketAddress } from './event-socket-probe.js';
+import type { EslConnection, MrfConstructor, MrfEndpoint, MrfMediaServer } from './fsmrf-types.js';
+
+const PROFILE = 'drachtio_mrf';
+const CONNECT_TIMEOUT_MS = 4_000;
+/** FreeSWITCH answers in 0.1 s; one that takes longer than this hangs. */
+const ENDPOINT_TIMEOUT_MS = 3_000;
+const RETRY_INITIAL_MS = 250;
+const RETRY_MAX_MS = 5_000;
+
+/** A hung FreeSWITCH keeps its connections: it is asked for a sign of life this often. */
+const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_TIMEOUT_MS = 1_500;
+
+/** The channel variable that says whose channel it is, so that a restarted bridge can end what it left behind. */
+const OWNER_HEADER = 'X-Pranthora-Bridge';
+
+export interface FreeSwitchServerOptions {
+  readonly address: EventSocketAddress;
+  /** Our SIP, through which FreeSWITCH is called. */
+  readonly srf: object;
+  /** Names this bridge among those that share the FreeSWITCH, the same after a restart. */
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * One FreeSWITCH. Connects to its event socket, again and again when it is gone; a connection that failed once is
+ * thrown away, for drachtio-modesl answers API calls out of step after a loss.
+ */
+export class FreeSwitchServer {
+  readonly #options: FreeSwitchServerOptions;
+  readonly #name: string;
+  #mediaServer: MrfMediaServer | undefined;
+  #cancelTimer: CancelTimer | undefined;
+  #retryMs = RETRY_INITIAL_MS;
+  #detail = 'connecting';
+  #localAddress = '';
+  #stopped = false;
+  readonly #endpoints = new Set<MrfEndpoint>();
+  readonly #lostListeners = new Set<() => void>();
+  /** Endpoints asked for and not there yet: they count, or a burst of calls would all go to the same server. */
+  #pending = 0;
+
+  constructor(options: FreeSwitchServerOptions) {
+    this.#options = options;
+    this.#name = `${options.address.host}:${options.address.port}`;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  get up(): boolean {
+    return this.#mediaServer !== undefined;
+  }
+
+  get detail(): string {
+    return this.#detail;
+  }
+
+  /** Our address as this FreeSWITCH reaches it: for the bridge's RTP, and for the event sockets it opens to us. */
+  get localAddress(): string {
+    return this.#localAddress;
+  }
+
+  /** Channels of ours on it. */
+  get load(): number {
+    return this.#endpoints.size + this.#pending;
+  }
+
+  /** Resolves after the first attempt, whether or not it succeeded; goes on trying by itself. */
+  async start(): Promise<void> {
+    try {
+      await this.#connect();
+    } catch (error) {
+      this.#onDown(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Leaves the server; its endpoints have been destroyed by their legs before. Idempotent. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+    this.#mediaServer?.disconnect();
+    this.#mediaServer = undefined;
+  }
+
+  /** Calls `listener` when the server is lost, until the returned function is called. */
+  onLost(listener: () => void): () => void {
+    this.#lostListeners.add(listener);
+    return () => {
+      this.#lostListeners.delete(listener);
+    };
+  }
+
+  /** A channel on this FreeSWITCH whose other side is `remoteSdp`; without it FreeSWITCH makes the offer. */
+  async createEndpoint(remoteSdp: string | undefined): Promise<MrfEndpoint> {
+    const mediaServer = this.#mediaServer;
+    if (!mediaServer) throw new Error(`FreeSWITCH ${this.#name}: ${this.#detail}`);
+    this.#pending += 1;
+    try {
+      const endpoint = await bounded(
+        mediaServer.createEndpoint({
+          ...(remoteSdp === undefined ? {} : { remoteSdp }),
+          headers: { [OWNER_HEADER]: this.#options.owner },
+        }),
+        {
+          ...this.#limit(ENDPOINT_TIMEOUT_MS, 'endpoint'),
+          late: (endpoint) => {
+            void this.destroyEndpoint(endpoint);
+          },
+        },
+      );
+      this.#endpoints.add(endpoint);
+      return endpoint;
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  /** Hangs a channel up. Never rejects: a FreeSWITCH that does not answer any more has no channel either, or will not long. */
+  async destroyEndpoint(endpoint: MrfEndpoint): Promise<void> {
+    this.#endpoints.delete(endpoint);
+    try {
+      await bounded(endpoint.destroy(), this.#limit(ENDPOINT_TIMEOUT_MS, 'hangup'));
+    } catch (error) {
+      this.#options.logger.debug({ event: 'freeswitch.hangup_failed', server: this.#name, err: error });
+    }
+  }
+
+  /** Bounds any other request to an endpoint of this server. */
+  request<T>(pending: Promise<T>, what: string): Promise<T> {
+    return bounded(pending, this.#limit(ENDPOINT_TIMEOUT_MS, what));
+  }
+
+  async #connect(): Promise<void> {
+    const { address, srf, clock, owner } = this.#options;
+    const status = await askEventSocket(address, 'sofia status', { clock, timeoutMs: CONNECT_TIMEOUT_MS });
+    this.#localAddress = status.localAddress;
+    if (!new RegExp(`^\\s*${PROFILE}\\s`, 'm').test(status.body)) throw new Error(`no SIP profile ${PROFILE}`);
+    const mrf = new (Mrf as MrfConstructor)(srf);
+    const { host, port, secret } = address;
+    const mediaServer = await bounded(mrf.connect({ address: host, port, secret, listenAddress: this.#localAddress }), {
+      ...this.#limit(CONNECT_TIMEOUT_MS, 'connect'),
+      late: (late) => {
+        late.disconnect();
+      },
+    });
+    if (this.#stopped) {
+      mediaServer.disconnect();
+      return;
+    }
+    sendWithoutDelay(mediaServer);
+    // What an earlier run of this bridge left behind is still bridged, and nobody else will end it.
+    await bounded(
+      mediaServer.api(`hupall NORMAL_CLEARING sip_h_${OWNER_HEADER} ${owner}`),
+      this.#limit(1_000, 'hupall'),
+    );
+    this.#onUp(mediaServer);
+  }
+
+  #onUp(mediaServer: MrfMediaServer): void {
+    this.#mediaServer = mediaServer;
+    this.#retryMs = RETRY_INITIAL_MS;
+    this.#detail = 'connected';
+    mediaServer.conn.on('esl::end', () => {
+      this.#onLost(mediaServer, 'connection lost');
+    });
+    this.#scheduleHeartbeat(mediaServer);
+    this.#options.logger.info({ event: 'freeswitch.up', server: this.#name });
+  }
+
+  #scheduleHeartbeat(mediaServer: MrfMediaServer): void {
+    this.#cancelTimer = this.#options.clock.after(HEARTBEAT_MS, () => {
+      bounded(mediaServer.api('uptime'), this.#limit(HEARTBEAT_TIMEOUT_MS, 'heartbeat')).then(
+        () => {
+          if (this.#mediaServer === mediaServer) this.#scheduleHeartbeat(mediaServer);
+        },
+        (error: unknown) => {
+          this.#onLost(mediaServer, error instanceof Error ? error.message : String(error));
+        },
+      );
+    });
+  }
+
+  #onLost(mediaServer: MrfMediaServer, detail: string): void {
+    if (this.#mediaServer !== mediaServer || this.#stopped) return;
+    this.#mediaServer = undefined;
+    this.#cancelTimer?.();
+    mediaServer.disconnect();
+    this.#onDown(detail);
+    for (const listener of [...this.#lostListeners]) listener();
+  }
+
+  #onDown(detail: string): void {
+    if (this.#stopped) return;
+    // Once per reason: a server that is away for a night does not fill the log.
+    if (detail !== this.#detail) this.#options.logger.error({ event: 'freeswitch.down', server: this.#name, detail });
+    this.#detail = detail;
+    this.#cancelTimer = this.#options.clock.after(this.#retryMs, () => void this.start());
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+  }
+
+  #limit(timeoutMs: number, what: string): { clock: Clock; timeoutMs: number; what: string } {
+    return { clock: this.#options.clock, timeoutMs, what: `FreeSWITCH ${this.#name}, ${what}` };
+  }
+}
+
+/** Each command is a small write that waits for an answer: with Nagle's algorithm it would wait 40 ms more. */
+function sendWithoutDelay(mediaServer: MrfMediaServer): void {
+  mediaServer.conn.socket?.setNoDelay(true);
+  mediaServer._server.on('connection::open', (conn: EslConnection) => {
+    conn.socket?.setNoDelay(true);
+  });
+}
