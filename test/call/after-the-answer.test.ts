@@ -166,9 +166,11 @@ describe('an INVITE without an offer', () => {
     expect(invite.answers[0]).toContain('m=audio 20002 RTP/AVP 0 8 101');
     expect(bridge.commands).toEqual(['connect-agent']);
     dialog.handlers.onAck(OFFER.replace('0 8 101', '8 101'));
+    await settle();
     expect(bridge.commands).toEqual(['connect-agent', 'set-media', 'start']);
-    expect(bridge.media[0]).toMatchObject({ law: 'alaw', payloadType: 8, telephoneEventPayloadType: 101 });
+    expect(bridge.media[0]).toMatchObject({ encoding: 'PCMA', payloadType: 8, telephoneEventPayloadType: 101 });
     dialog.handlers.onAck(OFFER); // retransmitted
+    await settle();
     expect(bridge.commands).toHaveLength(3);
     dialog.end();
     await bench.expectAllOver();
@@ -205,13 +207,14 @@ describe('a re-INVITE', () => {
     const bench = new CallBench();
     const { invite, dialog, bridge } = await bench.answered();
     const { handlers } = dialog;
-    const held = handlers.onRenegotiate({ offer: `${OFFER}a=sendonly\r\n`, method: 'INVITE' });
+    const held = await handlers.onRenegotiate({ offer: `${OFFER}a=sendonly\r\n`, method: 'INVITE' });
     expect(held).toContain('a=recvonly');
     expect(bridge.media.at(-1)).toMatchObject({ sending: false, receiving: true });
-    const resumed = handlers.onRenegotiate({ offer: OFFER, method: 'INVITE' });
+    const resumed = await handlers.onRenegotiate({ offer: OFFER, method: 'INVITE' });
     expect(resumed).toContain('a=sendrecv');
     expect(bridge.media.at(-1)).toMatchObject({ sending: true, receiving: true });
-    const moved = handlers.onRenegotiate({ offer: OFFER.replace('m=audio 4000', 'm=audio 6000'), method: 'UPDATE' });
+    const moving = OFFER.replace('m=audio 4000', 'm=audio 6000');
+    const moved = await handlers.onRenegotiate({ offer: moving, method: 'UPDATE' });
     expect(bridge.media.at(-1)?.remote).toEqual({ address: '192.0.2.7', port: 6_000 });
     expect([invite.answers[0], held, resumed, moved].map(versionOf)).toEqual(['1', '2', '3', '4']);
     expect(bench.logger.of('call.renegotiated')).toHaveLength(3);
@@ -222,8 +225,8 @@ describe('a re-INVITE', () => {
   it('may change the codec', async () => {
     const bench = new CallBench();
     const { invite, dialog, bridge } = await bench.answered();
-    dialog.handlers.onRenegotiate({ offer: OFFER.replace('0 8 101', '8'), method: 'INVITE' });
-    expect(bridge.media.at(-1)).toMatchObject({ law: 'alaw', payloadType: 8 });
+    await dialog.handlers.onRenegotiate({ offer: OFFER.replace('0 8 101', '8'), method: 'INVITE' });
+    expect(bridge.media.at(-1)).toMatchObject({ encoding: 'PCMA', payloadType: 8 });
     dialog.end();
     await bench.expectAllOver();
     expect(bench.record(invite).codec).toBe('PCMA');
@@ -233,8 +236,9 @@ describe('a re-INVITE', () => {
     const bench = new CallBench();
     const { invite, dialog, bridge } = await bench.answered();
     for (const offer of ['', 'nonsense', OFFER.replace('0 8 101', '18'), OFFER.replace('4000', '0')]) {
-      const refused = expect.objectContaining({ status: 488 }) as Error;
-      expect(() => dialog.handlers.onRenegotiate({ offer, method: 'INVITE' })).toThrow(refused);
+      const renegotiated = dialog.handlers.onRenegotiate({ offer, method: 'INVITE' });
+      await expect(renegotiated).rejects.toBeInstanceOf(RenegotiationRefused);
+      await expect(renegotiated).rejects.toMatchObject({ status: 488 });
     }
     expect(bridge.media).toHaveLength(1);
     expect(bench.controller.call(invite.callId)?.state).toBe('active');
@@ -245,10 +249,11 @@ describe('a re-INVITE', () => {
   it('without an offer gets ours, and the ACK brings the answer', async () => {
     const bench = new CallBench();
     const { dialog, bridge } = await bench.answered();
-    const offer = dialog.handlers.onRenegotiate({ offer: undefined, method: 'INVITE' });
+    const offer = await dialog.handlers.onRenegotiate({ offer: undefined, method: 'INVITE' });
     expect(versionOf(offer)).toBe('2');
     expect(offer).toContain('m=audio 20002 RTP/AVP 0 8 101');
     dialog.handlers.onAck(OFFER.replace('4000', '4100'));
+    await settle();
     expect(bridge.media.at(-1)?.remote?.port).toBe(4_100);
     dialog.end();
     await bench.expectAllOver();
@@ -257,7 +262,7 @@ describe('a re-INVITE', () => {
   it('without an offer whose ACK brings no answer leaves the call as it was', async () => {
     const bench = new CallBench();
     const { invite, dialog, bridge } = await bench.answered();
-    dialog.handlers.onRenegotiate({ offer: undefined, method: 'INVITE' });
+    await dialog.handlers.onRenegotiate({ offer: undefined, method: 'INVITE' });
     dialog.handlers.onAck(undefined);
     await settle();
     expect(bench.controller.call(invite.callId)?.state).toBe('active');
@@ -269,8 +274,9 @@ describe('a re-INVITE', () => {
   it('UPDATE without an offer is a session refresh', async () => {
     const bench = new CallBench();
     const { dialog, bridge } = await bench.answered();
-    expect(dialog.handlers.onRenegotiate({ offer: undefined, method: 'UPDATE' })).toBeUndefined();
+    expect(await dialog.handlers.onRenegotiate({ offer: undefined, method: 'UPDATE' })).toBeUndefined();
     dialog.handlers.onAck(undefined);
+    await settle();
     expect(bridge.media).toHaveLength(1);
     dialog.end();
     await bench.expectAllOver();
@@ -281,7 +287,10 @@ describe('a re-INVITE', () => {
     const { dialog } = await bench.answered();
     const { handlers } = dialog;
     dialog.end();
-    expect(() => handlers.onRenegotiate({ offer: OFFER, method: 'INVITE' })).toThrow(RenegotiationRefused);
+    await expect(handlers.onRenegotiate({ offer: OFFER, method: 'INVITE' })).rejects.toMatchObject({
+      name: 'RenegotiationRefused',
+      status: 481,
+    });
     await bench.expectAllOver();
   });
 });
@@ -320,6 +329,7 @@ describe('during a call', () => {
       routes: [route({ name: 'new', targets: [{ workflowId: 'w' }] })],
       maxConcurrent: 2,
       maxDurationMs: 10_000,
+      allow: () => true,
     });
     const second = await bench.answered();
     bench.clock.advance(10_000);

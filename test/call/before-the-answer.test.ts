@@ -13,7 +13,7 @@ describe('a call that is answered', () => {
     expect(bridge.agents).toEqual([
       { baseUrl: 'wss://pranthora.example', target: { agentId: 'agent-1' }, apiKey: 'key' },
     ]);
-    expect(bridge.media[0]).toMatchObject({ law: 'mulaw', remote: { address: '192.0.2.7', port: 4_000 } });
+    expect(bridge.media[0]).toMatchObject({ encoding: 'PCMU', remote: { address: '192.0.2.7', port: 4_000 } });
     expect(bench.agentOutcomes).toEqual([true]);
 
     const { callId } = invite;

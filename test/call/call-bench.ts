@@ -46,13 +46,17 @@ export function route(changes: Partial<Route> = {}): Route {
 /** Lets every promise that can go on do so. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** The embedded engine, counting its legs. */
-class CountingMediaEngine implements MediaEngine {
+/** The embedded engine, with its legs counted, and lost when the test says so. */
+class FragileMediaEngine implements MediaEngine {
   readonly name = 'embedded';
-  legs = 0;
-  closed = 0;
+  readonly legs: MediaLeg[] = [];
+  readonly closed = new Set<MediaLeg>();
   /** `connect` rejects with it. */
   fault: Error | undefined;
+  /** A lost leg's `replace` rejects with it. */
+  replaceFault: Error | undefined;
+  /** What the next `connect` or `replace` waits for. */
+  readonly holdLeg: Promise<void>[] = [];
   readonly #engine = new EmbeddedMediaEngine({ codecs: ['PCMU', 'PCMA'], bind: '0.0.0.0' });
 
   accept(offer: string | undefined): AcceptedOffer {
@@ -60,17 +64,28 @@ class CountingMediaEngine implements MediaEngine {
     return {
       connect: async (port, localAddress) => {
         if (this.fault) throw this.fault;
-        return this.#counted(await accepted.connect(port, localAddress));
+        await this.holdLeg.shift();
+        return this.#counted(await accepted.connect(port, localAddress), { port, localAddress });
       },
     };
   }
 
-  #counted(leg: MediaLeg): MediaLeg {
-    this.legs += 1;
+  /** The media server behind the newest leg is gone. */
+  lose(detail = 'media server gone'): void {
+    this.legs.at(-1)?.onLost?.(detail);
+  }
+
+  #counted(leg: MediaLeg, at: { port: number; localAddress: string }): MediaLeg {
+    this.legs.push(leg);
     const close = leg.close.bind(leg);
     leg.close = () => {
-      this.closed += 1;
-      close();
+      this.closed.add(leg);
+      return close();
+    };
+    leg.replace = async () => {
+      if (this.replaceFault) throw this.replaceFault;
+      await this.holdLeg.shift();
+      return this.#counted(this.#engine.leg(at.port, at.localAddress), at);
     };
     return leg;
   }
@@ -81,14 +96,14 @@ export class CallBench {
   readonly clock = new FakeClock();
   readonly logger = new RecordingLogger();
   readonly pool = new FakeBridgePool();
-  readonly media = new CountingMediaEngine();
+  readonly media = new FragileMediaEngine();
   readonly invites: FakeInvite[] = [];
   readonly agentOutcomes: boolean[] = [];
   readonly controller: CallController;
 
   constructor(settings: Partial<ControllerSettings> = {}) {
     this.controller = new CallController(
-      { routes: [route()], maxConcurrent: 100, maxDurationMs: 600_000, ...settings },
+      { routes: [route()], maxConcurrent: 100, maxDurationMs: 600_000, allow: () => true, ...settings },
       {
         clock: this.clock,
         wallTime: () => new Date(START + this.clock.nowMs() - 1_000),
@@ -158,7 +173,7 @@ export class CallBench {
       expect(bridge.count('close')).toBe(1);
       expect(bridge.isClosed).toBe(true);
     }
-    expect(this.media.closed).toBe(this.media.legs);
+    expect([...this.media.closed]).toHaveLength(this.media.legs.length);
     expect(this.controller.active).toBe(0);
     expect(this.controller.calls()).toEqual([]);
     expect(this.clock.pendingTimers).toBe(0);

@@ -114,7 +114,7 @@ export class BridgeUnderTest {
     // Whoever has just closed a connection on us may have left a message in the socket.
     await sleep(20);
     await this.clock.pass(SIP_TIMEOUTS_MS);
-    if (this.bridge.held().sip.connections > 0) await this.clock.pass(TCP_IDLE_MS, 10_000);
+    if ((this.bridge.held().sip?.connections ?? 0) > 0) await this.clock.pass(TCP_IDLE_MS, 10_000);
     expect(heldBy(this.bridge.held())).toEqual(NOTHING);
   }
 
@@ -137,6 +137,7 @@ const NOTHING = {
   bridges: 0,
   rtpPorts: 0,
   ticking: 0,
+  channels: 0,
   serverTransactions: 0,
   clientTransactions: 0,
   dialogs: 0,
@@ -144,9 +145,10 @@ const NOTHING = {
 };
 
 /** What must be given back, without what is only counted. */
-function heldBy({ calls, bridges, rtpPorts, ticking, sip }: Held): typeof NOTHING {
+export function heldBy({ calls, bridges, rtpPorts, ticking, channels, sip }: Held): typeof NOTHING {
+  if (!sip) throw new Error('the SIP is not ours to look into');
   const { serverTransactions, clientTransactions, dialogs, connections } = sip;
-  return { calls, bridges, rtpPorts, ticking, serverTransactions, clientTransactions, dialogs, connections };
+  return { calls, bridges, rtpPorts, ticking, channels, serverTransactions, clientTransactions, dialogs, connections };
 }
 
 function configuration(

@@ -129,6 +129,9 @@ export class FakeDialog implements Dialog {
   /** The BYE is not answered before the test says so. */
   holdBye = false;
   #onByeAnswered: (() => void) | undefined;
+  /** SDP of each re-INVITE sent. */
+  readonly offers: string[] = [];
+  #pendingOffer: { readonly resolve: (answer: string) => void; readonly reject: (error: Error) => void } | undefined;
 
   constructor(handlers: DialogHandlers) {
     this.handlers = handlers;
@@ -144,9 +147,32 @@ export class FakeDialog implements Dialog {
     this.#onByeAnswered?.();
   }
 
+  reinvite(offer: string): Promise<string> {
+    if (this.#pendingOffer) throw new Error('one re-INVITE at a time');
+    this.offers.push(offer);
+    return new Promise((resolve, reject) => (this.#pendingOffer = { resolve, reject }));
+  }
+
+  /** The 200 to our re-INVITE. */
+  answerOffer(answer: string): void {
+    this.#takeOffer().resolve(answer);
+  }
+
+  /** It was refused, or nothing came in time. */
+  refuseOffer(why: string): void {
+    this.#takeOffer().reject(new Error(why));
+  }
+
   /** The caller's BYE, or the one the SIP agent had to send. */
   end(byPeer = true, reason = 'normal release'): void {
     this.endedByPeer = true;
     this.handlers.onEnd({ byPeer, reason });
+  }
+
+  #takeOffer(): { readonly resolve: (answer: string) => void; readonly reject: (error: Error) => void } {
+    const pending = this.#pendingOffer;
+    if (!pending) throw new Error('no re-INVITE on its way');
+    this.#pendingOffer = undefined;
+    return pending;
   }
 }

@@ -62,7 +62,7 @@ export class Phone {
 
   get media(): BridgeMedia {
     return {
-      law: 'mulaw',
+      encoding: 'PCMU',
       payloadType: 0,
       telephoneEventPayloadType: TELEPHONE_EVENT,
       remote: { address: '127.0.0.1', port: this.port },

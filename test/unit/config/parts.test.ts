@@ -94,16 +94,19 @@ routes:
 `,
     );
     expect(unsupported(config).map(({ path, message }) => `${path}: ${message}`)).toEqual(
-      [
-        'sip.engine',
-        'media.engine',
-        'sip.listen[1]',
-        'routes[0].mode',
-        'routes[1].mode',
-        'routes[1].onAgentEnd.refer',
-      ].map((path) => `${path}: not available in this version`),
+      ['sip.listen[1]', 'routes[0].mode', 'routes[1].mode', 'routes[1].onAgentEnd.refer'].map(
+        (path) => `${path}: not available in this version`,
+      ),
     );
     expect(unsupported(load(ROUTES).config)).toEqual([]);
+  });
+});
+
+describe('the engines', () => {
+  const FREESWITCH = 'media: {engine: freeswitch, freeswitch: [{host: fs}]}\n';
+
+  it.each(['sip: {engine: drachtio}\n', FREESWITCH, `sip: {engine: drachtio}\n${FREESWITCH}`])('run: %s', (engines) => {
+    expect(unsupported(load(`${ROUTES}${engines}`).config)).toEqual([]);
   });
 });
 

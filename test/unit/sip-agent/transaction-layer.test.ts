@@ -213,7 +213,9 @@ describe('requests sent', () => {
   test('nothing is sent once it is closed', () => {
     layer.close();
     const handlers = { response: () => undefined, failed: () => undefined };
-    expect(() => layer.send(request('INFO'), flow, handlers)).toThrow('agent stopped');
+    expect(() => {
+      layer.send(request('INFO'), flow, handlers);
+    }).toThrow('agent stopped');
     expect(() => layer.sendInvite(request('INVITE'), flow, handlers)).toThrow('agent stopped');
     expect(() => layer.sendAck(request('ACK'), flow)).toThrow('agent stopped');
     expect([flow.sent.length, clock.pendingTimers]).toEqual([0, 0]);
