@@ -82,6 +82,13 @@ export class Phone {
     this.#send(bytes, 0, samples.length);
   }
 
+  /** Sends 20 ms of 16 kHz speech as L16 of a payload type. */
+  speakL16(samples: Int16Array, payloadType: number): void {
+    const bytes = Buffer.alloc(12 + 2 * samples.length);
+    samples.forEach((sample, i) => bytes.writeInt16BE(sample, 12 + 2 * i));
+    this.#send(bytes, payloadType, samples.length);
+  }
+
   /** Sends the first packet of a digit. */
   press(event: number): void {
     this.#send(Buffer.from([...Array.from({ length: 12 }, () => 0), event, 10, 0, 160]), TELEPHONE_EVENT, 160);

@@ -18,13 +18,21 @@ const endsWith =
     return last !== undefined && isSilentPacket(last) === (kind === 'silence');
   };
 
-/** Each packet is the next in sequence and 160 samples later. */
-function expectUnbroken(packets: readonly ReceivedPacket[]): void {
+/** Each packet is the next in sequence and 20 ms later. */
+function expectUnbroken(packets: readonly ReceivedPacket[], [units, bytes] = [160, 160]): void {
   packets.slice(1).forEach(({ packet }, i) => {
     const previous = packets[i]?.packet ?? packet;
     expect((packet.sequenceNumber - previous.sequenceNumber) & 0xffff).toBe(1);
-    expect((packet.timestamp - previous.timestamp) >>> 0).toBe(160);
-    expect([packet.ssrc, packet.marker, packet.payloadLength]).toEqual([previous.ssrc, false, 160]);
+    expect((packet.timestamp - previous.timestamp) >>> 0).toBe(units);
+    expect([packet.ssrc, packet.marker, packet.payloadLength]).toEqual([previous.ssrc, false, bytes]);
+  });
+}
+
+/** What L16 packets carry. */
+function samplesOf(packets: readonly ReceivedPacket[]): number[] {
+  return packets.flatMap(({ packet: { bytes, payloadOffset, payloadLength } }) => {
+    const payload = Buffer.from(bytes.buffer, bytes.byteOffset + payloadOffset, payloadLength);
+    return Array.from({ length: payloadLength / 2 }, (_, i) => payload.readInt16BE(2 * i));
   });
 }
 
@@ -59,6 +67,69 @@ describe('CallBridge', () => {
     expect(stats.firstAudioMs).toBeGreaterThan(0);
     expect(stats.remote).toEqual({ address: '127.0.0.1', port: phone.port });
     expect(rig.session.violations).toEqual([]);
+  });
+
+  it('carries L16 both ways, sample by sample', async () => {
+    const { phone } = await start(echo());
+    await rig.started({ encoding: 'L16', payloadType: 96 });
+    const said = speech16k(800);
+    await phone.receive(1);
+    for (let i = 0; i < 40; i++) {
+      phone.speakL16(said.subarray(i * 320, (i + 1) * 320), 96);
+      await phone.receive(1);
+    }
+    // Silence in between is the agent's, whose echo may be a moment late.
+    const spoken = (samples: Iterable<number>): number[] => [...samples].filter((sample) => sample !== 0);
+    await phone.until((packets) => spoken(samplesOf(packets)).length >= spoken(said).length);
+    expect(phone.packets[0]?.packet).toMatchObject({ marker: true, payloadType: 96, payloadLength: 640 });
+    expectUnbroken(phone.packets, [320, 640]);
+    expect(spoken(samplesOf(phone.packets))).toEqual(spoken(said));
+
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.uplink).toMatchObject({ packets: 40, lost: 0, late: 0, malformed: 0 });
+    expect(rig.session.violations).toEqual([]);
+  });
+
+  it('goes over to another encoding within a tick, as another stream, the speech going on', async () => {
+    const { phone } = await start(new ListeningAgent());
+    await rig.started({ encoding: 'L16', payloadType: 96 });
+    rig.session.sendAudio(Buffer.from(speech16k(2_000).buffer));
+    await phone.until((packets) => samplesOf(packets.slice(-1)).some((sample) => sample !== 0));
+    await phone.receive(5);
+    rig.bridge.setMedia(phone.media);
+    await phone.until((packets) => packets.at(-1)?.packet.payloadType === 0);
+    await phone.receive(10);
+    const first = phone.packets.findIndex(({ packet }) => packet.payloadType === 0);
+    const [before, after] = [phone.packets.slice(0, first), phone.packets.slice(first)];
+    expectUnbroken(before, [320, 640]);
+    expectUnbroken(after);
+    expect(after[0]?.packet.marker).toBe(true);
+    expect(after[0]?.packet.ssrc).not.toBe(before[0]?.packet.ssrc);
+    expect(after.every((each) => !isSilentPacket(each))).toBe(true);
+    // And from the caller, who comes from where he came from before.
+    phone.speak(SPEECH_8K);
+    await phone.receive(3);
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.uplink).toMatchObject({ packets: 1, foreign: 0 });
+    expect(rig.session.violations).toEqual([]);
+  });
+
+  it('keeps the stream when only the law changes', async () => {
+    const { phone } = await start(new ListeningAgent());
+    await rig.started();
+    await phone.receive(5);
+    rig.bridge.setMedia({ ...phone.media, encoding: 'PCMA', payloadType: 8 });
+    await phone.until((packets) => packets.at(-1)?.packet.payloadType === 8);
+    await phone.receive(5);
+    expectUnbroken(phone.packets);
+    expect(
+      phone.packets
+        .at(-1)
+        ?.packet.bytes.subarray(12)
+        .every((codeWord) => codeWord === 0xd5),
+    ).toBe(true);
   });
 
   it('feeds the agent from its start on, answered or not, without a burst for the time before', async () => {

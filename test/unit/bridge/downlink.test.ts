@@ -226,3 +226,119 @@ function decoded(payloads: Uint8Array): Int16Array {
   decodeG711('mulaw', payloads, 0, payloads.length, samples, 0);
   return samples;
 }
+
+describe('Downlink, L16', () => {
+  const L16_BYTES = 640;
+
+  function wideband(): Downlink {
+    const downlink = new Downlink();
+    downlink.encoding = 'L16';
+    return downlink;
+  }
+
+  /** Plays `frames` ticks; the samples they carry. */
+  function playL16(downlink: Downlink, frames: number): { samples: Int16Array; speech: boolean[] } {
+    const bytes = Buffer.alloc(frames * L16_BYTES);
+    const carried = Array.from({ length: frames }, (_, i) => downlink.nextPayload(bytes, i * L16_BYTES));
+    // Network byte order.
+    return {
+      samples: Int16Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readInt16BE(2 * i)),
+      speech: carried,
+    };
+  }
+
+  it('says how long its payload is and what it counts', () => {
+    const downlink = new Downlink();
+    expect(downlink.frame).toMatchObject({ samplesPerFrame: 160, payloadBytes: 160 });
+    downlink.encoding = 'L16';
+    expect(downlink.frame).toMatchObject({ samplesPerFrame: 320, payloadBytes: 640 });
+    downlink.encoding = 'PCMA';
+    expect(downlink.frame).toMatchObject({ samplesPerFrame: 160, payloadBytes: 160 });
+  });
+
+  it.each([1, 639, 641, 3_201, 64_000])('plays chunks of %d bytes to the sample, then zeros', (chunkBytes) => {
+    const samples = speech(4_000);
+    const bytes = bytesOf(samples);
+    const downlink = wideband();
+    for (let at = 0; at < bytes.length; at += chunkBytes) downlink.push(bytes.slice(at, at + chunkBytes));
+    const { samples: heard, speech: carried } = playL16(downlink, 210);
+    const padded = new Int16Array(210 * 320);
+    padded.set(samples);
+    expect(heard.findIndex((sample, i) => sample !== padded[i])).toBe(-1);
+    expect(carried.lastIndexOf(true)).toBe(199);
+    expect(downlink.stats.playedMs).toBe(4_000);
+  });
+
+  it('writes its 640 bytes at the offset and no others', () => {
+    const downlink = wideband();
+    downlink.push(bytesOf(speech(100)));
+    const packet = new Uint8Array(12 + L16_BYTES + 3).fill(0xaa);
+    downlink.nextPayload(packet, 12);
+    expect([...packet.subarray(0, 12), ...packet.subarray(-3)].every((byte) => byte === 0xaa)).toBe(true);
+  });
+
+  it('plays an utterance to its last sample, the part of a frame included', () => {
+    const samples = speech(53);
+    const downlink = wideband();
+    downlink.push(bytesOf(samples));
+    const { samples: heard, speech: carried } = playL16(downlink, 5);
+    expect(carried).toEqual([true, true, true, false, false]);
+    expect([...heard.subarray(0, samples.length)]).toEqual([...samples]);
+    expect(heard.subarray(samples.length).every((sample) => sample === 0)).toBe(true);
+  });
+
+  it('is zeros from the tick after an interruption on', () => {
+    const downlink = wideband();
+    downlink.push(bytesOf(speech(1_000)));
+    expect(playL16(downlink, 5).speech).toEqual([true, true, true, true, true]);
+    downlink.interrupt(1_000);
+    expect(playL16(downlink, 10).samples.every((sample) => sample === 0)).toBe(true);
+    expect(downlink.takeInterruption(1_010)).toEqual({ reactionMs: 10, discardedMs: 900 });
+  });
+});
+
+describe('Downlink, another encoding in the middle of speech', () => {
+  const tick = (downlink: Downlink): Buffer => {
+    const payload = Buffer.alloc(downlink.frame.payloadBytes);
+    downlink.nextPayload(payload, 0);
+    return payload;
+  };
+  const pcmOf = (payload: Buffer): number[] =>
+    Array.from({ length: payload.length / 2 }, (_, i) => payload.readInt16BE(2 * i));
+
+  it('goes on with the next sample', () => {
+    const samples = speech(400);
+    const downlink = new Downlink();
+    downlink.push(bytesOf(samples));
+    for (let i = 0; i < 5; i++) expect(tick(downlink)).toHaveLength(160);
+    downlink.encoding = 'L16';
+    const wide = Array.from({ length: 5 }, () => pcmOf(tick(downlink))).flat();
+    expect(wide).toEqual([...samples.subarray(5 * 320, 10 * 320)]);
+    downlink.encoding = 'PCMA';
+    const narrow = Buffer.concat(Array.from({ length: 10 }, () => tick(downlink)));
+    // As a stream that begins there: the old one's end is not in it.
+    expect(Buffer.compare(narrow, expectedPayloads(samples.subarray(10 * 320), 10, 'alaw'))).toBe(0);
+  });
+
+  it('named again is no change', () => {
+    const samples = speech(200);
+    const downlink = new Downlink();
+    downlink.push(bytesOf(samples));
+    const payloads = Buffer.concat(
+      Array.from({ length: 10 }, () => {
+        downlink.encoding = 'PCMU';
+        return tick(downlink);
+      }),
+    );
+    expect(Buffer.compare(payloads, expectedPayloads(samples, 10))).toBe(0);
+  });
+
+  it('between the last word and its tail is silence', () => {
+    const downlink = new Downlink();
+    downlink.push(bytesOf(speech(40)));
+    tick(downlink);
+    tick(downlink);
+    downlink.encoding = 'L16';
+    for (let i = 0; i < 4; i++) expect(pcmOf(tick(downlink)).every((sample) => sample === 0)).toBe(true);
+  });
+});

@@ -1,4 +1,5 @@
-import { encodeG711, decodeG711, type G711Law } from '../../../src/audio/g711.js';
+import type { StreamEncoding } from '../../../src/audio/frame-codec.js';
+import { encodeG711, decodeG711 } from '../../../src/audio/g711.js';
 import { Upsampler2x } from '../../../src/audio/resampler.js';
 import { Uplink } from '../../../src/bridge/uplink.js';
 import { newRtpPacket, type RtpPacket } from '../../../src/rtp/packet.js';
@@ -93,31 +94,46 @@ export class UplinkBench {
   }
 }
 
+/** Of what `packetsOf` is given, and of the RTP timestamps. */
+export const RATE_HZ = { PCMU: 8_000, PCMA: 8_000, L16: 16_000 } as const;
+
+const LAW = { PCMU: 'mulaw', PCMA: 'alaw' } as const;
+
 export interface TelephoneOptions {
-  readonly law?: G711Law;
+  readonly encoding?: StreamEncoding;
   readonly ptimeMs?: number;
   readonly ssrc?: number;
   readonly firstTimestamp?: number;
 }
 
-/** Packets of one stream, cut out of `samples` (8 kHz) by the telephone's own clock. */
+/** Packets of one stream, cut out of `samples` by the telephone's own clock. */
 export function packetsOf(
   samples: Int16Array,
-  { law = 'mulaw', ptimeMs = 20, ssrc = 1, firstTimestamp = 4_294_960_000 }: TelephoneOptions = {},
+  { encoding = 'PCMU', ptimeMs = 20, ssrc = 1, firstTimestamp = 4_294_960_000 }: TelephoneOptions = {},
 ): RtpPacket[] {
-  const step = ptimeMs * 8;
+  const step = (ptimeMs * RATE_HZ[encoding]) / 1_000;
   return Array.from({ length: Math.floor(samples.length / step) }, (_, i) => {
-    const bytes = new Uint8Array(12 + step);
-    encodeG711(law, samples, i * step, step, bytes, 12);
+    const payload = payloadOf(samples.subarray(i * step, (i + 1) * step), encoding);
     return Object.assign(newRtpPacket(), {
       ssrc,
-      bytes,
+      bytes: Buffer.concat([Buffer.alloc(12), payload]),
       payloadOffset: 12,
-      payloadLength: step,
+      payloadLength: payload.length,
       sequenceNumber: i & 0xffff,
       timestamp: (firstTimestamp + i * step) >>> 0,
     });
   });
+}
+
+function payloadOf(samples: Int16Array, encoding: StreamEncoding): Buffer {
+  if (encoding === 'L16') {
+    const bytes = Buffer.alloc(2 * samples.length);
+    samples.forEach((sample, i) => bytes.writeInt16BE(sample, 2 * i));
+    return bytes;
+  }
+  const codeWords = Buffer.alloc(samples.length);
+  encodeG711(LAW[encoding], samples, 0, samples.length, codeWords, 0);
+  return codeWords;
 }
 
 export interface ArrivalOptions {
@@ -141,8 +157,10 @@ export function arrivalsOf(
   });
 }
 
-/** What the agent must hear of `samples` (8 kHz) if not one of them is lost, repeated or put in between. */
-export function expectedAudio(samples: Int16Array, law: G711Law = 'mulaw'): Int16Array {
+/** What the agent must hear of `samples` if not one of them is lost, repeated or put in between. */
+export function expectedAudio(samples: Int16Array, encoding: StreamEncoding = 'PCMU'): Int16Array {
+  if (encoding === 'L16') return samples;
+  const law = LAW[encoding];
   const codeWords = new Uint8Array(samples.length);
   encodeG711(law, samples, 0, samples.length, codeWords, 0);
   const decoded = new Int16Array(samples.length);

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { newRtpPacket } from '../../../src/rtp/packet.js';
 import { fitSine, seededRandom, tone } from '../../support/signal.js';
-import { arrivalsOf, expectedAudio, firstDifference, packetsOf, UplinkBench } from './uplink-bench.js';
+import { arrivalsOf, expectedAudio, firstDifference, packetsOf, RATE_HZ, UplinkBench } from './uplink-bench.js';
 
-const speech = (durationMs: number, frequencyHz = 1_000): Int16Array =>
-  tone({ rateHz: 8_000, frequencyHz, levelDbm0: -10, durationMs });
+const ENCODINGS = ['PCMU', 'PCMA', 'L16'] as const;
+
+const speech = (durationMs: number, frequencyHz = 1_000, rateHz = 8_000): Int16Array =>
+  tone({ rateHz, frequencyHz, levelDbm0: -10, durationMs });
+const speech16k = (durationMs: number, frequencyHz = 1_000): Int16Array => speech(durationMs, frequencyHz, 16_000);
 
 const isSilent = (samples: Int16Array): boolean => samples.every((sample) => sample === 0);
 
@@ -25,14 +28,14 @@ describe('Uplink, a steady stream', () => {
     expect(bench.uplink.stats).toEqual({ frames: 10, filledMs: 0, late: 0 });
   });
 
-  it.each(['mulaw', 'alaw'] as const)('carries 60 s of %s with jitter, every sample in its place', (law) => {
-    const samples = speech(60_000, 1_004);
+  it.each(ENCODINGS)('carries 60 s of %s with jitter, every sample in its place', (encoding) => {
+    const samples = speech(60_000, 1_004, RATE_HZ[encoding]);
     const random = seededRandom(1);
     const bench = new UplinkBench();
-    bench.uplink.encoding = law === 'alaw' ? 'PCMA' : 'PCMU';
-    bench.run(60_000, arrivalsOf(packetsOf(samples, { law }), { delayMs: (i) => Math.min(i, random() * 30) }));
+    bench.uplink.encoding = encoding;
+    bench.run(60_000, arrivalsOf(packetsOf(samples, { encoding }), { delayMs: (i) => Math.min(i, random() * 30) }));
     const audio = bench.audio();
-    expect(firstDifference(audio, expectedAudio(samples, law))).toBe(-1);
+    expect(firstDifference(audio, expectedAudio(samples, encoding))).toBe(-1);
     expectLive(bench.framesAtArrival);
     const { snrDb, levelDbm0 } = fitSine(audio.subarray(16_000, 32_000), 16_000, 1_004);
     expect(snrDb).toBeGreaterThan(36);
@@ -340,5 +343,169 @@ describe('Uplink, our own event loop hangs', () => {
     bench.run(3_990, arrivals.slice(104));
     expect(firstDifference(bench.audio(), expectedAudio(samples))).toBe(-1);
     expect(bench.uplink.stats).toEqual({ frames: 200, filledMs: 0, late: 0 });
+  });
+});
+
+describe('Uplink, L16', () => {
+  const wideband = (): UplinkBench => {
+    const bench = new UplinkBench();
+    bench.uplink.encoding = 'L16';
+    return bench;
+  };
+  const l16 = (samples: Int16Array, options = {}): ReturnType<typeof packetsOf> =>
+    packetsOf(samples, { encoding: 'L16', ...options });
+
+  it('takes 640 bytes and 320 timestamp units as 20 ms, most significant byte first', () => {
+    const bench = wideband();
+    const packets = l16(speech16k(1_000));
+    expect(packets[0]?.payloadLength).toBe(640);
+    expect(((packets[1]?.timestamp ?? 0) - (packets[0]?.timestamp ?? 0)) >>> 0).toBe(320);
+    bench.run(999, arrivalsOf(packets));
+    expectLive(bench.framesAtArrival);
+    expect(firstDifference(bench.audio(), speech16k(1_000))).toBe(-1);
+    expect(bench.uplink.stats).toEqual({ frames: 50, filledMs: 0, late: 0 });
+  });
+
+  it.each([10, 30, 40, 60])('takes packets of %d ms', (ptimeMs) => {
+    const samples = speech16k(6_000);
+    const random = seededRandom(ptimeMs);
+    const bench = wideband();
+    const delayMs = (i: number): number => Math.min(i, random() * 15);
+    bench.run(6_000 - ptimeMs, arrivalsOf(l16(samples, { ptimeMs }), { ptimeMs, delayMs }).slice(0, -1));
+    const audio = bench.audio();
+    expect(firstDifference(audio, samples.subarray(0, audio.length))).toBe(-1);
+    expect(audio.length).toBeGreaterThanOrEqual(16 * (6_000 - 20 - ptimeMs));
+    expect(bench.uplink.stats).toMatchObject({ filledMs: 0, late: 0 });
+  });
+
+  it.each([1, 2, 3])('fills exactly the place of %d lost packets', (lost) => {
+    const samples = speech16k(2_000);
+    const bench = wideband();
+    const arrivals = arrivalsOf(l16(samples));
+    arrivals.splice(50, lost);
+    bench.run(1_999, arrivals);
+    const heard = samples.slice();
+    heard.fill(0, 50 * 320, (50 + lost) * 320);
+    expect(firstDifference(bench.audio(), heard)).toBe(-1);
+    expect(bench.uplink.stats).toEqual({ frames: 100, filledMs: lost * 20, late: 0 });
+  });
+
+  it.each([0, 4, 9, 14, 19])('sends a talkspurt after a pause at once (tick at %d)', (phaseMs) => {
+    const bench = new UplinkBench(phaseMs);
+    bench.uplink.encoding = 'L16';
+    const talk = arrivalsOf(l16(speech16k(10_000)), { delayMs: (i) => (i * 3) % 10 });
+    bench.run(9_999, [...talk.slice(0, 100), ...talk.slice(250)]);
+    expect(bench.framesAtArrival[100]).toBeGreaterThanOrEqual(1);
+    const atMs = talk[250]?.atMs;
+    const sentThen = bench.frames.filter((frame) => frame.atMs === atMs);
+    expect(isSilent(sentThen.at(-1)?.samples ?? new Int16Array(1))).toBe(false);
+    expectLive(bench.framesAtArrival.slice(101));
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.uplink.stats.late).toBe(0);
+  });
+
+  it('loses nothing of a talkspurt whose timestamps are off the grid', () => {
+    const bench = wideband();
+    const before = arrivalsOf(l16(speech16k(1_000), { firstTimestamp: 0 }));
+    const talk = speech16k(1_000);
+    const after = arrivalsOf(l16(talk, { firstTimestamp: 3_000 * 16 + 77 }), { startMs: 3_009 });
+    bench.run(4_000, [...before, ...after]);
+    expectLive(bench.framesAtArrival.slice(51));
+    expect(firstDifference(bench.audio(bench.frames.length - 50), talk)).toBe(-1);
+  });
+
+  it('stays in step with time over ten minutes of talkspurts and pauses', () => {
+    const random = seededRandom(12);
+    const packets = l16(new Int16Array(320 * 30_000).fill(100));
+    let talking = false;
+    let untilPacket = 0;
+    const arrivals = arrivalsOf(packets, { delayMs: () => random() * 15 }).filter((_, i) => {
+      if (i === untilPacket) {
+        talking = !talking;
+        untilPacket += 20 + Math.floor(random() * 200);
+      }
+      return talking;
+    });
+    const bench = wideband();
+    bench.run(599_980, arrivals);
+    expect(Math.abs(bench.frames.length - 30_000)).toBeLessThanOrEqual(5);
+    expect(bench.uplink.stats.late).toBe(0);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+  });
+
+  it('leaves out half a sample at the end of a payload', () => {
+    const bench = wideband();
+    for (const packet of l16(speech16k(20))) bench.receive({ ...packet, payloadLength: 639 });
+    expect(bench.frames).toEqual([]); // 319 samples
+    bench.run(100);
+    expect(firstDifference(bench.audio().subarray(0, 319), speech16k(20).subarray(0, 319))).toBe(-1);
+  });
+
+  it('ignores payloads without a sample and those of more than 200 ms', () => {
+    const bench = wideband();
+    const [packet] = l16(speech16k(300), { ptimeMs: 300 });
+    if (!packet) throw new Error('no packet');
+    for (const payloadLength of [0, 1, 6_402, 9_600]) bench.receive({ ...packet, payloadLength });
+    expect(bench.frames).toEqual([]);
+    bench.receive({ ...packet, payloadLength: 6_400 });
+    expect(bench.frames).toHaveLength(10);
+  });
+});
+
+describe('Uplink, another encoding in the middle of a call', () => {
+  it.each([
+    { from: 'PCMU', to: 'L16' },
+    { from: 'L16', to: 'PCMU' },
+    { from: 'PCMU', to: 'PCMA' },
+  ] as const)('from $from to $to: live at once, nothing of the old in the new', ({ from, to }) => {
+    const bench = new UplinkBench();
+    bench.uplink.encoding = from;
+    const before = packetsOf(speech(1_000, 440, RATE_HZ[from]), { encoding: from });
+    bench.run(990, arrivalsOf(before, { ptimeMs: 20 }));
+    bench.uplink.encoding = to;
+    const samples = speech(1_000, 1_000, RATE_HZ[to]);
+    // Another sender; its timestamps have nothing to do with the old ones.
+    const after = packetsOf(samples, { encoding: to, ssrc: 9, firstTimestamp: 123 });
+    bench.run(1_990, arrivalsOf(after, { startMs: 1_003 }));
+    expectLive(bench.framesAtArrival);
+    expect(bench.frames).toHaveLength(100);
+    expect(firstDifference(bench.audio(50), expectedAudio(samples, to))).toBe(-1);
+    expect(bench.uplink.stats).toMatchObject({ late: 0, filledMs: 0 });
+  });
+
+  it('keeps the agent fed when the new stream takes its time', () => {
+    const bench = new UplinkBench();
+    bench.run(990, arrivalsOf(packetsOf(speech(1_000))));
+    bench.uplink.encoding = 'L16';
+    const samples = speech16k(1_000);
+    const after = packetsOf(samples, { encoding: 'L16', ssrc: 9, firstTimestamp: 7 });
+    bench.run(3_400, arrivalsOf(after, { startMs: 2_411 }));
+    expect(bench.longestGapMs).toBeLessThanOrEqual(100);
+    expect(bench.largestBurst).toBeLessThanOrEqual(5);
+    expectLive(bench.framesAtArrival.slice(51));
+    expect(firstDifference(bench.audio(bench.frames.length - 50), samples)).toBe(-1);
+    expect(bench.uplink.stats.late).toBe(0);
+  });
+
+  it('drops what is left of a frame begun in the old one', () => {
+    const bench = new UplinkBench();
+    for (const packet of packetsOf(speech(10), { ptimeMs: 10 })) bench.receive(packet);
+    expect(bench.frames).toEqual([]);
+    bench.uplink.encoding = 'L16';
+    for (const packet of packetsOf(speech16k(20), { encoding: 'L16' })) bench.receive(packet);
+    expect(firstDifference(bench.audio(), speech16k(20))).toBe(-1);
+  });
+
+  it('named again is no change', () => {
+    const bench = new UplinkBench();
+    const samples = speech(400);
+    const arrivals = arrivalsOf(packetsOf(samples, { ptimeMs: 10 }), { ptimeMs: 10 });
+    for (const { atMs, packet } of arrivals) {
+      bench.run(atMs, [{ atMs, packet }]);
+      bench.uplink.encoding = 'PCMU';
+    }
+    expect(firstDifference(bench.audio(), expectedAudio(samples))).toBe(-1);
   });
 });
