@@ -6,6 +6,7 @@ import {
   readAnswer,
   SdpError,
   writeOffer,
+  writeStream,
   type CodecName,
   type NegotiatedOffer,
   type NegotiatedStream,
@@ -283,9 +284,11 @@ describe('what cannot be used', () => {
         offer = offer.slice(0, at) + pick([...scraps, ...more, offer.slice(end, end + 30)]) + offer.slice(end);
       }
       try {
-        const negotiated = negotiate(offer);
+        const codecs: readonly CodecName[] = i % 2 === 0 ? BOTH : ['OPUS', 'G722', 'PCMA'];
+        const negotiated = negotiate(offer, codecs);
         taken += 1;
         expectSound(negotiated.stream, offer, negotiated.answer(LOCAL));
+        expectPassedOn(negotiated, codecs);
       } catch (error) {
         if (!(error instanceof SdpError))
           throw new Error(`not an SdpError for ${JSON.stringify(offer)}`, { cause: error });
@@ -307,6 +310,152 @@ describe('what cannot be used', () => {
     const offered = sdpTransform.parse(offer).media.length;
     if (lines.filter((line) => line.startsWith('m=')).length !== offered) throw new Error(`m= lines: ${answer}`);
   }
+});
+
+/** A media server that is shown only the stream finds the same in it. */
+function expectPassedOn(negotiated: NegotiatedOffer, codecs: readonly CodecName[]): void {
+  const { stream } = negotiated;
+  const onlyStream = negotiated.onlyStream();
+  const shown = streamOf(onlyStream, codecs);
+  const { codec, payloadType, telephoneEventPayloadType } = stream;
+  if (shown.codec !== codec || shown.payloadType !== payloadType) throw new Error(`codec: ${onlyStream}`);
+  if (shown.telephoneEventPayloadType !== telephoneEventPayloadType) throw new Error(`events: ${onlyStream}`);
+  if (stream.remote && shown.remote?.port !== stream.remote.port) throw new Error(`port: ${onlyStream}`);
+}
+
+describe('the codecs of a media server', () => {
+  const WIDE = ['OPUS', 'G722', 'PCMU', 'PCMA'] as const;
+
+  it('are taken from offers of the field in our order of preference', () => {
+    const codecs = Object.entries(OFFERS).map(([name, offer]) => [name, streamOf(offer, WIDE).codec]);
+    expect(Object.fromEntries(codecs)).toEqual({
+      baresip: 'OPUS',
+      linphone: 'OPUS',
+      asterisk: 'G722',
+      freeswitch: 'OPUS',
+      cisco: 'PCMU',
+      teams: 'G722',
+      twilio: 'PCMU',
+    });
+  });
+
+  it('G.722 is payload type 9 without an rtpmap, and has a clock of 8000 Hz in spite of its 16', () => {
+    const bare = offerOf('audio 4000 RTP/AVP 9');
+    expect(streamOf(bare, ['G722'])).toMatchObject({ codec: 'G722', payloadType: 9 });
+    expect(answerTo(bare, ['G722']).media[0]).toMatchObject({
+      payloads: 9,
+      rtp: [{ payload: 9, codec: 'G722', rate: 8_000 }],
+    });
+    expect(streamOf(offerOf('audio 4000 RTP/AVP 97', ['a=rtpmap:97 g722/8000']), ['G722']).payloadType).toBe(97);
+    for (const wrong of ['G722/16000', 'G729/8000']) {
+      expect(() => negotiate(offerOf('audio 4000 RTP/AVP 9', [`a=rtpmap:9 ${wrong}`]), ['G722'])).toThrow(SdpError);
+    }
+  });
+
+  it('Opus is opus/48000/2 of any dynamic payload type, and of none without an rtpmap', () => {
+    const offer = offerOf('audio 4000 RTP/AVP 111', ['a=rtpmap:111 OPUS/48000/2', 'a=fmtp:111 useinbandfec=1']);
+    expect(streamOf(offer, ['OPUS'])).toMatchObject({ codec: 'OPUS', payloadType: 111 });
+    expect(answerTo(offer, ['OPUS']).media[0]).toMatchObject({
+      payloads: 111,
+      rtp: [{ payload: 111, codec: 'opus', rate: 48_000, encoding: 2 }],
+    });
+    for (const wrong of ['a=rtpmap:111 opus/48000', 'a=rtpmap:111 opus/48000/1', 'a=rtpmap:111 opus/16000/2', 'a=x']) {
+      expect(() => negotiate(offerOf('audio 4000 RTP/AVP 111', [wrong]), ['OPUS'])).toThrow(SdpError);
+    }
+  });
+
+  it('L16 is 16 kHz and mono, not the 44.1 kHz of the static payload types', () => {
+    const offer = offerOf('audio 4000 RTP/AVP 11 10 98', ['a=rtpmap:98 L16/16000']);
+    expect(streamOf(offer, ['L16'])).toMatchObject({ codec: 'L16', payloadType: 98 });
+    expect(() => negotiate(offerOf('audio 4000 RTP/AVP 11 10'), ['L16'])).toThrow(SdpError);
+  });
+
+  it('are not spoken by the bridge itself', () => {
+    expect(refusal(offerOf('audio 4000 RTP/AVP 9 111', ['a=rtpmap:111 opus/48000/2']))).toBe(
+      'm=audio 9 111: none of PCMU, PCMA',
+    );
+  });
+
+  it('are offered by their static payload types', () => {
+    const offer = sdpTransform.parse(writeOffer(LOCAL, ['G722', 'PCMU']));
+    expect(offer.media[0]?.payloads).toBe('9 0 101');
+    expect(offer.media[0]?.rtp[0]).toMatchObject({ payload: 9, codec: 'G722', rate: 8_000 });
+  });
+});
+
+describe('what a media server is shown in place of the peer', () => {
+  const shown = (offer: string, codecs: readonly CodecName[] = BOTH): sdpTransform.SessionDescription =>
+    sdpTransform.parse(negotiate(offer, codecs).onlyStream());
+
+  it.each(Object.keys(OFFERS) as (keyof typeof OFFERS)[])('of %s is the agreed stream alone', (name) => {
+    for (const codecs of [BOTH, ['OPUS', 'G722', 'PCMA'] as const]) {
+      const stream = streamOf(OFFERS[name], codecs);
+      const { media, connection } = shown(OFFERS[name], codecs);
+      expect(media).toHaveLength(1);
+      const events = stream.telephoneEventPayloadType;
+      expect(media[0]).toMatchObject({ port: stream.remote?.port, payloads: `${stream.payloadType} ${events ?? ''}` });
+      expect(connection?.ip).toBe(stream.remote?.address);
+      // Nothing got lost on the way: who reads it agrees to the same.
+      expect(streamOf(negotiate(OFFERS[name], codecs).onlyStream(), codecs)).toEqual(stream);
+    }
+  });
+
+  it.each(['sendrecv', 'sendonly', 'recvonly', 'inactive'])("keeps the peer's own a=%s", (direction) => {
+    expect(shown(offerOf('audio 4000 RTP/AVP 0', [`a=${direction}`])).media[0]?.direction).toBe(direction);
+  });
+
+  it('keeps payload types that are not the usual ones, and is without telephone-event if the peer is', () => {
+    const offer = offerOf('audio 4000 RTP/AVP 96 97', ['a=rtpmap:96 PCMA/8000', 'a=rtpmap:97 telephone-event/8000']);
+    expect(shown(offer).media[0]).toMatchObject({ payloads: '96 97', rtp: [{ codec: 'PCMA' }, { payload: 97 }] });
+    expect(shown(offerOf('audio 4000 RTP/AVP 0')).media[0]?.payloads).toBe(0);
+  });
+
+  it('keeps the address of the media, not that of the session', () => {
+    expect(shown(OFFERS.teams).connection?.ip).toBe('52.114.20.31');
+    const v6 = shown(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP6 2001:db8::7'));
+    expect([v6.connection, v6.origin.ipVer]).toEqual([{ version: 6, ip: '2001:db8::7' }, 6]);
+  });
+
+  it('keeps the hold by an address of zeros, and does not pass a host name on', () => {
+    expect(shown(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP4 0.0.0.0')).connection?.ip).toBe('0.0.0.0');
+    expect(shown(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP4 evil.example.com')).connection?.ip).toBe('0.0.0.0');
+  });
+
+  it('has one media line, whichever of several was agreed on', () => {
+    const video = 'm=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n';
+    const offer = OFFERS.twilio.replace('m=audio', `${video}m=audio`);
+    expect(shown(offer).media.map(({ type, port }) => [type, port])).toEqual([['audio', 15_342]]);
+  });
+});
+
+describe("the bridge's own RTP, as a media server is told of it", () => {
+  it.each([
+    { encoding: 'PCMU', payloads: '0 101', rtpmap: { payload: 0, codec: 'PCMU', rate: 8_000 } },
+    { encoding: 'PCMA', payloads: '8 101', rtpmap: { payload: 8, codec: 'PCMA', rate: 8_000 } },
+    { encoding: 'L16', payloads: '96 101', rtpmap: { payload: 96, codec: 'L16', rate: 16_000 } },
+  ] as const)('in $encoding', ({ encoding, payloads, rtpmap }) => {
+    const { media, connection, origin } = sdpTransform.parse(writeStream(LOCAL, encoding));
+    expect(media).toHaveLength(1);
+    expect(media[0]).toMatchObject({
+      type: 'audio',
+      port: 20_002,
+      protocol: 'RTP/AVP',
+      payloads,
+      ptime: 20,
+      direction: 'sendrecv',
+    });
+    expect(media[0]?.rtp[0]).toEqual(rtpmap);
+    expect(media[0]?.rtp[1]).toMatchObject({ payload: 101, codec: 'telephone-event', rate: 8_000 });
+    expect([connection?.ip, origin.sessionId]).toEqual(['198.51.100.4', 11]);
+    expect(readAnswer(writeStream(LOCAL, encoding), [encoding])).toEqual({
+      codec: encoding,
+      payloadType: rtpmap.payload,
+      telephoneEventPayloadType: 101,
+      remote: LOCAL.rtp,
+      sending: true,
+      receiving: true,
+    });
+  });
 });
 
 describe('our own offer', () => {
