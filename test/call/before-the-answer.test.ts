@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MediaUnavailable } from '../../src/media/engine.js';
 import { CallBench, ENDINGS, OFFER, route, settle } from './call-bench.js';
 
 describe('a call that is answered', () => {
@@ -148,6 +149,34 @@ describe('a call that is refused at once', () => {
     },
   );
 
+  it('with 403 and no more when it comes from a stranger, whatever the route has to offer', async () => {
+    const allow = (address: string): boolean => address === '192.0.2.7';
+    const bench = new CallBench({ allow, routes: [route({ fallback: { redirect: 'sip:reception@pbx.example' } })] });
+    const invite = bench.receive({ address: '203.0.113.5' });
+    await settle();
+    expect(invite.rejections).toEqual([{ status: 403 }]);
+    expect(invite.rings).toBe(0);
+    expect(bench.pool.bridges).toHaveLength(0);
+    expect(bench.record(invite)).toMatchObject({
+      reason: 'forbidden',
+      detail: '203.0.113.5 is not in sip.allow',
+      endedBy: 'bridge',
+      outcome: 'client_error',
+      sipStatus: 403,
+      level: 'info',
+    });
+    const { dialog } = await bench.answered(); // from one who may
+    dialog.end();
+    await bench.expectAllOver();
+  });
+
+  it('with 403 from a stranger also when it would be refused anyway', async () => {
+    const bench = new CallBench({ allow: () => false, routes: [], maxConcurrent: 0 });
+    const invite = bench.receive();
+    await bench.expectAllOver();
+    expect(invite.rejections).toEqual([{ status: 403 }]);
+  });
+
   it('with 404 when no route takes it', async () => {
     const bench = new CallBench({ routes: [route({ match: { did: '15550000' } })] });
     const invite = bench.receive({ number: '+1 (555) 1234' });
@@ -212,6 +241,24 @@ describe('a call that is refused at once', () => {
     expect(bench.bridge.agents).toEqual([]);
   });
 
+  it('with 503 when no media server would take it', async () => {
+    const bench = new CallBench();
+    bench.media.fault = new MediaUnavailable('no FreeSWITCH: fs:8021: connection lost');
+    const invite = bench.connecting();
+    bench.bridge.agentReady();
+    await bench.expectAllOver();
+    expect(invite.rejections).toEqual([{ status: 503, warning: 'no media server', retryAfterSec: 5 }]);
+    expect(bench.record(invite)).toMatchObject({
+      reason: 'media_unavailable',
+      detail: 'no FreeSWITCH: fs:8021: connection lost',
+      endedBy: 'bridge',
+      outcome: 'server_error',
+      sipStatus: 503,
+      level: 'warn',
+    });
+    expect(bench.logger.of('call.error')).toEqual([]);
+  });
+
   it('with 500 when the media engine fails, everything released', async () => {
     const bench = new CallBench();
     bench.media.fault = new Error('no room');
@@ -243,6 +290,23 @@ describe('CANCEL', () => {
       level: 'info',
     });
     expect(bench.logger.of('call.rejected')).toEqual([]);
+  });
+
+  it('while the media server makes the leg: it is released as soon as it is there', async () => {
+    const bench = new CallBench();
+    const invite = bench.connecting();
+    const release = bench.media.hold();
+    bench.bridge.agentReady();
+    await settle();
+    invite.cancel();
+    await settle();
+    expect(bench.bridge.isClosed).toBe(true);
+    expect(bench.media.legs).toEqual([]);
+    release();
+    await bench.expectAllOver();
+    expect(bench.media.legs).toHaveLength(1);
+    expect(invite.answers).toEqual([]);
+    expect(bench.record(invite)).toMatchObject({ reason: 'caller_cancel', sipStatus: 487 });
   });
 
   it('while the 200 is on its way', async () => {

@@ -55,8 +55,7 @@ class FragileMediaEngine implements MediaEngine {
   fault: Error | undefined;
   /** A lost leg's `replace` rejects with it. */
   replaceFault: Error | undefined;
-  /** What the next `connect` or `replace` waits for. */
-  readonly holdLeg: Promise<void>[] = [];
+  #held: Promise<void> | undefined;
   readonly #engine = new EmbeddedMediaEngine({ codecs: ['PCMU', 'PCMA'], bind: '0.0.0.0' });
 
   accept(offer: string | undefined): AcceptedOffer {
@@ -64,10 +63,17 @@ class FragileMediaEngine implements MediaEngine {
     return {
       connect: async (port, localAddress) => {
         if (this.fault) throw this.fault;
-        await this.holdLeg.shift();
+        await this.#held;
         return this.#counted(await accepted.connect(port, localAddress), { port, localAddress });
       },
     };
+  }
+
+  /** Makes `connect` and `replace` wait until the returned function is called. */
+  hold(): () => void {
+    let release: () => void = () => undefined;
+    this.#held = new Promise((resolve) => (release = resolve));
+    return release;
   }
 
   /** The media server behind the newest leg is gone. */
@@ -84,7 +90,7 @@ class FragileMediaEngine implements MediaEngine {
     };
     leg.replace = async () => {
       if (this.replaceFault) throw this.replaceFault;
-      await this.holdLeg.shift();
+      await this.#held;
       return this.#counted(this.#engine.leg(at.port, at.localAddress), at);
     };
     return leg;

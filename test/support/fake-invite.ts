@@ -11,6 +11,8 @@ export interface FakeInviteOptions {
   readonly number?: string;
   readonly from?: string;
   readonly offer?: string | undefined;
+  /** Where the INVITE comes from. */
+  readonly address?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** The 200 is not confirmed before the test says so. */
   readonly holdAnswer?: boolean;
@@ -30,7 +32,7 @@ export class FakeInvite implements IncomingInvite {
   readonly from: SipAddress;
   readonly to: SipAddress;
   readonly requestUri: SipAddress;
-  readonly source = { address: '192.0.2.7', port: 5060, protocol: 'udp' };
+  readonly source: { readonly address: string; readonly port: number; readonly protocol: string };
   readonly localAddress = '198.51.100.4';
   readonly offer: string | undefined;
   onCancel: (() => void) | undefined;
@@ -52,6 +54,7 @@ export class FakeInvite implements IncomingInvite {
     this.from = { uri: `sip:${from}@192.0.2.7`, user: from };
     this.requestUri = this.to = { uri: `sip:${number}@198.51.100.4`, user: number };
     this.offer = options.offer;
+    this.source = { address: options.address ?? '192.0.2.7', port: 5060, protocol: 'udp' };
     this.#headers = headers;
     this.#holdAnswer = options.holdAnswer ?? false;
   }

@@ -9,11 +9,13 @@ const agent = (kind: AgentEnding['kind'], closeCode?: number): CallEnd =>
 const WAYS: readonly (readonly [name: string, end: CallEnd, status: number | undefined])[] = [
   ['callerHangup', callEnd.callerHangup(), undefined],
   ['callerCancel', callEnd.callerCancel(), undefined],
+  ['forbidden', callEnd.forbidden('203.0.113.5'), 403],
   ['noRoute', callEnd.noRoute('123'), 404],
   ['atCapacity', callEnd.atCapacity('full'), 503],
   ['draining', callEnd.draining(), 503],
   ['notAcceptable', callEnd.notAcceptable('only opus'), 488],
   ['noMediaPort', callEnd.noMediaPort('none'), 503],
+  ['mediaUnavailable', callEnd.mediaUnavailable('FreeSWITCH fs:8021: connection lost'), 503],
   ['rtpTimeout', callEnd.rtpTimeout(30_000.7), undefined],
   ['maxDuration', callEnd.maxDuration(60_000), undefined],
   ['noAck', callEnd.noAck('timer H'), undefined],
@@ -86,6 +88,15 @@ describe("a route's fallback", () => {
   it('is not for a caller who gave up', () => {
     expect(withFallback(callEnd.callerCancel(), redirect)).toEqual(callEnd.callerCancel());
     expect(withFallback(callEnd.callerHangup(), redirect)).toEqual(callEnd.callerHangup());
+  });
+
+  it('is not told to strangers', () => {
+    expect(withFallback(callEnd.forbidden('203.0.113.5'), redirect).rejection).toEqual({ status: 403 });
+    expect(withFallback(callEnd.forbidden('203.0.113.5'), { reject: 486 }).rejection).toEqual({ status: 403 });
+  });
+
+  it('takes the place of a media server', () => {
+    expect(withFallback(callEnd.mediaUnavailable('gone'), redirect).rejection?.status).toBe(302);
   });
 
   it('adds no refusal where there is none', () => {
