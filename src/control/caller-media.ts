@@ -11,6 +11,8 @@ export class CallerMedia {
   readonly #bridge: BridgeHandle;
   readonly #onLost: (detail: string) => void;
   #leg: MediaLeg | undefined;
+  /** Takes the place of `#leg` when the caller has agreed to it. */
+  #replacement: MediaLeg | undefined;
   /** The offer was ours (INVITE or re-INVITE without SDP): the next ACK brings the answer. */
   #awaitingAnswer = false;
   #closed = false;
@@ -80,11 +82,16 @@ export class CallerMedia {
     const lost = this.#leg;
     if (!lost) throw new Error('there is no leg to replace');
     const leg = await lost.replace();
+    this.#replacement = leg;
     try {
+      this.#expectOpen();
       await leg.acceptAnswer(await reinvite(leg.localSdp));
+      this.#expectOpen();
     } catch (error) {
       await leg.close();
       throw error;
+    } finally {
+      this.#replacement = undefined;
     }
     await this.#adopt(leg);
     this.#tellBridge();
@@ -93,7 +100,12 @@ export class CallerMedia {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#leg?.close();
+    // The caller's answer to a re-INVITE may never come: what was made for it does not wait.
+    await Promise.all([this.#leg?.close(), this.#replacement?.close()]);
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new Error('the call is over');
   }
 
   async #adopt(leg: MediaLeg): Promise<void> {

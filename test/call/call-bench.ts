@@ -62,8 +62,8 @@ class FragileMediaEngine implements MediaEngine {
     const accepted = this.#engine.accept(offer);
     return {
       connect: async (port, localAddress) => {
-        if (this.fault) throw this.fault;
         await this.#held;
+        if (this.fault) throw this.fault;
         return this.#counted(await accepted.connect(port, localAddress), { port, localAddress });
       },
     };
@@ -89,8 +89,8 @@ class FragileMediaEngine implements MediaEngine {
       return close();
     };
     leg.replace = async () => {
-      if (this.replaceFault) throw this.replaceFault;
       await this.#held;
+      if (this.replaceFault) throw this.replaceFault;
       return this.#counted(this.#engine.leg(at.port, at.localAddress), at);
     };
     return leg;

@@ -156,6 +156,11 @@ export class FakeDialog implements Dialog {
     return new Promise((resolve, reject) => (this.#pendingOffer = { resolve, reject }));
   }
 
+  /** One of ours has no final response yet. */
+  get reinviting(): boolean {
+    return this.#pendingOffer !== undefined;
+  }
+
   /** The 200 to our re-INVITE. */
   answerOffer(answer: string): void {
     this.#takeOffer().resolve(answer);
