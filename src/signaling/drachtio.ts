@@ -336,15 +336,24 @@ class SrfBackedDialog implements Dialog {
 
   async reinvite(offer: string): Promise<string> {
     if (this.#over) throw new Error('the dialog is over');
-    // Not Dialog.modify: after a refusal that one never lets the next request through.
-    const answered = this.#dialog.request({
-      method: 'INVITE',
-      body: offer,
-      headers: { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' },
-    });
+    const answered = this.#sendReinvite(offer);
     const response = await within(REINVITE_TIMEOUT_MS, 'the re-INVITE was not answered', answered, this.#options.clock);
     if (response.status !== 200) throw new CallRefused(response.status, response.reason);
     return response.body;
+  }
+
+  /**
+   * Resolves to the final response. Not Dialog.modify: after a refusal that one never lets the next request through; nor
+   * the promise of Dialog.request, which a 180 settles.
+   */
+  #sendReinvite(offer: string): Promise<SrfResponse> {
+    const headers = { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' };
+    return new Promise((resolve, reject) => {
+      this.#dialog.request({ method: 'INVITE', body: offer, headers }, (error, response) => {
+        if (!response) reject(error instanceof Error ? error : new Error(describe(error)));
+        else if (response.status >= 200) resolve(response);
+      });
+    });
   }
 
   async #onRenegotiate(request: SrfRequest, response: SrfResponse): Promise<void> {

@@ -41,7 +41,11 @@ export interface SrfDialog extends EventEmitter {
   readonly connected: boolean;
   destroy(options: { headers?: Record<string, string> }, callback: (error: unknown) => void): void;
   modify(sdp: string): Promise<string>;
-  request(options: { method: string; body?: string; headers?: Record<string, string> }): Promise<SrfResponse>;
+  /** Calls back for each response, provisional ones included; an INVITE's final one has been acknowledged then. */
+  request(
+    options: { method: string; body?: string; headers?: Record<string, string> },
+    callback: (error: unknown, response?: SrfResponse) => void,
+  ): void;
 }
 
 export interface SrfConnectOptions {
