@@ -29,7 +29,7 @@ export class RtpSender {
     this.#ring = Array.from({ length: RING_PACKETS }, () => Buffer.alloc(RTP_HEADER_BYTES + payloadBytes));
     this.#header = {
       payloadType,
-      marker: true,
+      marker: false,
       sequenceNumber: random32() & 0xffff,
       timestamp: random32() >>> 0,
       ssrc: random32() >>> 0,
@@ -52,14 +52,14 @@ export class RtpSender {
 
   /**
    * This tick's packet, to be sent at once. The payload, from byte 12 on, holds old data until the caller fills it.
-   * The first packet, and the first after a pause, carries the marker (RFC 3551 section 4.1).
+   * None has the marker: it announces a talkspurt after suppressed silence, and silence is sent here (RFC 3551 section
+   * 4.1). Media servers take it at its word and throw away what else is waiting to be read.
    */
   nextPacket(): Buffer {
     const packet = this.#ring[this.#packets % RING_PACKETS] ?? Buffer.alloc(0);
     const header = this.#header;
     writeRtpHeader(packet, header);
     this.#packets += 1;
-    header.marker = false;
     header.sequenceNumber = (header.sequenceNumber + 1) & 0xffff;
     this.#advanceTimestamp();
     return packet;
@@ -67,7 +67,6 @@ export class RtpSender {
 
   /** Lets this tick pass without a packet: time goes on, the sequence does not. */
   skip(): void {
-    this.#header.marker = true;
     this.#advanceTimestamp();
   }
 

@@ -14,12 +14,12 @@ function next(sender: RtpSender): RtpPacket {
 }
 
 describe('RtpSender', () => {
-  it('starts where it is told, and marks the first packet only', () => {
+  it('starts where it is told, and marks no packet', () => {
     const sender = newSender(0xabcd_1234, 5, 7);
     expect(sender.ssrc).toBe(7);
     expect(next(sender)).toMatchObject({
       payloadType: 0,
-      marker: true,
+      marker: false,
       sequenceNumber: 0x1234,
       timestamp: 5,
       ssrc: 7,
@@ -36,12 +36,12 @@ describe('RtpSender', () => {
     expect(next(sender)).toMatchObject({ sequenceNumber: 0, timestamp: 159 });
   });
 
-  it('lets time pass without a packet, and marks the next', () => {
+  it('lets time pass without a packet', () => {
     const sender = newSender(0, 0, 0);
     next(sender);
     sender.skip();
     sender.skip();
-    expect(next(sender)).toMatchObject({ marker: true, sequenceNumber: 1, timestamp: 480 });
+    expect(next(sender)).toMatchObject({ marker: false, sequenceNumber: 1, timestamp: 480 });
     expect(next(sender)).toMatchObject({ marker: false, sequenceNumber: 2, timestamp: 640 });
   });
 
