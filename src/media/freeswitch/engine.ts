@@ -99,7 +99,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
       writeStream({ ...identity, rtp }, encoding),
     ]);
     try {
-      await server.request(caller.bridge(bridge), 'uuid_bridge');
+      await server.bridge(caller, bridge);
     } catch (error) {
       await Promise.all([server.destroyEndpoint(caller), server.destroyEndpoint(bridge)]);
       throw error;

@@ -6,17 +6,22 @@ import type { Socket } from 'node:net';
 /** A FreeSWITCH event socket connection of drachtio-modesl. */
 export interface EslConnection extends EventEmitter {
   socket: Socket | null;
+  /** Asks for more events; they come as `esl::event::NAME::<channel UUID>`. */
+  subscribe(events: string): void;
 }
 
 export interface MrfEndpoint extends EventEmitter {
   /** Channel UUID in FreeSWITCH. */
   readonly uuid: string;
   readonly local: { readonly sdp: string };
+  /** Ours with FreeSWITCH. */
+  readonly dialog: { destroy(): Promise<unknown> };
+  /** The event socket FreeSWITCH opened to us for this channel; null when it is closed. */
+  readonly conn: EslConnection | null;
   /** `destroy`: the channel is gone, with `{reason}` when FreeSWITCH said why. */
   bridge(other: MrfEndpoint): Promise<void>;
   /** Re-INVITEs FreeSWITCH; resolves to its SDP. */
   modify(remoteSdp: string): Promise<string>;
-  destroy(): Promise<void>;
 }
 
 export interface MrfMediaServer extends EventEmitter {

@@ -124,14 +124,39 @@ export class FreeSwitchServer {
     }
   }
 
-  /** Hangs a channel up. Never rejects: a FreeSWITCH that does not answer any more has no channel either, or will not long. */
+  /** Joins two channels. Resolves when what either side says is heard on the other. */
+  async bridge(caller: MrfEndpoint, bridge: MrfEndpoint): Promise<void> {
+    // The answer to the command comes some 50 ms before the channels are joined; what was said meanwhile would be lost.
+    const joined = new Promise((resolve) => caller.conn?.once(`esl::event::CHANNEL_BRIDGE::${caller.uuid}`, resolve));
+    caller.conn?.subscribe('CHANNEL_BRIDGE');
+    await this.request(caller.bridge(bridge), 'uuid_bridge');
+    await this.request(joined, 'bridge');
+  }
+
+  /** Hangs a channel up. Never rejects: a FreeSWITCH that does not answer any more ends it when it does again. */
   async destroyEndpoint(endpoint: MrfEndpoint): Promise<void> {
-    this.#endpoints.delete(endpoint);
     try {
-      await bounded(endpoint.destroy(), this.#limit(ENDPOINT_TIMEOUT_MS, 'hangup'));
+      await this.#kill(endpoint);
     } catch (error) {
       this.#options.logger.debug({ event: 'freeswitch.hangup_failed', server: this.#name, err: error });
+      this.#sayBye(endpoint);
     }
+    this.#endpoints.delete(endpoint);
+  }
+
+  /** Not the endpoint's own `destroy`: the `hangup` it executes is lost on a channel that is just being bridged. */
+  async #kill(endpoint: MrfEndpoint): Promise<void> {
+    if (!this.#mediaServer) throw new Error(this.#detail);
+    const gone = new Promise((resolve) => endpoint.once('destroy', resolve));
+    const answer = await this.request(this.#mediaServer.api(`uuid_kill ${endpoint.uuid}`), 'uuid_kill');
+    if (answer.startsWith('+OK')) await this.request(gone, 'hangup');
+  }
+
+  /** Ends our side of it; nobody waits for a FreeSWITCH that may be gone. */
+  #sayBye(endpoint: MrfEndpoint): void {
+    endpoint.dialog.destroy().catch((error: unknown) => {
+      this.#options.logger.debug({ event: 'freeswitch.bye_failed', server: this.#name, err: error });
+    });
   }
 
   /** Bounds any other request to an endpoint of this server. */
