@@ -1,6 +1,7 @@
 import Srf from 'drachtio-srf';
-import type { CancelTimer, Clock } from '../clock.js';
+import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import { DrachtioConnection } from './drachtio-connection.js';
 import {
   RenegotiationRefused,
   type Dialog,
@@ -41,9 +42,6 @@ export class CallRefused extends Error {
 /** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
 const BYE_TIMEOUT_MS = 4_000;
 
-/** Between attempts to reach a drachtio-server that is away or refuses us. */
-const RETRY_MAX_MS = 5_000;
-
 /** A caller that takes longer to be moved to other media hears nothing meanwhile. */
 const REINVITE_TIMEOUT_MS = 4_000;
 
@@ -66,11 +64,7 @@ export class DrachtioSipEndpoint {
   readonly #srf = new Srf() as unknown as SrfInstance;
   readonly #options: DrachtioOptions;
   readonly #handlers: SipEndpointHandlers;
-  #onFirstState: ((connected: boolean) => void) | undefined;
-  /** What was told last: `undefined` before anything was. */
-  #state: { readonly connected: boolean; readonly detail: string } | undefined;
-  #cancelRetry: CancelTimer | undefined;
-  #closed = false;
+  readonly #connection: DrachtioConnection;
 
   constructor(options: DrachtioOptions, handlers: SipEndpointHandlers) {
     this.#options = options;
@@ -78,17 +72,8 @@ export class DrachtioSipEndpoint {
     this.#srf.invite((request, response) => {
       this.#onInvite(request, response);
     });
-    this.#srf.on('connect', (error: Error | null, hostport?: string) => {
-      if (error) this.#onRefused(error);
-      else this.#setState(true, hostport ?? '');
-    });
-    // Without a listener an `error` event ends the process.
-    this.#srf.on('error', (error: Error) => {
-      this.#setState(false, error.message);
-    });
-    this.#srf.on('close', () => {
-      // After a refusal or an error the reason is known already; this one comes on top.
-      if (this.#state?.connected !== false) this.#setState(false, 'connection closed');
+    this.#connection = new DrachtioConnection(this.#srf, options, (state) => {
+      handlers.onConnection(state);
     });
   }
 
@@ -102,10 +87,7 @@ export class DrachtioSipEndpoint {
    * succeeded; what becomes of it later is told to `onConnection`.
    */
   connect(): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#onFirstState = resolve;
-      this.#open();
-    });
+    return this.#connection.open();
   }
 
   /**
@@ -144,42 +126,7 @@ export class DrachtioSipEndpoint {
 
   /** Leaves the server; dialogs are not touched. Idempotent. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#cancelRetry?.();
-    this.#leave();
-  }
-
-  #open(): void {
-    const { host, port, secret } = this.#options;
-    this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay: RETRY_MAX_MS } });
-  }
-
-  /** drachtio-srf would come again every quarter of a second with the same wrong secret. */
-  #onRefused(error: Error): void {
-    this.#setState(false, error.message);
-    this.#leave();
-    this.#cancelRetry = this.#options.clock.after(RETRY_MAX_MS, () => {
-      this.#open();
-    });
-  }
-
-  /** drachtio-srf's own `disconnect` fails while there is no connection, and then goes on trying to make one. */
-  #leave(): void {
-    const { client } = this.#srf._app;
-    if (!client?.wp) return;
-    client.wp.closing = true;
-    clearTimeout(client.wp.reconnectVars.retryTimer ?? undefined);
-    if (client.mapServer.size > 0) this.#srf.disconnect();
-  }
-
-  /** Told when it changes, and once per reason: a server that is away for a night does not fill the log. */
-  #setState(connected: boolean, detail: string): void {
-    if (this.#closed || (this.#state?.connected === connected && this.#state.detail === detail)) return;
-    this.#state = { connected, detail };
-    this.#handlers.onConnection(this.#state);
-    this.#onFirstState?.(connected);
-    this.#onFirstState = undefined;
+    this.#connection.close();
   }
 
   #onInvite(request: SrfRequest, response: SrfResponse): void {

@@ -52,17 +52,24 @@ export interface SrfConnectOptions {
   host: string;
   port: number;
   secret: string;
-  reconnect?: { retryMaxDelay: number };
+  /** 1: it does not connect again by itself. */
+  reconnect?: { maxAttempts: number };
+}
+
+/**
+ * One connection to a server. `connect`: an error when it was refused, else null and the server's addresses; `error`,
+ * `close`: it is gone.
+ */
+export interface SrfClient extends EventEmitter {
+  /** The socket, once it is connected. */
+  readonly mapServer: ReadonlyMap<Socket, unknown>;
+  /** `connect`: the socket is connected, nothing has been said yet. */
+  readonly wp: EventEmitter & { closing?: boolean };
 }
 
 export interface SrfInstance extends EventEmitter {
-  /** Not public, but the only way to end its attempts to connect. */
-  readonly _app: {
-    readonly client?: {
-      readonly mapServer: ReadonlyMap<Socket, unknown>;
-      readonly wp?: { closing?: boolean; readonly reconnectVars: { readonly retryTimer?: NodeJS.Timeout | null } };
-    };
-  };
+  /** Not public, but the only way to tell attempts to connect apart and to end one. */
+  readonly _app: { readonly client?: SrfClient };
   connect(options: SrfConnectOptions): void;
   disconnect(): void;
   invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;

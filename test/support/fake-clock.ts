@@ -44,6 +44,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** When the next one falls due. */
+  get nextTimerAtMs(): number | undefined {
+    return this.#nextDue(Infinity)?.dueMs;
+  }
+
   #nextDue(untilMs: number): PendingTimer | undefined {
     let next: PendingTimer | undefined;
     for (const timer of this.#timers) {
