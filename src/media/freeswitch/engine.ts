@@ -9,6 +9,9 @@ import type { EventSocketAddress } from './event-socket-probe.js';
 import { FreeSwitchLeg } from './leg.js';
 import { FreeSwitchServer } from './server.js';
 
+/** Stands for the RTP port of a caller whose answer will tell it; nothing is sent before. */
+const DISCARD_PORT = 9;
+
 /** What FreeSWITCH speaks to callers: wideband first, so that Pranthora hears 16 kHz where it can. */
 const WIDEBAND: readonly CodecName[] = ['OPUS', 'G722'];
 
@@ -92,11 +95,14 @@ export class FreeSwitchMediaEngine implements MediaEngine {
     negotiated: NegotiatedOffer | undefined,
   ): Promise<MediaLeg> {
     const encoding = encodingFor(negotiated?.stream.codec ?? this.#options.codecs[0] ?? 'PCMU');
-    const rtp = { address: server.localAddress, port: at.bridgePort };
-    const identity = { sessionId: randomInt(1, 2 ** 31), version: 1 };
+    const streamTo = (port: number): string =>
+      writeStream(
+        { sessionId: randomInt(1, 2 ** 31), version: 1, rtp: { address: server.localAddress, port } },
+        encoding,
+      );
     const [caller, bridge] = await both(server, [
-      negotiated?.onlyStream(),
-      writeStream({ ...identity, rtp }, encoding),
+      negotiated?.onlyStream() ?? streamTo(DISCARD_PORT),
+      streamTo(at.bridgePort),
     ]);
     try {
       await server.bridge(caller, bridge);
@@ -134,7 +140,7 @@ interface BridgeAddress {
 /** Both channels at the same time; if one fails, the other is not left behind. */
 async function both(
   server: FreeSwitchServer,
-  [callerSdp, bridgeSdp]: readonly [string | undefined, string],
+  [callerSdp, bridgeSdp]: readonly [string, string],
 ): Promise<
   [Awaited<ReturnType<FreeSwitchServer['createEndpoint']>>, Awaited<ReturnType<FreeSwitchServer['createEndpoint']>>]
 > {

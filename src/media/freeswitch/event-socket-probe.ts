@@ -35,7 +35,8 @@ export function askEventSocket(
     const cancelTimer = options.clock.after(options.timeoutMs, () => {
       settle(new Error(`event socket: no answer within ${options.timeoutMs} ms`));
     });
-    socket.setEncoding('utf8');
+    // One character an octet, as Content-Length counts.
+    socket.setEncoding('latin1');
     socket.on('error', (error) => {
       settle(new Error(`event socket: ${error.message}`));
     });
@@ -84,7 +85,6 @@ function parseMessage(buffer: string): EventSocketMessage | undefined {
     const colon = line.indexOf(':');
     if (colon > 0) headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
-  // `sofia status` is ASCII: characters are bytes.
   const bodyLength = Number(headers.get('content-length') ?? 0);
   const length = headEnd + 2 + bodyLength;
   if (!(bodyLength >= 0) || buffer.length < length) return undefined;

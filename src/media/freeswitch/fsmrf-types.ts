@@ -28,7 +28,7 @@ export interface MrfMediaServer extends EventEmitter {
   readonly conn: EslConnection;
   /** Takes the event sockets that FreeSWITCH opens to us, one a channel. Not public, but the only way to them in time. */
   readonly _server: EventEmitter;
-  createEndpoint(options: { remoteSdp?: string; headers?: Record<string, string> }): Promise<MrfEndpoint>;
+  createEndpoint(options: { remoteSdp: string; headers?: Record<string, string> }): Promise<MrfEndpoint>;
   api(command: string): Promise<string>;
   disconnect(): void;
 }

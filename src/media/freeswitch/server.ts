@@ -99,17 +99,14 @@ export class FreeSwitchServer {
     };
   }
 
-  /** A channel on this FreeSWITCH whose other side is `remoteSdp`; without it FreeSWITCH makes the offer. */
-  async createEndpoint(remoteSdp: string | undefined): Promise<MrfEndpoint> {
+  /** A channel on this FreeSWITCH whose other side is `remoteSdp`. */
+  async createEndpoint(remoteSdp: string): Promise<MrfEndpoint> {
     const mediaServer = this.#mediaServer;
     if (!mediaServer) throw new Error(`FreeSWITCH ${this.#name}: ${this.#detail}`);
     this.#pending += 1;
     try {
       const endpoint = await bounded(
-        mediaServer.createEndpoint({
-          ...(remoteSdp === undefined ? {} : { remoteSdp }),
-          headers: { [OWNER_HEADER]: this.#options.owner },
-        }),
+        mediaServer.createEndpoint({ remoteSdp, headers: { [OWNER_HEADER]: this.#options.owner } }),
         {
           ...this.#limit(ENDPOINT_TIMEOUT_MS, 'endpoint'),
           late: (endpoint) => {
