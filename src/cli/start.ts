@@ -66,13 +66,13 @@ async function runDaemon(options: StartOptions, io: Io, startBridge: StartBridge
     ...(io.logDestination ? { destination: io.logDestination } : {}),
   });
   for (const warning of warnings) log.logger.warn({ event: 'config.warning' }, warning);
-  const release = logUncaught(io.signals, log.logger);
+  const releases = [logUncaught(io.signals, log.logger), captureConsole(log.logger)];
   try {
     const bridge = await startOrExit(config, log.logger, startBridge);
     const reloader = new Reloader(config, () => loadRunnable(options, io).config, bridge, log);
     await serve(bridge, reloader, { io, logger: log.logger, watched: options.watch ? file : undefined });
   } finally {
-    release();
+    for (const release of releases) release();
   }
   io.leave(0);
 }
@@ -164,5 +164,17 @@ function logUncaught(signals: SignalSource, logger: Logger): () => void {
   return () => {
     signals.off('uncaughtException', report);
     signals.off('unhandledRejection', report);
+  };
+}
+
+/** Libraries (drachtio-fsmrf) talk to the console; whoever collects standard output expects one JSON object a line. */
+function captureConsole(logger: Logger): () => void {
+  const { log, info, warn, error } = console;
+  const capture = (...words: unknown[]): void => {
+    logger.debug({ event: 'library.console' }, words.map(String).join(' '));
+  };
+  Object.assign(console, { log: capture, info: capture, warn: capture, error: capture });
+  return () => {
+    Object.assign(console, { log, info, warn, error });
   };
 }
