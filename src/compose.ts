@@ -165,6 +165,7 @@ export async function startBridge(
     const engine = new FreeSwitchMediaEngine({
       servers: freeswitch,
       codecs,
+      advertise: config.media.advertise,
       srf,
       embedded,
       owner: owner(config),

@@ -19,6 +19,8 @@ export interface FreeSwitchEngineOptions {
   readonly servers: readonly EventSocketAddress[];
   /** `media.codecs`: narrowband, in order of preference. */
   readonly codecs: readonly ('PCMU' | 'PCMA')[];
+  /** `media.advertise`: FreeSWITCH's address as callers reach it, when it is not its own. */
+  readonly advertise?: string | undefined;
   /** Our SIP, through which FreeSWITCH is called. */
   readonly srf: object;
   /** Takes a caller over whose FreeSWITCH is gone, when it speaks G.711. */
@@ -115,6 +117,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
       caller,
       bridge,
       encoding,
+      advertise: this.#options.advertise,
       codecs: this.#codecs(),
       offeredCodecs: this.#options.codecs,
       negotiated,

@@ -22,6 +22,8 @@ export interface FreeSwitchLegParts {
   readonly bridge: MrfEndpoint;
   /** What the bridge's RTP carries. */
   readonly encoding: StreamEncoding;
+  /** FreeSWITCH's address for the caller. It keeps its own towards us: behind NAT we could not reach the other. */
+  readonly advertise: string | undefined;
   readonly codecs: readonly CodecName[];
   /** For offers of our own. */
   readonly offeredCodecs: readonly StaticCodecName[];
@@ -52,7 +54,8 @@ export class FreeSwitchLeg implements MediaLeg {
   constructor(parts: FreeSwitchLegParts) {
     this.#parts = parts;
     const { server, caller, bridge, encoding, negotiated, offeredCodecs } = parts;
-    this.#toCaller = rtpAddressOf(caller, parts.codecs);
+    const rtp = rtpAddressOf(caller, parts.codecs);
+    this.#toCaller = { ...rtp, address: parts.advertise ?? rtp.address };
     this.#toBridge = readAnswer(bridge.local.sdp, [encoding]);
     this.#stream = negotiated?.stream;
     this.#lastOffer = negotiated?.onlyStream();
