@@ -296,7 +296,8 @@ export class Call {
   async #onRenegotiate(request: RenegotiationRequest): Promise<string | undefined> {
     if (!this.#media || !this.#isOpen()) throw new RenegotiationRefused(481, 'the call is over');
     const answer = await this.#media.renegotiate(request);
-    this.#logger.info({ event: 'call.renegotiated', method: request.method, codec: this.#media.codec });
+    const { codec, sending } = this.#media;
+    if (request.offer !== undefined) this.#logger.info({ event: 'call.renegotiated', codec, sending });
     return answer;
   }
 

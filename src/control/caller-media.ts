@@ -27,6 +27,11 @@ export class CallerMedia {
     return this.#leg?.codec;
   }
 
+  /** The caller wants to hear us: it has not put us on hold. */
+  get sending(): boolean | undefined {
+    return this.#leg?.media?.sending;
+  }
+
   /** Both sides have agreed on a stream. */
   get agreed(): boolean {
     return this.#leg?.media !== undefined;

@@ -14,7 +14,7 @@ export interface TestSrf extends SrfInstance {
   unregisterForMessages(verb: string): void;
 }
 
-export interface TestDialog extends SrfDialog {
+export interface TestDialog extends Omit<SrfDialog, 'request'> {
   readonly type: string;
   request(options: { method: string; headers?: Record<string, string>; body?: string }): Promise<SrfResponse>;
 }
@@ -52,7 +52,7 @@ export function answer(
 }
 
 /** Hangs up; resolves when the BYE has been answered. */
-export function hangUp(dialog: SrfDialog): Promise<void> {
+export function hangUp(dialog: Pick<SrfDialog, 'destroy'>): Promise<void> {
   return new Promise((resolve, reject) => {
     dialog.destroy({}, (error) => {
       if (error) reject(asError(error));
