@@ -108,21 +108,21 @@ export class FreeSwitchMediaEngine implements MediaEngine {
     ]);
     try {
       await server.bridge(caller, bridge);
+      return new FreeSwitchLeg({
+        server,
+        caller,
+        bridge,
+        encoding,
+        advertise: this.#options.advertise,
+        codecs: this.#codecs(),
+        offeredCodecs: this.#options.codecs,
+        negotiated,
+        replaceWith: (lastOffer) => this.#replacement(at, lastOffer),
+      });
     } catch (error) {
       await Promise.all([server.destroyEndpoint(caller), server.destroyEndpoint(bridge)]);
       throw error;
     }
-    return new FreeSwitchLeg({
-      server,
-      caller,
-      bridge,
-      encoding,
-      advertise: this.#options.advertise,
-      codecs: this.#codecs(),
-      offeredCodecs: this.#options.codecs,
-      negotiated,
-      replaceWith: (lastOffer) => this.#replacement(at, lastOffer),
-    });
   }
 
   /** The bridge's own RTP for a caller that speaks G.711, another FreeSWITCH for one that does not. */

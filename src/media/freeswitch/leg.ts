@@ -121,8 +121,9 @@ export class FreeSwitchLeg implements MediaLeg {
   /** FreeSWITCH is re-INVITEd with the caller's stream; its own address stays. */
   async #tellFreeSwitch(negotiated: NegotiatedOffer): Promise<void> {
     const { server, caller } = this.#parts;
-    this.#lastOffer = negotiated.onlyStream();
-    await server.request(caller.modify(this.#lastOffer), 're-INVITE');
+    const offer = negotiated.onlyStream();
+    await server.request(caller.modify(offer), 're-INVITE');
+    this.#lastOffer = offer;
     this.#stream = negotiated.stream;
   }
 

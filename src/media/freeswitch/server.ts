@@ -174,16 +174,18 @@ export class FreeSwitchServer {
         late.disconnect();
       },
     });
-    if (this.#stopped) {
+    try {
+      sendWithoutDelay(mediaServer);
+      // What an earlier run of this bridge left behind is still bridged, and nobody else will end it.
+      await bounded(
+        mediaServer.api(`hupall NORMAL_CLEARING sip_h_${OWNER_HEADER} ${owner}`),
+        this.#limit(1_000, 'hupall'),
+      );
+      if (this.#stopped) throw new Error('stopped');
+    } catch (error) {
       mediaServer.disconnect();
-      return;
+      throw error;
     }
-    sendWithoutDelay(mediaServer);
-    // What an earlier run of this bridge left behind is still bridged, and nobody else will end it.
-    await bounded(
-      mediaServer.api(`hupall NORMAL_CLEARING sip_h_${OWNER_HEADER} ${owner}`),
-      this.#limit(1_000, 'hupall'),
-    );
     this.#onUp(mediaServer);
   }
 
