@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, vi } from 'vitest';
 import { startBridge } from '../../src/compose.js';
 import { loadConfig } from '../../src/config/load.js';
@@ -44,6 +45,8 @@ export class EngineRig {
     const { url } = await simulator.start();
     const bridge = await startBridge(rigConfig(options, url, freeSwitches), { logger: log.logger, version: 'test' });
     const caller = await TestCaller.start({ logger: log.logger });
+    // drachtio-server is told that we take INVITEs right after the connection is there; nobody says when it has read it.
+    if (engines.sip === 'drachtio') await sleep(100);
     return new EngineRig({ engines, freeSwitches, log, simulator, bridge, caller, release });
   }
 

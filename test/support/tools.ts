@@ -217,17 +217,30 @@ function reportOf({ exitCode, output }: ProgramResult, errors: string, trace: re
 
 const BARESIP_MODULES = '/usr/lib/baresip/modules';
 
-/** Whether there is a baresip that can play and record WAV files. */
-export function hasBaresip(): boolean {
-  const modules = ['g711', 'aufile', 'sndfile', 'account', 'menu'];
+/** What baresip speaks: the module that does, its name for it, and its sampling rate. */
+const BARESIP_CODECS = {
+  PCMU: { module: 'g711', name: 'pcmu/8000/1', rateHz: 8_000 },
+  PCMA: { module: 'g711', name: 'pcma/8000/1', rateHz: 8_000 },
+  G722: { module: 'g722', name: 'g722/16000/1', rateHz: 16_000 },
+  OPUS: { module: 'opus', name: 'opus/48000/2', rateHz: 48_000 },
+} as const;
+
+export type BaresipCodec = keyof typeof BARESIP_CODECS;
+
+/** Samples a second of the file it plays. */
+export const baresipRateHz = (codec: BaresipCodec): number => BARESIP_CODECS[codec].rateHz;
+
+/** Whether there is a baresip that can play and record WAV files, and speaks a codec. */
+export function hasBaresip(codec: BaresipCodec = 'PCMU'): boolean {
+  const modules = [BARESIP_CODECS[codec].module, 'aufile', 'sndfile', 'account', 'menu'];
   return isInstalled('baresip') && modules.every((name) => existsSync(join(BARESIP_MODULES, `${name}.so`)));
 }
 
 export interface BaresipOptions {
   /** What is dialled. */
   readonly uri: string;
-  readonly codec: 'PCMU' | 'PCMA';
-  /** A WAV file of one channel at 8 kHz. When it is over, baresip hangs up. */
+  readonly codec: BaresipCodec;
+  /** A WAV file of one channel at the codec's rate. When it is over, baresip hangs up. */
   readonly play: string;
   /** When it quits, calls or not. */
   readonly quitAfterSec: number;
@@ -250,7 +263,7 @@ export async function runBaresip(options: BaresipOptions): Promise<BaresipResult
   writeFileSync(join(directory, 'contacts'), '');
   writeFileSync(
     join(directory, 'accounts'),
-    `<sip:baresip@127.0.0.1>;regint=0;audio_codecs=${codec.toLowerCase()}/8000/1\n`,
+    `<sip:baresip@127.0.0.1>;regint=0;audio_codecs=${BARESIP_CODECS[codec].name}\n`,
   );
   const args = ['-f', directory, '-e', `/dial ${uri}`, '-t', `${quitAfterSec}`];
   const result = await run('baresip', args, { cwd: directory, timeoutMs: quitAfterSec * 1_000 + 5_000 });
@@ -263,22 +276,24 @@ export async function runBaresip(options: BaresipOptions): Promise<BaresipResult
   };
 }
 
-function baresipConfig({ play, directory }: BaresipOptions, port: number): string {
+function baresipConfig({ play, directory, codec }: BaresipOptions, port: number): string {
+  const { module, rateHz } = BARESIP_CODECS[codec];
   const settings = {
     sip_listen: '127.0.0.1:0',
     net_interface: '127.0.0.1',
     rtp_stats: 'yes',
     rtp_ports: `${port}-${port + 3}`,
     audio_source: `aufile,${play}`,
-    ausrc_srate: 8_000,
+    ausrc_srate: rateHz,
     ausrc_channels: 1,
-    auplay_srate: 8_000,
+    auplay_srate: rateHz,
+    opus_bitrate: 64_000,
     auplay_channels: 1,
     snd_path: directory,
     module_path: BARESIP_MODULES,
   };
   const modules = [
-    ...['g711', 'aufile', 'sndfile'].map((name) => `module ${name}.so`),
+    ...[module, 'aufile', 'sndfile'].map((name) => `module ${name}.so`),
     'module_tmp account.so',
     'module_app menu.so',
   ];
