@@ -5,29 +5,45 @@ export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
 }
 
+export interface Bounds<T> {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly what: string;
+  /** Releases a result that comes when nobody waits for it any more. */
+  readonly late?: (result: T) => void;
+  /** Subscribes `fail` to whatever makes waiting vain; returns how to unsubscribe. */
+  readonly watch?: (fail: (error: Error) => void) => () => void;
+}
+
 /**
  * A promise of drachtio-fsmrf may stay pending for ever when its server hangs or dies. This one settles within
- * `timeoutMs`; a result that comes later goes to `late`, which releases it.
+ * `timeoutMs`.
  */
-export function bounded<T>(
-  pending: Promise<T>,
-  { clock, timeoutMs, what, late }: { clock: Clock; timeoutMs: number; what: string; late?: (result: T) => void },
-): Promise<T> {
+export function bounded<T>(pending: Promise<T>, bounds: Bounds<T>): Promise<T> {
+  const { clock, timeoutMs, what, late, watch } = bounds;
   return new Promise((resolve, reject) => {
-    let expired = false;
+    let settled = false;
+    const settle = (): boolean => {
+      if (settled) return false;
+      settled = true;
+      cancelTimer();
+      stopWatching?.();
+      return true;
+    };
+    const fail = (error: Error): void => {
+      if (settle()) reject(error);
+    };
     const cancelTimer = clock.after(timeoutMs, () => {
-      expired = true;
-      reject(new TimeoutError(`${what}: no answer within ${timeoutMs} ms`));
+      fail(new TimeoutError(`${what}: no answer within ${timeoutMs} ms`));
     });
+    const stopWatching = watch?.(fail);
     pending.then(
       (result) => {
-        cancelTimer();
-        if (expired) late?.(result);
-        else resolve(result);
+        if (settle()) resolve(result);
+        else late?.(result);
       },
       (error: unknown) => {
-        cancelTimer();
-        reject(error instanceof Error ? error : new Error(String(error)));
+        fail(error instanceof Error ? error : new Error(String(error)));
       },
     );
   });

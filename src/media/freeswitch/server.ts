@@ -105,14 +105,10 @@ export class FreeSwitchServer {
     if (!mediaServer) throw new Error(`FreeSWITCH ${this.#name}: ${this.#detail}`);
     this.#pending += 1;
     try {
-      const endpoint = await bounded(
+      const endpoint = await this.request(
         mediaServer.createEndpoint({ remoteSdp, headers: { [OWNER_HEADER]: this.#options.owner } }),
-        {
-          ...this.#limit(ENDPOINT_TIMEOUT_MS, 'endpoint'),
-          late: (endpoint) => {
-            void this.destroyEndpoint(endpoint);
-          },
-        },
+        'endpoint',
+        (late) => void this.destroyEndpoint(late),
       );
       this.#endpoints.add(endpoint);
       return endpoint;
@@ -156,9 +152,16 @@ export class FreeSwitchServer {
     });
   }
 
-  /** Bounds any other request to an endpoint of this server. */
-  request<T>(pending: Promise<T>, what: string): Promise<T> {
-    return bounded(pending, this.#limit(ENDPOINT_TIMEOUT_MS, what));
+  /** Bounds any request to this server: by time, and by the server's loss. */
+  request<T>(pending: Promise<T>, what: string, late?: (result: T) => void): Promise<T> {
+    return bounded(pending, {
+      ...this.#limit(ENDPOINT_TIMEOUT_MS, what),
+      ...(late ? { late } : {}),
+      watch: (fail) =>
+        this.onLost(() => {
+          fail(new Error(`FreeSWITCH ${this.#name}, ${what}: ${this.#detail}`));
+        }),
+    });
   }
 
   async #connect(): Promise<void> {

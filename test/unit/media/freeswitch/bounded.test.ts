@@ -101,4 +101,40 @@ describe('a promise with a time limit', () => {
     await outcome;
     expect(clock.pendingTimers).toBe(0);
   });
+
+  it('rejects as soon as waiting is vain, and still releases what comes late', async () => {
+    const clock = new FakeClock();
+    const late: string[] = [];
+    const watchers = new Set<(error: Error) => void>();
+    let resolve: (value: string) => void = () => undefined;
+    const result = bounded(new Promise<string>((resolvePending) => (resolve = resolvePending)), {
+      clock,
+      timeoutMs: 3_000,
+      what: 'endpoint',
+      late: (value) => late.push(value),
+      watch: (fail) => {
+        watchers.add(fail);
+        return () => watchers.delete(fail);
+      },
+    });
+    const refused = expect(result).rejects.toThrow('connection lost');
+    for (const fail of watchers) fail(new Error('connection lost'));
+    await refused;
+    resolve('channel');
+    await settle();
+    expect([late, watchers.size, clock.pendingTimers]).toEqual([['channel'], 0, 0]);
+  });
+
+  it('watches no longer than it waits', async () => {
+    const clock = new FakeClock();
+    const watchers = new Set<unknown>();
+    const watch = (fail: unknown): (() => void) => {
+      watchers.add(fail);
+      return () => watchers.delete(fail);
+    };
+    expect(await bounded(Promise.resolve('channel'), { clock, timeoutMs: 3_000, what: 'endpoint', watch })).toBe(
+      'channel',
+    );
+    expect([watchers.size, clock.pendingTimers]).toEqual([0, 0]);
+  });
 });
