@@ -13,7 +13,7 @@ import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-s
 import { TestCaller, type CallOptions } from '../../src/simulator/test-caller.js';
 import type { TestCall } from '../../src/simulator/test-call.js';
 import { CollectedLog, type RunningBridge, type Section } from './bridge-under-test.js';
-import { channelsOn, drachtio, freeSwitch, serversToOurselves, type Engines } from './engines.js';
+import { channelsOn, drachtio, freeSwitch, serversToOurselves, type DrachtioAddress, type Engines } from './engines.js';
 
 /** How long what should be over in a moment may take on a busy machine. */
 const PATIENCE_MS = 8_000;
@@ -26,8 +26,11 @@ export interface EngineRigOptions {
   readonly routes?: readonly Section[];
   /** Sections laid over those a rig needs. */
   readonly config?: Readonly<Record<string, Section>>;
-  /** Default: the one of the environment. */
+  /** Default: the ones of the environment. */
   readonly freeSwitches?: readonly EventSocketAddress[];
+  readonly drachtio?: DrachtioAddress;
+  /** The test has made sure by itself that nobody else uses the servers. */
+  readonly isAlone?: boolean;
 }
 
 /**
@@ -38,16 +41,16 @@ export class EngineRig {
   readonly #parts: RigParts;
 
   static async start(options: EngineRigOptions): Promise<EngineRig> {
-    const { engines, agents, freeSwitches = [freeSwitch] } = options;
-    const release = isAlone(engines) ? () => Promise.resolve() : await serversToOurselves();
+    const { engines, agents, isAlone = isBuiltIn(engines) } = options;
+    const release = isAlone ? () => Promise.resolve() : await serversToOurselves();
     const log = new CollectedLog();
     const simulator = new PranthoraSimulator({ scenarioFor: (id) => agents[id] });
     const { url } = await simulator.start();
-    const bridge = await startBridge(rigConfig(options, url, freeSwitches), { logger: log.logger, version: 'test' });
+    const bridge = await startBridge(rigConfig(options, url), { logger: log.logger, version: 'test' });
     const caller = await TestCaller.start({ logger: log.logger });
     // drachtio-server is told that we take INVITEs right after the connection is there; nobody says when it has read it.
     if (engines.sip === 'drachtio') await sleep(100);
-    return new EngineRig({ engines, freeSwitches, log, simulator, bridge, caller, release });
+    return new EngineRig({ options, log, simulator, bridge, caller, release });
   }
 
   private constructor(parts: RigParts) {
@@ -68,8 +71,11 @@ export class EngineRig {
 
   /** Where calls are placed. */
   get sip(): { address: string; port: number } {
-    const { engines, bridge } = this.#parts;
-    const at = engines.sip === 'drachtio' ? drachtio.sip : (bridge.sip[0] ?? '').replace('udp://', '');
+    const { options, bridge } = this.#parts;
+    const at =
+      options.engines.sip === 'drachtio'
+        ? (options.drachtio ?? drachtio).sip
+        : (bridge.sip[0] ?? '').replace('udp://', '');
     const [address = '', port] = at.split(':');
     return { address, port: Number(port) };
   }
@@ -108,15 +114,15 @@ export class EngineRig {
 
   /** Resolves when nothing is left of any call: neither here nor on FreeSWITCH. Fails otherwise. */
   async nothingHeld(): Promise<void> {
-    const { engines, bridge, caller, freeSwitches } = this.#parts;
+    const { options, bridge, caller } = this.#parts;
     await eventually(() => {
       const { sip, ...held } = bridge.held();
       expect(held).toEqual({ calls: 0, bridges: 0, rtpPorts: 0, ticking: 0, channels: 0 });
       expect(sip?.dialogs ?? 0).toBe(0);
       expect(caller.held).toMatchObject({ calls: 0, rtpPorts: 0, ticking: 0 });
     });
-    if (engines.media === 'embedded') return;
-    for (const server of freeSwitches) {
+    if (options.engines.media === 'embedded') return;
+    for (const server of options.freeSwitches ?? [freeSwitch]) {
       await eventually(async () => {
         expect(await channelsOn(server)).toBe(0);
       });
@@ -136,8 +142,7 @@ export class EngineRig {
 }
 
 interface RigParts {
-  readonly engines: Engines;
-  readonly freeSwitches: readonly EventSocketAddress[];
+  readonly options: EngineRigOptions;
   readonly log: CollectedLog;
   readonly simulator: PranthoraSimulator;
   readonly bridge: RunningBridge;
@@ -145,7 +150,7 @@ interface RigParts {
   readonly release: () => Promise<void>;
 }
 
-function isAlone({ sip, media }: Engines): boolean {
+function isBuiltIn({ sip, media }: Engines): boolean {
   return sip === 'embedded' && media === 'embedded';
 }
 
@@ -155,12 +160,9 @@ export function eventually<T>(observe: () => T | Promise<T>, timeoutMs = PATIENC
 }
 
 /** The configuration as a file, which a bridge in a process of its own is started with too. */
-export function rigDocument(
-  { engines, agents, routes = [], config = {} }: EngineRigOptions,
-  url: string,
-  freeSwitches: readonly EventSocketAddress[],
-): Record<string, unknown> {
-  const { host, port, secret } = drachtio;
+export function rigDocument(options: EngineRigOptions, url: string): Record<string, unknown> {
+  const { engines, agents, routes = [], config = {}, freeSwitches = [freeSwitch] } = options;
+  const { host, port, secret } = options.drachtio ?? drachtio;
   return {
     ...config,
     pranthora: { url, apiKey: 'key-of-the-test', ...config['pranthora'] },
@@ -183,11 +185,11 @@ export function rigDocument(
   };
 }
 
-function rigConfig(options: EngineRigOptions, url: string, freeSwitches: readonly EventSocketAddress[]): BridgeConfig {
+function rigConfig(options: EngineRigOptions, url: string): BridgeConfig {
   const directory = mkdtempSync(join(tmpdir(), 'engine-rig-'));
   const file = join(directory, 'config.json');
   try {
-    writeFileSync(file, JSON.stringify(rigDocument(options, url, freeSwitches)));
+    writeFileSync(file, JSON.stringify(rigDocument(options, url)));
     return loadConfig({ file, env: {} }).config;
   } finally {
     rmSync(directory, { recursive: true });

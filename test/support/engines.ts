@@ -20,11 +20,18 @@ export const COMBINATIONS: readonly Engines[] = [
 const { DRACHTIO_HOST, DRACHTIO_PORT, DRACHTIO_SECRET, DRACHTIO_SIP } = process.env;
 const { FREESWITCH_HOST, FREESWITCH_PORT, FREESWITCH_SECRET } = process.env;
 
-export const drachtio = {
+export interface DrachtioAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+  /** `host:port` it takes SIP at. */
+  readonly sip: string;
+}
+
+export const drachtio: DrachtioAddress = {
   host: DRACHTIO_HOST ?? '',
   port: Number(DRACHTIO_PORT ?? 9022),
   secret: DRACHTIO_SECRET ?? 'cymru',
-  /** `host:port` it takes SIP at. */
   sip: DRACHTIO_SIP ?? '',
 };
 
