@@ -1,15 +1,15 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { expect } from 'vitest';
-import { encodeG711 } from '../../../src/audio/g711.js';
-import type { BridgeSettings } from '../../../src/bridge/call-bridge.js';
-import { LocalBridgePool } from '../../../src/bridge/local-pool.js';
-import type { BridgeEvent, BridgeHandle, BridgeMedia } from '../../../src/bridge/messages.js';
-import { systemClock } from '../../../src/clock.js';
-import { newRtpPacket, parseRtp, writeRtpHeader, type RtpPacket } from '../../../src/rtp/packet.js';
-import { PranthoraSimulator } from '../../../src/simulator/pranthora-simulator.js';
-import type { Scenario, SimulatorSession } from '../../../src/simulator/simulator-session.js';
-import { RecordingLogger } from '../../support/recording-logger.js';
+import { encodeG711 } from '../../src/audio/g711.js';
+import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
+import { LocalBridgePool } from '../../src/bridge/local-pool.js';
+import type { BridgeEvent, BridgeHandle, BridgeMedia } from '../../src/bridge/messages.js';
+import { systemClock } from '../../src/clock.js';
+import { newRtpPacket, parseRtp, writeRtpHeader, type RtpPacket } from '../../src/rtp/packet.js';
+import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
+import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
+import { RecordingLogger } from './recording-logger.js';
 
 const SETTINGS: BridgeSettings = {
   bind: '127.0.0.1',
