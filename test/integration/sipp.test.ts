@@ -116,7 +116,8 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
     });
 
     // Over TCP the 100 and the 180 may come in one read, which sipp takes for an unexpected message.
-    it.concurrent.skipIf(protocol === 'tcp')('CANCEL at the 100', async () => {
+    it.concurrent('CANCEL at the 100', async ({ skip }) => {
+      skip(protocol === 'tcp', 'sipp cannot be told to expect both');
       await play({ scenario: 'cancel-at-once', protocol, number: 'never-starts' });
       expect(await record('cancel-at-once', protocol)).toMatchObject({ reason: 'caller_cancel', sipStatus: 487 });
     });
