@@ -1,16 +1,44 @@
+import type { G711Law } from '../audio/g711.js';
 import type { CancelTimer, Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import { AgentConnection } from './connection.js';
+import { AgentAttempt } from './agent-attempt.js';
 import type { AgentEnding } from './endings.js';
+import type { AgentNetwork } from './network.js';
+import { FRAME_BYTES, type AudioFormat } from './protocol.js';
 import { reconnectDelayMs, type ReconnectLimits } from './reconnect-policy.js';
 import { UplinkQueue } from './uplink-queue.js';
-import { webSocketProtocol } from './websocket-protocol.js';
+import type { AgentTarget } from './urls.js';
 
-export interface AgentSessionOptions {
-  /** Complete `ws:`/`wss:` URL including the agent's or workflow's id. */
-  readonly url: string;
+/**
+ * - `websocket`: the pure WebSocket endpoint, 16 kHz PCM.
+ * - `handshake`: `POST /api/call` for the URL of a WebSocket; the URL's path decides which protocol is spoken there.
+ * - `telephony`: the Twilio-compatible endpoint, G.711.
+ */
+export type AgentMode = 'websocket' | 'handshake' | 'telephony';
+
+/** Whom to reach, how, and what to tell about the call. Plain data. */
+export interface AgentAddress {
+  readonly mode: AgentMode;
+  /** `ws:` or `wss:`, with or without a path in front of the API. The handshake's `http:` or `https:` is derived. */
+  readonly baseUrl: string;
+  readonly target: AgentTarget;
+  /** Goes into the `x-api-key` header of upgrades and POSTs and nowhere else. */
   readonly apiKey: string;
+  /** The law of the telephony protocol, should that be the one spoken. */
+  readonly encoding: G711Law;
+  /** What the telephony protocol's `start` calls the call; the same for all of a call's connections. */
+  readonly callSid: string;
+  /** What else `start` tells of the call. */
+  readonly accountSid?: string;
+  readonly customParameters?: Readonly<Record<string, string>>;
+}
+
+export interface AgentSessionOptions extends AgentAddress {
+  /** How to get there: TLS, proxy, hosts the key may be shown to. One for many sessions. */
+  readonly network: AgentNetwork;
+  /** From the first DNS query to the finished upgrade, the handshake's POST included. */
   readonly connectTimeoutMs: number;
+  /** From the upgrade to being ready for audio. */
   readonly startTimeoutMs: number;
   readonly reconnect: ReconnectLimits & {
     /** How much of the caller's newest audio to keep while connecting again. */
@@ -22,16 +50,33 @@ export interface AgentSessionOptions {
   readonly random?: () => number;
 }
 
+export interface AgentReadyInfo {
+  /** For everything up to the upgrade. */
+  readonly connectMs: number;
+  /** From there on. */
+  readonly startMs: number;
+  readonly format: AudioFormat;
+}
+
 export interface AgentSessionHandlers {
-  /** The agent is ready to hear the caller, for the first time. Milliseconds for the upgrade and from there on. */
-  onReady(info: { readonly connectMs: number; readonly startMs: number }): void;
   /**
-   * Speech: 16 kHz mono 16-bit little-endian PCM, of any length, so that a sample may be split between two calls. May
-   * come before `onReady` (an early greeting). The bytes are the receiver's to keep.
+   * What the audio is from now on, both ways: `sendFrame` takes, and `onAudio` gives, this format. Told once, before
+   * `onReady` and any audio; and again before `onReconnected` if a new handshake has led to another protocol.
+   */
+  onFormat(format: AudioFormat): void;
+  /** The agent is ready to hear the caller, for the first time. */
+  onReady(info: AgentReadyInfo): void;
+  /**
+   * Speech of any length, so that a 16-bit sample may be split between two calls. May come before `onReady` (an early
+   * greeting). The bytes are the receiver's to keep.
    */
   onAudio(bytes: Uint8Array): void;
   /** Stop playing and discard what is queued. `receivedAtMs` is when the message was read. */
   onInterruption(receivedAtMs: number, spelling: string): void;
+  /**
+   * An utterance ends here. To be answered by `echoMark`, when what came before it has been played or discarded: each
+   * mark once, in order. `name` has at most 256 characters, and no more than 256 marks wait at a time.
+   */
   onMark(name: string): void;
   /** The connection is lost and the next attempt (1, 2, …) comes in `delayMs`. What is queued may still be played. */
   onReconnecting(ending: AgentEnding, attempt: number, delayMs: number): void;
@@ -50,12 +95,14 @@ export interface AgentSessionStats {
   readonly bytesReceived: number;
   /** Connections that took the place of a lost one and came to streaming. */
   readonly reconnects: number;
-  /** Messages without meaning. */
+  /** Messages without meaning, and marks beyond the limit. */
   readonly ignoredMessages: number;
 }
 
 /** An agent that streams for this long is well again: the next loss starts a new count of attempts. */
 const STABLE_AFTER_MS = 1_000;
+/** Minutes of speech in short sentences; an agent that sends more at once does not mean it. */
+const MAX_PENDING_MARKS = 256;
 const NO_TIMER: CancelTimer = () => undefined;
 
 /**
@@ -66,23 +113,28 @@ const NO_TIMER: CancelTimer = () => undefined;
 export class AgentSession {
   readonly #options: AgentSessionOptions;
   readonly #handlers: AgentSessionHandlers;
-  readonly #queue: UplinkQueue;
   readonly #random: () => number;
-  #connection: AgentConnection | undefined;
+  #queue: UplinkQueue | undefined;
+  #format: AudioFormat | undefined;
+  #attempt: AgentAttempt | undefined;
   #state: AgentSessionState = 'connecting';
   #cancelRetry = NO_TIMER;
   /** Attempts to reconnect since the agent was last streaming stably. */
   #attempts = 0;
   #streamingSinceMs: number | undefined;
   #lostAtMs: number | undefined;
+  #framesSent = 0;
+  #framesDropped = 0;
   #bytesReceived = 0;
   #reconnects = 0;
   #ignoredMessages = 0;
+  /** Marks told and not yet echoed; of these the first `#foreignMarks` came over a connection that is gone. */
+  #pendingMarks = 0;
+  #foreignMarks = 0;
 
   constructor(options: AgentSessionOptions, handlers: AgentSessionHandlers) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#queue = new UplinkQueue(options.reconnect.keepMs);
     this.#random = options.random ?? Math.random;
   }
 
@@ -92,8 +144,8 @@ export class AgentSession {
 
   get stats(): AgentSessionStats {
     return {
-      framesSent: this.#queue.sent,
-      framesDropped: this.#queue.dropped,
+      framesSent: this.#framesSent + (this.#queue?.sent ?? 0),
+      framesDropped: this.#framesDropped + (this.#queue?.dropped ?? 0),
       bytesReceived: this.#bytesReceived,
       reconnects: this.#reconnects,
       ignoredMessages: this.#ignoredMessages,
@@ -102,22 +154,31 @@ export class AgentSession {
 
   /** Call once; what follows is told by the handlers, never from within this call. */
   connect(): void {
-    if (this.#state !== 'connecting' || this.#connection) throw new Error('an agent session connects once');
+    if (this.#state !== 'connecting' || this.#attempt) throw new Error('an agent session connects once');
     this.#openConnection();
   }
 
   /**
-   * Sends 20 ms of the caller: 640 bytes of 16 kHz mono 16-bit little-endian PCM, which may be reused at once.
-   * Ignored until the agent is ready for the first time; nobody has answered the caller by then.
+   * Sends 20 ms of the caller in the format told by `onFormat`: 640 bytes of PCM, or 160 of G.711. They may be reused
+   * at once. Ignored until the agent is ready for the first time; nobody has answered the caller by then.
    */
   sendFrame(frame: Uint8Array, nowMs: number): void {
-    if (this.#state === 'reconnecting') this.#queue.hold(frame, nowMs);
-    else if (this.#state === 'streaming' && this.#connection) this.#queue.offer(frame, nowMs, this.#connection);
+    if (this.#state === 'reconnecting') this.#queue?.hold(frame, nowMs);
+    else if (this.#state === 'streaming' && this.#attempt) this.#queue?.offer(frame, nowMs, this.#attempt);
   }
 
   /** Call every 20 ms: sends what had to wait. */
   tick(nowMs: number): void {
-    if (this.#state === 'streaming' && this.#connection) this.#queue.drain(nowMs, this.#connection);
+    if (this.#state === 'streaming' && this.#attempt) this.#queue?.drain(nowMs, this.#attempt);
+  }
+
+  /** What came before the oldest mark not yet echoed has been played or discarded. */
+  echoMark(name: string): void {
+    if (this.#pendingMarks === 0) return;
+    this.#pendingMarks--;
+    // A new connection knows nothing of the marks of the one before.
+    if (this.#foreignMarks > 0) this.#foreignMarks--;
+    else this.#attempt?.echoMark(name);
   }
 
   /** Ends the conversation. No handler is called any more. */
@@ -125,43 +186,55 @@ export class AgentSession {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#cancelRetry();
-    this.#connection?.close();
+    this.#attempt?.close();
   }
 
   #openConnection(): void {
-    const { url, apiKey, connectTimeoutMs, startTimeoutMs, clock } = this.#options;
-    const connection = new AgentConnection(
-      { url, apiKey, connectTimeoutMs, startTimeoutMs, clock, protocol: webSocketProtocol },
-      {
-        onOpen: () => {
-          if (this.#state === 'connecting') this.#state = 'awaiting-start';
-        },
-        onStart: (info) => {
-          this.#onStart(info);
-        },
-        onAudio: (bytes) => {
-          this.#bytesReceived += bytes.length;
-          this.#handlers.onAudio(bytes);
-        },
-        onInterruption: (receivedAtMs, spelling) => {
-          this.#handlers.onInterruption(receivedAtMs, spelling);
-        },
-        onMark: (name) => {
-          this.#handlers.onMark(name);
-        },
-        onIgnored: (what) => {
-          this.#onIgnored(what);
-        },
-        onEnding: (ending) => {
-          this.#onEnding(ending);
-        },
+    this.#attempt = new AgentAttempt(this.#options, {
+      onOpen: (format) => {
+        this.#onOpen(format);
       },
-    );
-    this.#connection = connection;
-    connection.open();
+      onStart: (info) => {
+        this.#onStart(info);
+      },
+      onAudio: (bytes) => {
+        this.#bytesReceived += bytes.length;
+        this.#handlers.onAudio(bytes);
+      },
+      onInterruption: (receivedAtMs, spelling) => {
+        this.#handlers.onInterruption(receivedAtMs, spelling);
+      },
+      onMark: (name) => {
+        this.#onMark(name);
+      },
+      onIgnored: (what) => {
+        this.#onIgnored(what);
+      },
+      onEnding: (ending) => {
+        this.#onEnding(ending);
+      },
+    });
+    this.#attempt.open();
   }
 
-  #onStart(info: { readonly connectMs: number; readonly startMs: number }): void {
+  #onOpen(format: AudioFormat): void {
+    if (this.#state === 'connecting') this.#state = 'awaiting-start';
+    if (format === this.#format) return;
+    this.#format = format;
+    this.#renewQueue(format);
+    this.#handlers.onFormat(format);
+  }
+
+  /** What is kept in another format is lost. */
+  #renewQueue(format: AudioFormat): void {
+    const old = this.#queue;
+    this.#queue = new UplinkQueue(this.#options.reconnect.keepMs, FRAME_BYTES[format]);
+    if (!old) return;
+    this.#framesSent += old.sent;
+    this.#framesDropped += old.dropped + old.waiting;
+  }
+
+  #onStart(info: AgentReadyInfo): void {
     const nowMs = this.#options.clock.nowMs();
     this.#state = 'streaming';
     this.#streamingSinceMs = nowMs;
@@ -176,6 +249,15 @@ export class AgentSession {
     this.tick(nowMs);
   }
 
+  #onMark(name: string): void {
+    if (this.#pendingMarks >= MAX_PENDING_MARKS) {
+      this.#onIgnored('a mark, with too many waiting');
+      return;
+    }
+    this.#pendingMarks++;
+    this.#handlers.onMark(name);
+  }
+
   #onIgnored(what: string): void {
     if (this.#ignoredMessages++ === 0) {
       this.#options.logger.debug({ event: 'agent.message-ignored', what }, 'ignored a message from the agent');
@@ -183,6 +265,7 @@ export class AgentSession {
   }
 
   #onEnding(ending: AgentEnding): void {
+    this.#foreignMarks = this.#pendingMarks;
     const delayMs = this.#wasReady() ? this.#reconnectDelayMs(ending) : 'give-up';
     if (delayMs === 'give-up') {
       this.#state = 'ended';
