@@ -1,61 +1,22 @@
-import type { G711Law } from '../audio/g711.js';
-import type { CancelTimer, Clock } from '../clock.js';
+import type { CancelTimer } from '../clock.js';
 import type { Logger } from '../logger.js';
-import { AgentAttempt } from './agent-attempt.js';
+import { AgentAttempt, type AgentAttemptOptions, type AgentReadyInfo } from './agent-attempt.js';
 import type { AgentEnding } from './endings.js';
-import type { AgentNetwork } from './network.js';
 import { FRAME_BYTES, type AudioFormat } from './protocol.js';
 import { reconnectDelayMs, type ReconnectLimits } from './reconnect-policy.js';
 import { UplinkQueue } from './uplink-queue.js';
-import type { AgentTarget } from './urls.js';
 
-/**
- * - `websocket`: the pure WebSocket endpoint, 16 kHz PCM.
- * - `handshake`: `POST /api/call` for the URL of a WebSocket; the URL's path decides which protocol is spoken there.
- * - `telephony`: the Twilio-compatible endpoint, G.711.
- */
-export type AgentMode = 'websocket' | 'handshake' | 'telephony';
+export type { AgentAddress, AgentMode } from './agent-address.js';
+export type { AgentReadyInfo } from './agent-attempt.js';
 
-/** Whom to reach, how, and what to tell about the call. Plain data. */
-export interface AgentAddress {
-  readonly mode: AgentMode;
-  /** `ws:` or `wss:`, with or without a path in front of the API. The handshake's `http:` or `https:` is derived. */
-  readonly baseUrl: string;
-  readonly target: AgentTarget;
-  /** Goes into the `x-api-key` header of upgrades and POSTs and nowhere else. */
-  readonly apiKey: string;
-  /** The law of the telephony protocol, should that be the one spoken. */
-  readonly encoding: G711Law;
-  /** What the telephony protocol's `start` calls the call; the same for all of a call's connections. */
-  readonly callSid: string;
-  /** What else `start` tells of the call. */
-  readonly accountSid?: string;
-  readonly customParameters?: Readonly<Record<string, string>>;
-}
-
-export interface AgentSessionOptions extends AgentAddress {
-  /** How to get there: TLS, proxy, hosts the key may be shown to. One for many sessions. */
-  readonly network: AgentNetwork;
-  /** From the first DNS query to the finished upgrade, the handshake's POST included. */
-  readonly connectTimeoutMs: number;
-  /** From the upgrade to being ready for audio. */
-  readonly startTimeoutMs: number;
+export interface AgentSessionOptions extends AgentAttemptOptions {
   readonly reconnect: ReconnectLimits & {
     /** How much of the caller's newest audio to keep while connecting again. */
     readonly keepMs: number;
   };
-  readonly clock: Clock;
   readonly logger: Logger;
   /** A number in [0, 1), for jitter. */
   readonly random?: () => number;
-}
-
-export interface AgentReadyInfo {
-  /** For everything up to the upgrade. */
-  readonly connectMs: number;
-  /** From there on. */
-  readonly startMs: number;
-  readonly format: AudioFormat;
 }
 
 export interface AgentSessionHandlers {

@@ -3,14 +3,14 @@ import type { CancelTimer, Clock } from '../clock.js';
 import {
   callEnded,
   classifyClose,
-  classifyNetworkError,
+  classifyRequestError,
   classifyUpgradeStatus,
   connectTimeout,
-  invalidRequest,
   pingTimeout,
   startTimeout,
   type AgentEnding,
 } from './endings.js';
+import type { AgentNetwork, Route, RouteOptions } from './network.js';
 import type { AgentMessageHandlers, AgentProtocol } from './protocol.js';
 import type { FrameSink } from './uplink-queue.js';
 
@@ -21,9 +21,11 @@ export interface AgentConnectionOptions {
   readonly apiKey: string;
   /** From the first DNS query to the finished upgrade. */
   readonly connectTimeoutMs: number;
-  /** From the upgrade to `start_media_streaming`. */
+  /** From the upgrade to being ready for audio. */
   readonly startTimeoutMs: number;
+  /** For this connection alone: it may count what is sent. */
   readonly protocol: AgentProtocol;
+  readonly network: AgentNetwork;
   readonly clock: Clock;
 }
 
@@ -40,15 +42,17 @@ export interface AgentConnectionHandlers {
   onEnding(ending: AgentEnding): void;
 }
 
-/** The longest utterance in one message that is believable: 16 MiB are 8 minutes of speech. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 const PING_INTERVAL_MS = 10_000;
 
-/** Above this the kernel has stopped taking our data; three frames, for TLS never has less than the last one pending. */
+/** Above this the kernel has stopped taking our data; some frames, for TLS never has less than the last one pending. */
 const MAX_UNSENT_BYTES = 2_048;
 
+/** A server that sends marks and never reads what comes back gets no more of it. */
+const MAX_UNSENT_ECHO_BYTES = 64 * 1024;
+
 const BINARY_MESSAGE = { binary: true, compress: false, fin: true };
+const TEXT_MESSAGE = { binary: false, compress: false, fin: true };
 const NO_TIMER: CancelTimer = () => undefined;
 
 /**
@@ -71,14 +75,15 @@ export class AgentConnection implements FrameSink {
     onMark: (name) => {
       this.#handlers.onMark(name);
     },
-    onHangup: () => {
-      this.#end(callEnded);
+    onHangup: (spelling) => {
+      this.#end(callEnded(spelling));
     },
     onIgnored: (what) => {
       this.#handlers.onIgnored(what);
     },
   };
   #socket: WebSocket | undefined;
+  #route: Route | undefined;
   #state: 'connecting' | 'awaiting-start' | 'streaming' | 'ended' = 'connecting';
   #cancelTimer = NO_TIMER;
   #openingAtMs = 0;
@@ -98,9 +103,8 @@ export class AgentConnection implements FrameSink {
     try {
       this.#socket = this.#connect();
     } catch (error) {
-      const ending = invalidRequest(requestFault(error));
       this.#cancelTimer = clock.after(0, () => {
-        this.#end(ending);
+        this.#end(classifyRequestError(error));
       });
       return;
     }
@@ -121,39 +125,58 @@ export class AgentConnection implements FrameSink {
    * ws writes the masked bytes into its own, leaving ours alone.
    */
   send(frame: Uint8Array): void {
-    if (this.#state === 'streaming') this.#socket?.send(this.#options.protocol.encodeAudio(frame), BINARY_MESSAGE);
+    if (this.#state !== 'streaming') return;
+    const message = this.#options.protocol.encodeAudio(frame);
+    this.#socket?.send(message, typeof message === 'string' ? TEXT_MESSAGE : BINARY_MESSAGE);
+  }
+
+  /** Tells the agent that its mark has been reached, where its protocol wants to hear of it. */
+  echoMark(name: string): void {
+    const isStuck = (this.#socket?.bufferedAmount ?? 0) > MAX_UNSENT_ECHO_BYTES;
+    if (!isStuck) this.#sendText(this.#options.protocol.markEcho(name));
   }
 
   /** Says goodbye (1000) and lets go of the socket within a second, whether or not the other side answers. */
   close(): void {
+    this.#sendText(this.#options.protocol.closing());
     this.#release();
   }
 
+  #sendText(text: string | undefined): void {
+    const isOpen = this.#state === 'awaiting-start' || this.#state === 'streaming';
+    if (isOpen && text !== undefined) this.#socket?.send(text, TEXT_MESSAGE);
+  }
+
   #connect(): WebSocket {
+    const { url, apiKey, protocol, network } = this.#options;
+    const route = (this.#route = network.route(new URL(url)));
+    // ws hands on to node:tls what it does not know, but has another type for `checkServerIdentity` than that.
+    const way: Omit<RouteOptions, 'checkServerIdentity'> = route.options;
     // The connect timeout is ours alone: `handshakeTimeout` only watches for an idle socket, and a server that
     // sends one header byte a second is never idle. `closeTimeout` is missing in the type definitions.
     const options: ClientOptions & { closeTimeout: number } = {
-      headers: { 'x-api-key': this.#options.apiKey },
+      ...way,
+      headers: { 'x-api-key': apiKey },
       perMessageDeflate: false,
       followRedirects: false,
-      maxPayload: MAX_MESSAGE_BYTES,
+      maxPayload: protocol.maxMessageBytes,
       closeTimeout: CLOSE_TIMEOUT_MS,
     };
-    const socket = new WebSocket(this.#options.url, options);
+    const socket = new WebSocket(url, options);
     socket.on('open', () => {
       this.#onUpgraded();
     });
     socket.on('unexpected-response', (_request, response) => {
-      this.#end(classifyUpgradeStatus(response.statusCode ?? 0));
+      this.#end(route.refusal() ?? classifyUpgradeStatus(response.statusCode ?? 0));
     });
     socket.on('message', (data, isBinary) => {
       this.#onMessage(data, isBinary);
     });
     socket.on('pong', () => {
-      this.#isAlive = true;
+      this.#onSignOfLife();
     });
     socket.on('error', (error) => {
-      this.#end(classifyNetworkError(error));
+      this.#end(route.classify(error));
     });
     socket.on('close', (code, reason) => {
       this.#end(classifyClose(code, reason.toString('utf8')));
@@ -163,14 +186,32 @@ export class AgentConnection implements FrameSink {
 
   #onUpgraded(): void {
     if (this.#state !== 'connecting') return;
-    const { clock, startTimeoutMs } = this.#options;
+    const { clock, protocol, startTimeoutMs } = this.#options;
     this.#state = 'awaiting-start';
     this.#upgradedAtMs = clock.nowMs();
     this.#cancelTimer();
     this.#cancelTimer = clock.after(startTimeoutMs, () => {
-      this.#end(startTimeout(startTimeoutMs));
+      this.#end(startTimeout(protocol.clientBegins ? 'sign of life' : 'start_media_streaming', startTimeoutMs));
     });
     this.#handlers.onOpen();
+    if (protocol.clientBegins) this.#beginStream();
+  }
+
+  /**
+   * Where the server has nothing to say before the audio, a pong tells that it is there. Pranthora refuses a key or an
+   * agent by closing what it has just accepted: after one round trip such a refusal has mostly come, and the caller is
+   * not answered in vain.
+   */
+  #beginStream(): void {
+    // The handler may have closed us.
+    if (this.#state !== 'awaiting-start') return;
+    this.#sendText(this.#options.protocol.opening());
+    this.#socket?.ping();
+  }
+
+  #onSignOfLife(): void {
+    this.#isAlive = true;
+    if (this.#options.protocol.clientBegins) this.#onMediaStart();
   }
 
   #onMediaStart(): void {
@@ -182,7 +223,7 @@ export class AgentConnection implements FrameSink {
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
-    this.#isAlive = true;
+    this.#onSignOfLife();
     // Always a Buffer with the default `binaryType`.
     if (this.#state !== 'ended' && Buffer.isBuffer(data)) this.#options.protocol.decode(data, isBinary, this.#messages);
   }
@@ -209,15 +250,11 @@ export class AgentConnection implements FrameSink {
     this.#state = 'ended';
     this.#cancelTimer();
     const socket = this.#socket;
-    if (socket?.readyState === WebSocket.CONNECTING) socket.terminate();
-    else socket?.close(1000);
+    if (socket?.readyState === WebSocket.CONNECTING) {
+      this.#route?.abort();
+      socket.terminate();
+    } else {
+      socket?.close(1000);
+    }
   }
-}
-
-/** ws's own words repeat the URL, which may hold credentials. */
-function requestFault(error: unknown): string {
-  const isHeader = error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_CHAR';
-  return isHeader
-    ? 'the API key holds characters no HTTP header may carry'
-    : 'the agent URL is not a valid ws: or wss: URL';
 }

@@ -39,6 +39,7 @@ const UNREACHABLE_CLOSE_CODES = new Map([
 ]);
 
 const MAX_REASON_CHARS = 100;
+const MAX_FAULTS = 4;
 
 /**
  * What the end of an open WebSocket means.
@@ -66,8 +67,10 @@ function closed(kind: AgentEndingKind, what: string, closeCode: number, reason: 
   return { kind, detail: `${what} (close ${closeCode}${said && `, "${said}"`})`, closeCode };
 }
 
-/** The agent said so in a message; its close frame may follow or not. */
-export const callEnded: AgentEnding = { kind: 'agent-hangup', detail: 'the agent ended the call (call-end)' };
+/** The agent said so in a message, `spelling`; its close frame may follow or not. */
+export function callEnded(spelling: string): AgentEnding {
+  return { kind: 'agent-hangup', detail: `the agent ended the call (${spelling})` };
+}
 
 /**
  * What an HTTP answer other than 101 means. Redirects and successes are answers of the wrong server, and a request
@@ -106,15 +109,24 @@ const NETWORK_ERRORS = new Map([
   ['WS_ERR_INVALID_UTF8', 'Pranthora sent text that is not UTF-8'],
 ]);
 
-/** What an error of the socket, of TLS, of the HTTP upgrade or of WebSocket framing means. */
+/** What an error of the socket, of TLS, of HTTP or of WebSocket framing means. */
 export function classifyNetworkError(error: Error): AgentEnding {
   return { kind: 'unreachable', detail: networkFault(error) };
 }
 
 function networkFault(error: Error): string {
+  // A host name with several addresses, all of which were tried (RFC 8305): one error for each.
+  const errors: unknown = error instanceof AggregateError ? error.errors : [];
+  const faults = Array.isArray(errors) ? errors.filter((one) => one instanceof Error).map(singleFault) : [];
+  if (faults.length === 0) return singleFault(error);
+  return `none of ${faults.length} addresses could be reached: ${[...new Set(faults)].slice(0, MAX_FAULTS).join(', ')}`;
+}
+
+function singleFault(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? printable(error.code) : '';
   const known = NETWORK_ERRORS.get(code);
   if (known) return `${known} [${code}]`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `the TLS certificate is for another host [${code}]`;
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) return `the TLS certificate is not acceptable [${code}]`;
   if (/^ERR_(SSL|TLS)/.test(code)) return `TLS failed [${code}]`;
   if (code.startsWith('WS_ERR_')) return `Pranthora broke the WebSocket protocol [${code}]`;
@@ -122,17 +134,50 @@ function networkFault(error: Error): string {
   return `connection failed: ${printable(error.message)}`;
 }
 
-/** The bridge's own configuration cannot even form a request. */
-export function invalidRequest(detail: string): AgentEnding {
+/**
+ * What it means that a request cannot even be formed: the bridge's own configuration is wrong.
+ * @param error as thrown; its own words may repeat the URL or the key.
+ */
+export function classifyRequestError(error: unknown): AgentEnding {
+  const isHeader = error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_CHAR';
+  const detail = isHeader
+    ? 'the API key holds characters no HTTP header may carry'
+    : 'the agent URL is not a valid ws: or wss: URL';
   return { kind: 'configuration', detail };
+}
+
+/** Where the handshake led is nowhere this bridge may or can go. */
+export function handshakeRefused(detail: string): AgentEnding {
+  return { kind: 'configuration', detail: `the handshake's websocket_url ${detail}` };
+}
+
+/** What came back on the handshake is not what the guide says. */
+export function handshakeBroken(detail: string, httpStatus: number): AgentEnding {
+  return { kind: 'unreachable', detail: `Pranthora answered the handshake with ${detail}`, httpStatus };
+}
+
+/** The proxy did not make the tunnel. Of its own accord, it is a matter of its rules or of our credentials. */
+export function proxyRefused(status: number): AgentEnding {
+  const kind = status >= 500 || !(status >= 100) ? 'unreachable' : 'configuration';
+  const why = status === 407 ? 'the proxy wants other credentials' : 'the proxy refused the connection';
+  return { kind, detail: `${why} (HTTP ${status})`, httpStatus: status };
+}
+
+export function proxyFailed(error: Error): AgentEnding {
+  return { kind: 'unreachable', detail: `the proxy cannot be used: ${networkFault(error)}` };
+}
+
+export function handshakeTimeout(timeoutMs: number): AgentEnding {
+  return { kind: 'unreachable', detail: `no answer to the handshake within ${timeoutMs} ms (connect timeout)` };
 }
 
 export function connectTimeout(timeoutMs: number): AgentEnding {
   return { kind: 'unreachable', detail: `no WebSocket within ${timeoutMs} ms (connect timeout)` };
 }
 
-export function startTimeout(timeoutMs: number): AgentEnding {
-  return { kind: 'unreachable', detail: `no start_media_streaming within ${timeoutMs} ms (start timeout)` };
+/** @param awaited what did not come. */
+export function startTimeout(awaited: string, timeoutMs: number): AgentEnding {
+  return { kind: 'unreachable', detail: `no ${awaited} within ${timeoutMs} ms (start timeout)` };
 }
 
 export function pingTimeout(timeoutMs: number): AgentEnding {

@@ -1,19 +1,13 @@
-import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import type { AgentAttemptOptions } from './agent-attempt.js';
 import { AgentSession } from './agent-session.js';
 
-export interface ProbeOptions {
-  /** Complete `ws:`/`wss:` URL including the agent's or workflow's id. */
-  readonly url: string;
-  readonly apiKey: string;
-  readonly connectTimeoutMs: number;
-  readonly startTimeoutMs: number;
-  readonly clock: Clock;
+export interface ProbeOptions extends AgentAttemptOptions {
   readonly logger: Logger;
 }
 
 /**
- * Opens an agent for real and leaves it again as soon as it asks for audio: the key is good, the agent exists.
+ * Opens an agent for real and leaves it again as soon as it is ready for audio: the key is good, the agent exists.
  * Never rejects; `detail` says how long it took or what was wrong.
  */
 export function probeAgent(options: ProbeOptions): Promise<{ ok: boolean; detail: string }> {
@@ -22,16 +16,18 @@ export function probeAgent(options: ProbeOptions): Promise<{ ok: boolean; detail
     const session = new AgentSession(
       { ...options, reconnect },
       {
-        onReady: ({ connectMs, startMs }) => {
+        onReady: ({ connectMs, startMs, format }) => {
           session.close();
+          const started = format === 'pcm16k' ? 'start_media_streaming' : `ready for ${format}`;
           resolve({
             ok: true,
-            detail: `connected in ${Math.round(connectMs)} ms, start_media_streaming after ${Math.round(startMs)} ms`,
+            detail: `connected in ${Math.round(connectMs)} ms, ${started} after ${Math.round(startMs)} ms`,
           });
         },
         onEnded: ({ detail }) => {
           resolve({ ok: false, detail });
         },
+        onFormat: () => undefined,
         onAudio: () => undefined,
         onInterruption: () => undefined,
         onMark: () => undefined,

@@ -38,10 +38,9 @@ export interface AgentProtocol {
   readonly maxMessageBytes: number;
   /** Reads one WebSocket message and calls at most one of `handlers`. Never throws, whatever the bytes. */
   decode(data: Buffer, isBinary: boolean, handlers: AgentMessageHandlers): void;
-  /**
-   * What begins the stream, as soon as the WebSocket is open. Undefined where the server is waited for, with its
-   * `start_media_streaming`.
-   */
+  /** Whether the stream begins with a message of ours. Otherwise the server's `start_media_streaming` is waited for. */
+  readonly clientBegins: boolean;
+  /** What begins the stream, as soon as the WebSocket is open. */
   opening(): string | undefined;
   /** The message that carries one 20 ms frame of the caller's audio. Does not keep the bytes. */
   encodeAudio(frame: Uint8Array): Uint8Array | string;

@@ -1,5 +1,5 @@
 import { FrameRing } from './frame-ring.js';
-import { FRAME_BYTES, FRAME_MS } from './websocket-protocol.js';
+import { FRAME_MS } from './protocol.js';
 
 /** Pranthora drops what has waited longer than this on its side, so it need not be sent to begin with. */
 const MAX_WAIT_MS = 200;
@@ -32,9 +32,12 @@ export class UplinkQueue {
   #sent = 0;
   #dropped = 0;
 
-  /** @param keepMs how much of the newest audio to keep while there is no connection. */
-  constructor(keepMs: number) {
-    this.#ring = new FrameRing(Math.ceil(Math.max(keepMs, MAX_WAIT_MS) / FRAME_MS) + 1, FRAME_BYTES);
+  /**
+   * @param keepMs how much of the newest audio to keep while there is no connection.
+   * @param frameBytes length of every frame.
+   */
+  constructor(keepMs: number, frameBytes: number) {
+    this.#ring = new FrameRing(Math.ceil(Math.max(keepMs, MAX_WAIT_MS) / FRAME_MS) + 1, frameBytes);
     this.#keepMs = keepMs;
   }
 
@@ -48,7 +51,12 @@ export class UplinkQueue {
     return this.#dropped;
   }
 
-  /** Sends `frame` (640 bytes, not kept), or as many of those waiting before it as may go now. */
+  /** Frames waiting now. */
+  get waiting(): number {
+    return this.#ring.length;
+  }
+
+  /** Sends `frame` (not kept), or as many of those waiting before it as may go now. */
   offer(frame: Uint8Array, nowMs: number, sink: FrameSink): void {
     if (this.#ring.length === 0 && sink.isWritable && this.#takeCredit(nowMs)) {
       this.#send(frame, sink);
