@@ -1,9 +1,10 @@
 import { vi } from 'vitest';
 import { systemClock, type CancelTimer, type Clock } from '../../src/clock.js';
 import type { LogFields, Logger } from '../../src/logger.js';
-import { AgentSession, type AgentSessionOptions } from '../../src/pranthora/agent-session.js';
+import { AgentSession, type AgentReadyInfo, type AgentSessionOptions } from '../../src/pranthora/agent-session.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
-import { webMediaStreamUrl } from '../../src/pranthora/urls.js';
+import { AgentNetwork } from '../../src/pranthora/network.js';
+import { FRAME_BYTES, type AudioFormat } from '../../src/pranthora/protocol.js';
 
 export const KEY = 'secret-key-of-the-test';
 const FRAME_MS = 20;
@@ -33,8 +34,6 @@ export class CountingClock implements Clock {
   }
 }
 
-export const agentUrl = (baseUrl: string): string => webMediaStreamUrl(baseUrl, { agentId: 'a1' });
-
 export interface PendingClock extends Clock {
   readonly pendingTimers: number;
 }
@@ -45,25 +44,31 @@ export type CallOptions = Partial<Omit<AgentSessionOptions, 'clock'>> & { readon
 export class Call {
   readonly session: AgentSession;
   readonly clock: PendingClock;
-  /** What happened, in order: `ready`, `audio`, `interruption stop`, `mark x`, `reconnecting 1`, `reconnected`, `ended`. */
+  /** What happened, in order, but for the format: `ready`, `audio`, `interruption stop`, `mark x`, `reconnecting 1`, `reconnected`, `ended`. */
   readonly events: string[] = [];
   readonly audio: Buffer[] = [];
   readonly endings: AgentEnding[] = [];
   readonly reconnects: { ending: AgentEnding; attempt: number; delayMs: number }[] = [];
   readonly logged: LogFields[] = [];
-  readyInfo: { connectMs: number; startMs: number } | undefined;
+  readyInfo: AgentReadyInfo | undefined;
+  readonly formats: AudioFormat[] = [];
   outageMs: number | undefined;
   interruptedAtMs: number | undefined;
   /** Called on every event, for tests that act from within a handler. */
   onEvent: (event: string) => void = () => undefined;
   #stopTalking: (() => void) | undefined;
 
-  constructor(url: string, options: CallOptions = {}) {
+  constructor(baseUrl: string, options: CallOptions = {}) {
     this.clock = options.clock ?? new CountingClock();
     this.session = new AgentSession(
       {
-        url,
+        mode: 'websocket',
+        baseUrl,
+        target: { agentId: 'a1' },
         apiKey: KEY,
+        encoding: 'mulaw',
+        callSid: 'call-1',
+        network: new AgentNetwork(),
         connectTimeoutMs: 2_000,
         startTimeoutMs: 2_000,
         reconnect: { maxAttempts: 3, initialDelayMs: 10, maxDelayMs: 40, keepMs: 400 },
@@ -72,6 +77,9 @@ export class Call {
         clock: this.clock,
       },
       {
+        onFormat: (format) => {
+          this.formats.push(format);
+        },
         onReady: (info) => {
           this.readyInfo = info;
           this.#note('ready');
@@ -133,7 +141,7 @@ export class Call {
     let sent = 0;
     const timer = setInterval(() => {
       for (; originMs + sent * FRAME_MS <= this.clock.nowMs(); sent++) {
-        this.session.sendFrame(numberedFrame(sent), this.clock.nowMs());
+        this.session.sendFrame(numberedFrame(sent, this.formats.at(-1)), this.clock.nowMs());
         this.session.tick(this.clock.nowMs());
       }
     }, 5);
@@ -153,8 +161,8 @@ export class Call {
   }
 }
 
-export function numberedFrame(number: number): Uint8Array {
-  return new Uint8Array(640).fill(number % 256);
+export function numberedFrame(number: number, format: AudioFormat = 'pcm16k'): Uint8Array {
+  return new Uint8Array(FRAME_BYTES[format]).fill(number % 256);
 }
 
 function collectingLogger(lines: LogFields[]): Logger {

@@ -23,7 +23,7 @@ export class HostileServer {
     await once(this.#server, 'listening');
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('not TCP');
-    return `ws://127.0.0.1:${address.port}/?agent_id=a1`;
+    return `ws://127.0.0.1:${address.port}`;
   }
 
   async stop(): Promise<void> {

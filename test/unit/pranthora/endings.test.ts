@@ -103,6 +103,6 @@ it('names the timeout that passed', () => {
     kind: 'unreachable',
     detail: expect.stringContaining('4000 ms') as string,
   });
-  expect(startTimeout(3_000).detail).toContain('start_media_streaming within 3000 ms');
+  expect(startTimeout('start_media_streaming', 3_000).detail).toContain('start_media_streaming within 3000 ms');
   expect(pingTimeout(10_000).detail).toContain('10000 ms');
 });

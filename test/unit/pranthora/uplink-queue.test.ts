@@ -33,7 +33,7 @@ const range = (from: number, to: number): number[] => Array.from({ length: to - 
 describe('UplinkQueue', () => {
   it('sends live frames at once', () => {
     const sink = new Sink();
-    const queue = new UplinkQueue(400);
+    const queue = new UplinkQueue(400, 640);
     runLive(queue, sink, range(0, 100), 1_000);
     expect(sink.got).toEqual(range(0, 100).map((number) => ({ number, atMs: 1_000 + number * 20 })));
     expect(queue).toMatchObject({ sent: 100, dropped: 0 });
@@ -41,7 +41,7 @@ describe('UplinkQueue', () => {
 
   it('keeps order and the newest 200 ms through congestion, and counts the rest', () => {
     const sink = new Sink();
-    const queue = new UplinkQueue(0);
+    const queue = new UplinkQueue(0, 640);
     sink.isWritable = false;
     runLive(queue, sink, range(0, 50), 1_000);
     sink.isWritable = true;
@@ -52,7 +52,7 @@ describe('UplinkQueue', () => {
 
   it('never sends more than 5 frames at once nor 15 in 100 ms, and is live again soon', () => {
     const sink = new Sink();
-    const queue = new UplinkQueue(400);
+    const queue = new UplinkQueue(400, 640);
     range(0, 100).forEach((number) => {
       queue.hold(frame(number), 1_000 + number * 20);
     });
@@ -71,7 +71,7 @@ describe('UplinkQueue', () => {
 
   it('spreads a burst from the caller’s side', () => {
     const sink = new Sink();
-    const queue = new UplinkQueue(400);
+    const queue = new UplinkQueue(400, 640);
     range(0, 9).forEach((number) => {
       queue.offer(frame(number), 0, sink);
     });
@@ -83,7 +83,7 @@ describe('UplinkQueue', () => {
 
   it('keeps nothing across an outage when told so', () => {
     const sink = new Sink();
-    const queue = new UplinkQueue(0);
+    const queue = new UplinkQueue(0, 640);
     range(0, 10).forEach((number) => {
       queue.hold(frame(number), number * 20);
     });
@@ -95,7 +95,7 @@ describe('UplinkQueue', () => {
 
   it('returns to the congestion limit after it caught up', () => {
     const sink = new Sink();
-    const queue = new UplinkQueue(1_000);
+    const queue = new UplinkQueue(1_000, 640);
     queue.hold(frame(0), 0);
     queue.drain(500, sink);
     sink.isWritable = false;

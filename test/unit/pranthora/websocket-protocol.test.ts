@@ -1,26 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentMessageHandlers } from '../../../src/pranthora/protocol.js';
 import { webSocketProtocol } from '../../../src/pranthora/websocket-protocol.js';
+import { decodedBy } from './decoded.js';
 
-/** What one message comes out as: [handler, argument?] per call. */
-function decode(message: string | Buffer, isBinary = false): unknown[][] {
-  const calls: unknown[][] = [];
-  const record =
-    (name: string) =>
-    (...args: unknown[]): void => {
-      calls.push([name, ...args]);
-    };
-  const handlers: AgentMessageHandlers = {
-    onMediaStart: record('start'),
-    onAudio: record('audio'),
-    onInterruption: record('interruption'),
-    onMark: record('mark'),
-    onHangup: record('hangup'),
-    onIgnored: record('ignored'),
-  };
-  webSocketProtocol.decode(Buffer.from(message), isBinary, handlers);
-  return calls;
-}
+const decode = (message: string | Buffer, isBinary = false): unknown[][] =>
+  decodedBy(webSocketProtocol, message, isBinary);
 
 describe('text from the server', () => {
   it.each([
@@ -45,13 +28,20 @@ describe('text from the server', () => {
     expect(decode(text)).toEqual([['interruption', spelling]]);
   });
 
-  it.each(['{"event":"call-end"}', '{"event_type":"call_end"}'])('%s ends the call', (text) => {
-    expect(decode(text)).toEqual([['hangup']]);
+  it.each([
+    ['{"event":"call-end"}', 'call-end'],
+    ['{"event_type":"call_end"}', 'call_end'],
+  ])('%s ends the call', (text, spelling) => {
+    expect(decode(text)).toEqual([['hangup', spelling]]);
   });
 
   it('reads marks, with or without a name', () => {
     expect(decode('{"event":"mark","mark":{"name":"tts_completed"}}')).toEqual([['mark', 'tts_completed']]);
     expect(decode('{"event":"mark","mark":[1]}')).toEqual([['mark', '']]);
+    expect(decode(`{"event":"mark","mark":{"name":"${'m'.repeat(256)}"}}`)).toEqual([['mark', 'm'.repeat(256)]]);
+    expect(decode(`{"event":"mark","mark":{"name":"${'m'.repeat(257)}"}}`)).toEqual([
+      ['ignored', 'a mark with a name of 257 characters'],
+    ]);
   });
 
   it.each([
@@ -101,4 +91,11 @@ describe('binary from the server', () => {
 it('sends a frame as it is', () => {
   const frame = new Uint8Array(640).fill(3);
   expect(webSocketProtocol.encodeAudio(frame)).toBe(frame);
+});
+
+it('never sends text: the server would take it for a broken message', () => {
+  expect(webSocketProtocol.clientBegins).toBe(false);
+  expect(webSocketProtocol.opening()).toBeUndefined();
+  expect(webSocketProtocol.markEcho('m')).toBeUndefined();
+  expect(webSocketProtocol.closing()).toBeUndefined();
 });
