@@ -143,6 +143,56 @@ export const webSocketUrl: Format<string> = {
   },
 };
 
+/** It is compared with the hosts of URLs, so IPv6 addresses have their brackets and all is in lower case. */
+export const hostAndPort: Format<string> = {
+  what: 'a host, with or without a port',
+  allowed: 'media.example.com, media.example.com:8443, [2001:db8::1]:8443',
+  parse(value) {
+    const text = typeof value === 'string' ? value.trim().toLowerCase() : '';
+    const match = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(text);
+    const name = match?.[1] ?? '';
+    const isName = name.startsWith('[') ? isIP(name.slice(1, -1)) === 6 : isHost(name);
+    return isName && isPort(match?.[2] ?? '1') ? text : undefined;
+  },
+};
+
+/** Not an address: RFC 6066 knows no server names but these. */
+export const hostName = textFormat(
+  'a host name',
+  'such as api.example.com',
+  (text) => isHost(text) && isIP(text) === 0,
+);
+
+export const publicKeyPin = textFormat('a pin of a public key', 'the base64 of a SHA-256, 44 characters', (text) =>
+  /^[A-Za-z0-9+/]{43}=$/.test(text),
+);
+
+/** As the variable of this name is written everywhere, with or without a scheme. */
+export const proxyUrl: Format<string> = {
+  what: 'the URL of a proxy',
+  allowed: 'http:// or https://, with or without user:password@, a host and a port',
+  parse(value) {
+    const given = typeof value === 'string' ? value.trim() : '';
+    const text = /^[a-z][a-z\d+.-]*:\/\//i.test(given) ? given : `http://${given}`;
+    if (given === '' || !URL.canParse(text)) return undefined;
+    const { protocol, username, password, pathname, search, hash, href } = new URL(text);
+    const known = protocol === 'http:' || protocol === 'https:';
+    const plain = pathname + search + hash === '/' && isDecodable(username + password);
+    return known && plain ? href.replace(/\/$/, '') : undefined;
+  },
+};
+
+/** What is no host in it does no harm: the variable belongs to all programs of the machine. */
+export const noProxy: Format<readonly string[]> = {
+  what: 'a list of hosts',
+  allowed: 'host, .suffix, host:port, separated by commas; * for all',
+  parse(value) {
+    const items: unknown[] = typeof value === 'string' ? value.split(/[\s,]+/) : Array.isArray(value) ? value : [7];
+    const hosts = items.filter((item) => typeof item === 'string');
+    return hosts.length === items.length ? hosts.map((host) => host.trim()).filter((host) => host !== '') : undefined;
+  },
+};
+
 export const portRange: Format<PortRange> = {
   what: 'a range of ports',
   allowed: 'FIRST-LAST from 1024 to 65535, at least two ports, such as 20000-29999',
@@ -223,6 +273,19 @@ export const pattern = textFormat(
 
 function isUnspecified(address: string): boolean {
   return isIP(address) !== 0 && /^[0:.]+$/.test(address);
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isPort(text: string): boolean {
+  return Number(text) >= 1 && Number(text) <= 65_535;
 }
 
 function isHost(text: string): boolean {

@@ -7,8 +7,9 @@ import { present } from './present.js';
 import { needsSharedKey, readRoutes } from './routes.js';
 import { LEAVES } from './schema.js';
 import type { Settings } from './schema.js';
+import { resolveTls } from './tls.js';
 import { resolveSettings } from './settings.js';
-import type { BridgeConfig, Source } from './types.js';
+import type { BridgeConfig, Source, TlsConfig } from './types.js';
 import { warningsAbout } from './warnings.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,7 +40,7 @@ export interface LoadedConfig {
  * @throws ConfigError with everything that is wrong
  */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {
-  const environment = options.env ?? process.env;
+  const environment = withProxyVariables(options.env ?? process.env);
   const file = configFile(options.file, environment);
   const faults = new FaultList();
   const { settings, sources } = resolveSettings(
@@ -53,7 +54,8 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   if (environmentNamesFreeswitch(environment)) sources.set('media.freeswitch', 'environment');
   const apiKey = resolveApiKey(settings, sources, file, faults);
   if (apiKey === undefined && options.withoutKeys !== true) checkKeys(settings, faults);
-  const config = build(settings, faults, { environment, apiKey, withoutKeys: options.withoutKeys === true });
+  const tls = resolveTls(settings, sources, file, faults);
+  const config = build(settings, faults, { environment, apiKey, tls, withoutKeys: options.withoutKeys === true });
   checkTogether(config, faults);
   faults.throwIfAny();
   return {
@@ -62,6 +64,12 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     warnings: warningsAbout(config),
     ...(file === undefined ? {} : { file }),
   };
+}
+
+/** By custom these two may be written in lower case. */
+function withProxyVariables(environment: Environment): Environment {
+  const { https_proxy: proxy, no_proxy: exceptions } = environment;
+  return { ...present({ HTTPS_PROXY: proxy, NO_PROXY: exceptions }), ...environment };
 }
 
 function configFile(given: string | undefined, environment: Environment): string | undefined {
@@ -88,17 +96,24 @@ function checkKeys(settings: Settings, faults: FaultList): void {
 interface Surroundings {
   readonly environment: Environment;
   readonly apiKey: string | undefined;
+  readonly tls: TlsConfig | undefined;
   readonly withoutKeys: boolean;
 }
 
 function build(settings: Settings, faults: FaultList, surroundings: Surroundings): BridgeConfig {
-  const { environment, apiKey, withoutKeys } = surroundings;
-  const { url, connectTimeoutMs, startTimeoutMs, reconnect } = settings.pranthora;
+  const { environment, apiKey, tls, withoutKeys } = surroundings;
+  const { url, connectTimeoutMs, startTimeoutMs, reconnect, allowHosts, proxy, noProxy } = settings.pranthora;
   const { advertise: sipAdvertise, ...sip } = settings.sip;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
   const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
   return {
-    pranthora: { url, ...present({ apiKey }), connectTimeoutMs, startTimeoutMs, reconnect },
+    pranthora: {
+      url,
+      connectTimeoutMs,
+      startTimeoutMs,
+      reconnect,
+      ...present({ apiKey, allowHosts, tls, proxy, noProxy }),
+    },
     sip: { ...sip, ...present({ advertise: sipAdvertise }) },
     media: {
       ...media,

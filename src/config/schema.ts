@@ -30,6 +30,14 @@ export const SCHEMA = {
     apiKeyFile: optional(formats.filePath, { env: 'PRANTHORA_API_KEY_FILE' }),
     connectTimeoutMs: setting(formats.wholeNumber(10, 120_000), { default: 4000 }),
     startTimeoutMs: setting(formats.wholeNumber(10, 120_000), { default: 4000 }),
+    allowHosts: optional(formats.listOf(formats.hostAndPort)),
+    tls: {
+      ca: optional(formats.filePath),
+      pinnedSha256: optional(formats.listOf(formats.publicKeyPin)),
+      servername: optional(formats.hostName),
+    },
+    proxy: optional(formats.proxyUrl, { env: 'HTTPS_PROXY', secret: true }),
+    noProxy: optional(formats.noProxy, { env: 'NO_PROXY' }),
     reconnect: {
       maxAttempts: setting(formats.wholeNumber(0, 1000), { default: 8 }),
       initialDelayMs: setting(formats.wholeNumber(1, 60_000), { default: 200 }),

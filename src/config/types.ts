@@ -19,12 +19,29 @@ export interface PranthoraConfig {
   readonly apiKey?: string;
   readonly connectTimeoutMs: number;
   readonly startTimeoutMs: number;
+  /** Hosts besides the URL's own that a handshake may lead to, `host` or `host:port`. */
+  readonly allowHosts?: readonly string[];
+  readonly tls?: TlsConfig;
+  /** `http:` or `https:`, maybe with credentials: a secret. */
+  readonly proxy?: string;
+  /** Hosts reached without the proxy, as in the `NO_PROXY` variable. */
+  readonly noProxy?: readonly string[];
   readonly reconnect: {
     readonly maxAttempts: number;
     readonly initialDelayMs: number;
     readonly maxDelayMs: number;
     readonly keepMs: number;
   };
+}
+
+export interface TlsConfig {
+  /** A file of PEM certificates trusted beside the well-known authorities', and its content. */
+  readonly ca?: string;
+  readonly caPem?: string;
+  /** Base64 SHA-256 of the public keys (SubjectPublicKeyInfo) the server's certificate may have. */
+  readonly pinnedSha256?: readonly string[];
+  /** The name asked for and found in the certificate, instead of the URL's host. */
+  readonly servername?: string;
 }
 
 export interface SipConfig {

@@ -16,11 +16,8 @@ export function unsupported(config: BridgeConfig): Fault[] {
   ];
 }
 
-function unsupportedIn({ mode, onAgentEnd }: Route, path: string): Fault[] {
-  return [
-    ...(mode === 'websocket' ? [] : [unavailable(`${path}.mode`, mode, 'websocket')]),
-    ...(onAgentEnd === 'hangup' ? [] : [unavailable(`${path}.onAgentEnd.refer`, onAgentEnd.refer, 'hangup')]),
-  ];
+function unsupportedIn({ onAgentEnd }: Route, path: string): Fault[] {
+  return onAgentEnd === 'hangup' ? [] : [unavailable(`${path}.onAgentEnd.refer`, onAgentEnd.refer, 'hangup')];
 }
 
 function unavailable(path: string, value: string, allowed: string): Fault {

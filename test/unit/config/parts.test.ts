@@ -94,9 +94,7 @@ routes:
 `,
     );
     expect(unsupported(config).map(({ path, message }) => `${path}: ${message}`)).toEqual(
-      ['sip.listen[1]', 'routes[0].mode', 'routes[1].mode', 'routes[1].onAgentEnd.refer'].map(
-        (path) => `${path}: not available in this version`,
-      ),
+      ['sip.listen[1]', 'routes[1].onAgentEnd.refer'].map((path) => `${path}: not available in this version`),
     );
     expect(unsupported(load(ROUTES).config)).toEqual([]);
   });
