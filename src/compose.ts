@@ -11,6 +11,7 @@ import type { MediaEngine } from './media/engine.js';
 import { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
+import { AgentNetwork } from './pranthora/network.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { SipAgent } from './sip-agent/agent.js';
 
@@ -60,7 +61,7 @@ export async function startBridge(
   }
 
   async function compose(): Promise<Bridge & { held(): Held }> {
-    const bridges = new LocalBridgePool(bridgeSettings(config), clock, logger);
+    const bridges = new LocalBridgePool(bridgeSettings(config), agentNetwork(config), clock, logger);
     release.push(() => bridges.stop());
 
     const sip = await startSip();
@@ -110,7 +111,7 @@ export async function startBridge(
       sip: sip.listening,
       http: httpUrl,
       configure: (changed) => {
-        bridges.configure(bridgeSettings(changed));
+        bridges.configure(bridgeSettings(changed), agentNetwork(changed));
         controller.configure(controllerSettings(changed));
       },
       drain: () => controller.drain(),
@@ -213,11 +214,31 @@ function bridgeSettings(config: BridgeConfig): ConstructorParameters<typeof Loca
   return { bind, ports, reorderMs, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect };
 }
 
+/** How agents are reached, as the configuration has it. */
+export function agentNetwork({ pranthora }: BridgeConfig): AgentNetwork {
+  const { allowHosts, tls, proxy, noProxy = [] } = pranthora;
+  const { caPem, pinnedSha256, servername } = tls ?? {};
+  return new AgentNetwork({
+    ...(allowHosts ? { allowHosts } : {}),
+    ...(tls
+      ? {
+          tls: {
+            ...(caPem === undefined ? {} : { ca: caPem }),
+            ...(pinnedSha256 ? { pinnedSha256 } : {}),
+            ...(servername === undefined ? {} : { servername }),
+          },
+        }
+      : {}),
+    ...(proxy === undefined ? {} : { proxy: { url: proxy, noProxy } }),
+  });
+}
+
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {
   const { maxConcurrent, maxDurationMs } = config.call;
   // The embedded agent has refused strangers already.
   const allow = config.sip.engine === 'drachtio' ? cidrMatcher(config.sip.allow) : () => true;
-  return { routes: config.routes, maxConcurrent, maxDurationMs, allow };
+  const { customParameters } = config.pranthora;
+  return { routes: config.routes, maxConcurrent, maxDurationMs, customParameters, allow };
 }
 
 const hostport = (address: string, port: number): string =>

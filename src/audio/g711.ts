@@ -63,3 +63,9 @@ export function encodeG711(
     output[outputOffset + i] = table[(input[inputOffset + i] ?? 0) & 0xffff] ?? 0;
   }
 }
+
+/** 256 entries: each code word of one law in the other, or in the same one unchanged. */
+export function transcodingTable(from: G711Law, to: G711Law): Uint8Array {
+  if (from === to) return Uint8Array.from({ length: 256 }, (_, codeWord) => codeWord);
+  return Uint8Array.from(DECODE[from], (sample) => ENCODE[to][sample & 0xffff] ?? 0);
+}

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import { AgentSession, type AgentSessionOptions } from '../pranthora/agent-session.js';
+import { AgentSession, type AgentAddress, type AgentSessionOptions } from '../pranthora/agent-session.js';
 import type { AgentEnding } from '../pranthora/endings.js';
-import { webMediaStreamUrl } from '../pranthora/urls.js';
+import type { AgentNetwork } from '../pranthora/network.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
 import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
 import type { PortPool } from '../rtp/port-pool.js';
@@ -10,15 +10,7 @@ import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
 import { Downlink } from './downlink.js';
-import type {
-  AgentAddress,
-  BridgeCommand,
-  BridgeEvent,
-  BridgeId,
-  BridgeMedia,
-  BridgeStats,
-  Interruption,
-} from './messages.js';
+import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink } from './uplink.js';
 
@@ -51,6 +43,7 @@ export interface BridgeSettings {
 export interface BridgeDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly network: AgentNetwork;
   readonly scheduler: Scheduler;
   readonly ports: PortPool;
   readonly emit: (event: BridgeEvent) => void;
@@ -173,26 +166,32 @@ export class CallBridge implements Ticking {
   #connectAgent(address: AgentAddress): void {
     if (this.#closed) return;
     this.#letAgentGo();
-    const { clock, logger } = this.#dependencies;
+    const { clock, logger, network } = this.#dependencies;
     const { connectTimeoutMs, startTimeoutMs, reconnect } = this.#settings;
-    const url = webMediaStreamUrl(address.baseUrl, address.target);
-    this.#agent = new AgentSession(
-      { url, apiKey: address.apiKey, connectTimeoutMs, startTimeoutMs, reconnect, clock, logger },
+    const agent = new AgentSession(
+      { ...address, network, connectTimeoutMs, startTimeoutMs, reconnect, clock, logger },
       {
+        onFormat: (format) => {
+          this.#uplink.format = format;
+          this.#downlink.format = format;
+        },
         onReady: (info) => {
           // From here on the agent is never starved, whether or not the caller has been answered yet.
           this.#stopTicking ??= this.#dependencies.scheduler.add(this);
-          this.#emit({ kind: 'agent-ready', bridge: this.id, ...info });
+          this.#emit({ kind: 'agent-ready', bridge: this.id, connectMs: info.connectMs, startMs: info.startMs });
         },
         onAudio: (bytes) => {
           this.#downlink.push(bytes);
         },
         onInterruption: (receivedAtMs) => {
-          this.#downlink.interrupt(receivedAtMs);
+          // Marks that an interruption discards are echoed too (Twilio's way): the agent counts on each of them.
+          for (const mark of this.#downlink.interrupt(receivedAtMs)) agent.echoMark(mark);
           // Before the answer nobody was hearing anything: there is no reaction to measure.
           if (this.#startedAtMs === undefined) this.#downlink.takeInterruption(receivedAtMs);
         },
-        onMark: () => undefined,
+        onMark: (name) => {
+          this.#downlink.pushMark(name);
+        },
         onReconnecting: (ending, attempt, delayMs) => {
           this.#emit({ kind: 'agent-reconnecting', bridge: this.id, ending, attempt, delayMs });
         },
@@ -206,7 +205,8 @@ export class CallBridge implements Ticking {
         },
       },
     );
-    this.#agent.connect();
+    this.#agent = agent;
+    agent.connect();
   }
 
   #letAgentGo(): void {
@@ -265,6 +265,7 @@ export class CallBridge implements Ticking {
     const speech = this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
     if (sending) this.#endpoint?.send(packet);
     if (speech && sending) this.#firstAudioMs ??= roundMs(nowMs - startedAtMs);
+    for (const mark of this.#downlink.takeMarks()) this.#agent?.echoMark(mark);
     const interruption = this.#downlink.takeInterruption(nowMs);
     if (interruption) this.#onInterruptionDone(interruption);
   }

@@ -1,23 +1,26 @@
-import { createFrameEncoder, FRAME_16K, type FrameEncoder, type StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import { PlayoutQueue } from '../audio/playout-queue.js';
+import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
+import { createDownlinkFramer, type DownlinkFramer } from './downlink-framer.js';
 import type { Interruption } from './messages.js';
 
-const RATE_16K_HZ = 16_000;
-const BYTES_PER_MS = 32;
+const FRAME_MS = 20;
 
 /** Speech kept at most; Pranthora sends a whole answer faster than it is spoken. */
 export const MAX_QUEUED_MS = 120_000;
+
+/** What the tail of an utterance is made of. */
+const NOTHING = new PlayoutQueue({ rateHz: 16_000, bytesPerSample: 2, maxMs: 0 });
 
 /**
  * Agent → caller: speech as Pranthora sends it in, exactly one 20 ms RTP payload out at every tick.
  * Nothing to say is silence, so the caller's stream never stops.
  */
 export class Downlink {
-  readonly #queue = new PlayoutQueue({ rateHz: RATE_16K_HZ, bytesPerSample: 2, maxMs: MAX_QUEUED_MS });
-  readonly #pcm16k = new Int16Array(FRAME_16K);
-
+  #format: AudioFormat = 'pcm16k';
   #encoding: StreamEncoding = 'PCMU';
-  #encoder: FrameEncoder = createFrameEncoder('PCMU');
+  #queue = newQueue('pcm16k');
+  #framer: DownlinkFramer = createDownlinkFramer('pcm16k', 'PCMU');
   /** Frames of silence still to be encoded like speech, so that its end is played and the encoder forgets it. */
   #tailFrames = 0;
   #playing = false;
@@ -26,19 +29,33 @@ export class Downlink {
   #interruptedAtMs: number | undefined;
   #pendingDiscardMs = 0;
 
-  #receivedBytes = 0;
-  #playedSamples = 0;
+  #receivedMs = 0;
+  #playedMs = 0;
+  #overflowedMs = 0;
   #discardedMs = 0;
 
+  /** What the caller's RTP carries. */
   set encoding(encoding: StreamEncoding) {
     if (encoding === this.#encoding) return;
     this.#encoding = encoding;
-    this.#encoder = createFrameEncoder(encoding);
+    this.#framer = createDownlinkFramer(this.#format, encoding);
+  }
+
+  /** What the agent sends from now on. What it sent before in another format is lost; marks in it count as reached. */
+  set format(format: AudioFormat) {
+    if (format === this.#format) return;
+    this.#format = format;
+    this.#framer = createDownlinkFramer(format, this.#encoding);
+    this.#overflowedMs += this.#queue.overflowedMs;
+    const { discardedMs, marks } = this.#queue.clear();
+    this.#discardedMs += discardedMs;
+    this.#queue = newQueue(format);
+    for (const mark of marks) this.#queue.pushMark(mark);
   }
 
   /** RTP timestamp units of one payload, and its length. */
   get frame(): { readonly samplesPerFrame: number; readonly payloadBytes: number } {
-    return this.#encoder;
+    return this.#framer;
   }
 
   get isEmpty(): boolean {
@@ -47,30 +64,41 @@ export class Downlink {
 
   get stats(): { receivedMs: number; playedMs: number; discardedMs: number; overflowedMs: number; queuedMs: number } {
     return {
-      receivedMs: this.#receivedBytes / BYTES_PER_MS,
-      playedMs: this.#playedSamples / (RATE_16K_HZ / 1000),
+      receivedMs: this.#receivedMs,
+      playedMs: this.#playedMs,
       discardedMs: this.#discardedMs,
-      overflowedMs: this.#queue.overflowedMs,
+      overflowedMs: this.#overflowedMs + this.#queue.overflowedMs,
       queuedMs: this.#queue.queuedMs,
     };
   }
 
-  /** Speech from Pranthora, 16-bit little-endian at 16 kHz, cut anywhere. Returns how many bytes found no room. */
+  /** Speech from Pranthora in its format, cut anywhere. Returns how many bytes found no room. */
   push(bytes: Uint8Array): number {
-    this.#receivedBytes += bytes.length;
+    this.#receivedMs += (bytes.length * FRAME_MS) / FRAME_BYTES[this.#format];
     return this.#queue.push(bytes);
   }
 
-  /** The caller has interrupted: nothing said so far is heard from the next tick on. */
-  interrupt(receivedAtMs: number): void {
-    const { discardedMs } = this.#queue.clear();
-    this.#encoder.reset();
+  /** Where in the speech pushed so far an utterance ends. False when too many wait already. */
+  pushMark(name: string): boolean {
+    return this.#queue.pushMark(name);
+  }
+
+  /** Marks whose place playback has reached since the last call, in order. */
+  takeMarks(): readonly string[] {
+    return this.#queue.takeMarks();
+  }
+
+  /** The caller has interrupted: nothing said so far is heard from the next tick on. Returns the marks in it. */
+  interrupt(receivedAtMs: number): readonly string[] {
+    const { discardedMs, marks } = this.#queue.clear();
+    this.#framer.reset();
     this.#playing = false;
     this.#waitedForFrame = false;
     this.#tailFrames = 0;
     this.#discardedMs += discardedMs;
     this.#pendingDiscardMs += discardedMs;
     this.#interruptedAtMs ??= receivedAtMs;
+    return marks;
   }
 
   /** A new connection to the agent: half a sample of the old one must not shift all that follows. */
@@ -80,18 +108,18 @@ export class Downlink {
 
   /** Writes the next 20 ms into `payload` at `offset`; true when they carry speech. */
   nextPayload(payload: Uint8Array, offset: number): boolean {
-    const samples = this.#mayPlay() ? this.#queue.readSamples(this.#pcm16k, FRAME_16K) : 0;
-    this.#playing = samples > 0;
-    this.#playedSamples += samples;
-    if (samples > 0) this.#tailFrames = this.#encoder.tailFrames;
-    else if (this.#tailFrames === 0) {
-      this.#encoder.silence(payload, offset);
-      return false;
-    } else this.#tailFrames -= 1;
-
-    this.#pcm16k.fill(0, samples);
-    this.#encoder.encode(this.#pcm16k, payload, offset);
-    return samples > 0;
+    const speechMs = this.#mayPlay() ? this.#framer.encode(this.#queue, payload, offset) : 0;
+    this.#playing = speechMs > 0;
+    this.#playedMs += speechMs;
+    if (speechMs > 0) {
+      this.#tailFrames = this.#framer.tailFrames;
+      return true;
+    }
+    if (this.#tailFrames > 0) {
+      this.#tailFrames -= 1;
+      this.#framer.encode(NOTHING, payload, offset);
+    } else this.#framer.silence(payload, offset);
+    return false;
   }
 
   /** The packet built last has gone to the socket: the report of an interruption it put into effect, if it did. */
@@ -109,11 +137,17 @@ export class Downlink {
    */
   #mayPlay(): boolean {
     if (this.#queue.isEmpty) return false;
-    if (this.#playing || this.#waitedForFrame || this.#queue.queuedMs >= 20) {
+    if (this.#playing || this.#waitedForFrame || this.#queue.queuedMs >= FRAME_MS) {
       this.#waitedForFrame = false;
       return true;
     }
     this.#waitedForFrame = true;
     return false;
   }
+}
+
+function newQueue(format: AudioFormat): PlayoutQueue {
+  return format === 'pcm16k'
+    ? new PlayoutQueue({ rateHz: 16_000, bytesPerSample: 2, maxMs: MAX_QUEUED_MS })
+    : new PlayoutQueue({ rateHz: 8_000, bytesPerSample: 1, maxMs: MAX_QUEUED_MS });
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import type { AgentNetwork } from '../pranthora/network.js';
 import { PortPool } from '../rtp/port-pool.js';
 import { CallBridge, type BridgeSettings } from './call-bridge.js';
 import type { BridgeCommand, BridgeEvent, BridgeHandle, BridgeId, BridgePool } from './messages.js';
@@ -8,6 +9,7 @@ import { Scheduler } from './scheduler.js';
 /** Bridges on this thread. */
 export class LocalBridgePool implements BridgePool {
   #settings: BridgeSettings;
+  #network: AgentNetwork;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #scheduler: Scheduler;
@@ -16,8 +18,9 @@ export class LocalBridgePool implements BridgePool {
   #lastId = 0;
   #onEmpty: (() => void) | undefined;
 
-  constructor(settings: BridgeSettings, clock: Clock, logger: Logger) {
+  constructor(settings: BridgeSettings, network: AgentNetwork, clock: Clock, logger: Logger) {
     this.#settings = settings;
+    this.#network = network;
     this.#clock = clock;
     this.#logger = logger;
     this.#scheduler = new Scheduler(clock);
@@ -25,8 +28,9 @@ export class LocalBridgePool implements BridgePool {
   }
 
   /** Settings of the bridges to come. The port range stays what it was. */
-  configure(settings: BridgeSettings): void {
+  configure(settings: BridgeSettings, network: AgentNetwork): void {
     this.#settings = settings;
+    this.#network = network;
   }
 
   get active(): number {
@@ -42,6 +46,7 @@ export class LocalBridgePool implements BridgePool {
     this.#lastId += 1;
     const id = this.#lastId;
     const bridge = new CallBridge(id, this.#settings, {
+      network: this.#network,
       clock: this.#clock,
       logger: this.#logger,
       scheduler: this.#scheduler,

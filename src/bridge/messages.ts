@@ -1,6 +1,6 @@
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { AgentEnding } from '../pranthora/endings.js';
-import type { AgentTarget } from '../pranthora/urls.js';
+import type { AgentAddress } from '../pranthora/agent-session.js';
 import type { TransportAddress } from '../rtp/source-latch.js';
 
 export type { TransportAddress } from '../rtp/source-latch.js';
@@ -25,14 +25,6 @@ export interface BridgeMedia {
   readonly sending: boolean;
   /** False while the other side has said that it sends nothing: no RTP is then no fault. */
   readonly receiving: boolean;
-}
-
-/** How to reach one Pranthora agent. */
-export interface AgentAddress {
-  /** `ws:` or `wss:`, without the API's path. */
-  readonly baseUrl: string;
-  readonly target: AgentTarget;
-  readonly apiKey: string;
 }
 
 export type BridgeCommand =

@@ -1,5 +1,7 @@
-import { createFrameDecoder, FRAME_16K, type FrameDecoder, type StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { AudioFormat } from '../pranthora/protocol.js';
 import type { RtpPacket } from '../rtp/packet.js';
+import { createUplinkFramer, type UplinkFramer } from './uplink-framer.js';
 
 const FRAME_MS = 20;
 
@@ -26,7 +28,7 @@ const EARLIEST_WINDOW_MS = 5_000;
 const MAX_PACKET_MS = 200;
 
 /**
- * Caller → agent: RTP payloads in, an unbroken stream of 20 ms frames of 16 kHz PCM out.
+ * Caller → agent: RTP payloads in, an unbroken stream of 20 ms frames in the agent's format out.
  *
  * A payload in order becomes a frame at once. The stream also has a place in time: `#dueMs` is when the next sample
  * (RTP timestamp `#headTimestamp`) would arrive on a path without delay variation. When live is `HOLD_MS` past it,
@@ -35,12 +37,9 @@ const MAX_PACKET_MS = 200;
  */
 export class Uplink {
   readonly #sendFrame: (frame: Buffer) => void;
-  readonly #frame = new Int16Array(FRAME_16K);
-  readonly #frameBytes = Buffer.from(this.#frame.buffer);
-  #frameFill = 0;
-
   #encoding: StreamEncoding = 'PCMU';
-  #decoder: FrameDecoder = createFrameDecoder('PCMU');
+  #format: AudioFormat = 'pcm16k';
+  #framer: UplinkFramer = createUplinkFramer('PCMU', 'pcm16k');
   #dueMs: number;
   #headTimestamp: number | undefined;
   #ssrc = 0;
@@ -54,7 +53,7 @@ export class Uplink {
   #filledMs = 0;
   #latePackets = 0;
 
-  /** `sendFrame` gets 640 bytes, 16-bit little-endian, in a buffer that is reused: it copies what it keeps. */
+  /** `sendFrame` gets a frame in a buffer that is reused: it copies what it keeps. */
   constructor(nowMs: number, sendFrame: (frame: Buffer) => void) {
     this.#sendFrame = sendFrame;
     this.#dueMs = nowMs - HOLD_MS;
@@ -65,9 +64,15 @@ export class Uplink {
   set encoding(encoding: StreamEncoding) {
     if (encoding === this.#encoding) return;
     this.#encoding = encoding;
-    this.#decoder = createFrameDecoder(encoding);
+    this.#framer = createUplinkFramer(encoding, this.#format);
     this.#headTimestamp = undefined;
-    this.#frameFill = 0;
+  }
+
+  /** What the agent takes. */
+  set format(format: AudioFormat) {
+    if (format === this.#format) return;
+    this.#format = format;
+    this.#framer = createUplinkFramer(this.#encoding, format);
   }
 
   get stats(): { frames: number; filledMs: number; late: number } {
@@ -76,7 +81,7 @@ export class Uplink {
 
   /** A packet of speech, in order of sequence number. */
   receive(packet: RtpPacket, nowMs: number): void {
-    const { samplesPerMs, bytesPerSample } = this.#decoder;
+    const { samplesPerMs, bytesPerSample } = this.#framer;
     const count = Math.floor(packet.payloadLength / bytesPerSample);
     if (count === 0 || count > MAX_PACKET_MS * samplesPerMs) return;
     if (packet.ssrc !== this.#ssrc) this.#headTimestamp = undefined; // its timestamps say nothing about the old ones
@@ -105,7 +110,7 @@ export class Uplink {
   #place(timestamp: number, count: number, nowMs: number): number {
     if (this.#headTimestamp === undefined) return this.#anchor(timestamp, nowMs);
     const ahead = (timestamp - this.#headTimestamp) | 0;
-    const latenessMs = nowMs - this.#dueMs - ahead / this.#decoder.samplesPerMs;
+    const latenessMs = nowMs - this.#dueMs - ahead / this.#framer.samplesPerMs;
     if (latenessMs < -HOLD_MS) return this.#anchor(timestamp, nowMs); // the timestamps jumped, no time went by
     if (latenessMs > MAX_LATENESS_MS || ahead + count <= 0) {
       return this.#late(timestamp, count, nowMs);
@@ -149,10 +154,10 @@ export class Uplink {
    * frame and not 20 ms later.
    */
   #gapFill(samples: number): number {
-    const { samplesPerMs } = this.#decoder;
+    const { samplesPerMs } = this.#framer;
     const fill = Math.min(samples, MAX_GAP_MS * samplesPerMs);
     if (!this.#starved) return fill;
-    return Math.max(0, fill - ((this.#frameFill / this.#ratio + fill) % this.#frameSamples));
+    return Math.max(0, fill - ((this.#framer.filled + fill) % this.#frameSamples));
   }
 
   /**
@@ -165,43 +170,35 @@ export class Uplink {
   }
 
   #fill(samples: number): void {
-    this.#filledMs += samples / this.#decoder.samplesPerMs;
+    this.#filledMs += samples / this.#framer.samplesPerMs;
     this.#append(samples);
   }
 
-  /** Decodes (silence, without `bytes`) straight into the frame being built and sends each frame the moment it is full. */
+  /** Puts a payload (silence, without `bytes`) into the frame being built and sends each frame the moment it is full. */
   #append(count: number, bytes?: Uint8Array, offset = 0): void {
-    const decoder = this.#decoder;
+    const framer = this.#framer;
     for (let done = 0; done < count;) {
-      const part = Math.min(count - done, (FRAME_16K - this.#frameFill) / this.#ratio);
-      if (bytes) decoder.decode(bytes, offset + done * decoder.bytesPerSample, part, this.#frame, this.#frameFill);
-      else decoder.silence(part, this.#frame, this.#frameFill);
-      this.#frameFill += part * this.#ratio;
+      const part = Math.min(count - done, this.#frameSamples - framer.filled);
+      const full = framer.put(part, bytes, offset + done * framer.bytesPerSample);
       done += part;
-      if (this.#frameFill === FRAME_16K) this.#flush();
+      if (full) this.#flush();
     }
     this.#pass(count);
   }
 
-  /** Samples of Pranthora's for each of the payload's. */
-  get #ratio(): number {
-    return 16 / this.#decoder.samplesPerMs;
-  }
-
   /** The payload's samples in one frame. */
   get #frameSamples(): number {
-    return FRAME_MS * this.#decoder.samplesPerMs;
+    return FRAME_MS * this.#framer.samplesPerMs;
   }
 
   /** The stream's place moves on by `samples`, whether or not they were sent. */
   #pass(samples: number): void {
     if (this.#headTimestamp !== undefined) this.#headTimestamp = (this.#headTimestamp + samples) >>> 0;
-    this.#dueMs += samples / this.#decoder.samplesPerMs;
+    this.#dueMs += samples / this.#framer.samplesPerMs;
   }
 
   #flush(): void {
-    this.#frameFill = 0;
     this.#frames += 1;
-    this.#sendFrame(this.#frameBytes);
+    this.#sendFrame(this.#framer.frame);
   }
 }

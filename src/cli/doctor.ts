@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
+import { agentNetwork } from '../compose.js';
 import type { BridgeConfig, Route } from '../config/types.js';
 import { secretsOf } from '../config/redact.js';
 import { createLog } from '../ops/log.js';
 import { checkAdvertised, checkPorts, type Finding } from '../ops/preflight.js';
 import { probeAgent } from '../pranthora/probe.js';
-import { webMediaStreamUrl } from '../pranthora/urls.js';
 import { addConfigOptions, loadRunnable, type ConfigOptions } from './config-options.js';
 import { ExitCode, type Io } from './io.js';
 
@@ -38,11 +38,19 @@ async function checkAgents(config: BridgeConfig): Promise<Finding[]> {
 async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]> {
   const { connectTimeoutMs, startTimeoutMs } = config.pranthora;
   const { logger } = createLog({ ...config.log, level: 'silent', secrets: secretsOf(config) });
+  const network = agentNetwork(config);
   const findings: Finding[] = [];
   for (const target of route.targets) {
-    const url = webMediaStreamUrl(route.url, target);
-    const { apiKey } = route;
-    const result = await probeAgent({ url, apiKey, connectTimeoutMs, startTimeoutMs, clock: systemClock, logger });
+    const { mode, url: baseUrl, apiKey, encoding } = route;
+    const address = { mode, baseUrl, target, apiKey, encoding, callSid: 'doctor' };
+    const result = await probeAgent({
+      ...address,
+      network,
+      connectTimeoutMs,
+      startTimeoutMs,
+      clock: systemClock,
+      logger,
+    });
     const id = target.agentId ?? target.workflowId;
     findings.push({
       what: `route ${route.name}, ${target.agentId === undefined ? 'workflow' : 'agent'} ${id}`,

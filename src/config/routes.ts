@@ -116,8 +116,9 @@ function readTarget(section: Section, entry: unknown, index: number): Target[] {
   if (!target) return [];
   const kind = target.exactlyOne(['agentId', 'workflowId']);
   const read = kind ? targetOf(target, kind) : [];
+  const weight = target.read('weight', formats.wholeNumber(0, 1000));
   target.end();
-  return read;
+  return read.map((entry) => ({ ...entry, ...present({ weight }) }));
 }
 
 function targetOf(section: Section, kind: 'agentId' | 'workflowId'): Target[] {

@@ -38,6 +38,13 @@ export const SCHEMA = {
     },
     proxy: optional(formats.proxyUrl, { env: 'HTTPS_PROXY', secret: true }),
     noProxy: optional(formats.noProxy, { env: 'NO_PROXY' }),
+    customParameters: {
+      from: setting(formats.flag, { default: true }),
+      to: setting(formats.flag, { default: true }),
+      did: setting(formats.flag, { default: true }),
+      sipCallId: setting(formats.flag, { default: true }),
+      headers: optional(formats.listOf(formats.headerName)),
+    },
     reconnect: {
       maxAttempts: setting(formats.wholeNumber(0, 1000), { default: 8 }),
       initialDelayMs: setting(formats.wholeNumber(1, 60_000), { default: 200 }),

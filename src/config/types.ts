@@ -26,12 +26,22 @@ export interface PranthoraConfig {
   readonly proxy?: string;
   /** Hosts reached without the proxy, as in the `NO_PROXY` variable. */
   readonly noProxy?: readonly string[];
+  readonly customParameters: CustomParametersConfig;
   readonly reconnect: {
     readonly maxAttempts: number;
     readonly initialDelayMs: number;
     readonly maxDelayMs: number;
     readonly keepMs: number;
   };
+}
+
+/** What the telephony protocol's `start` tells the agent of a call: each can be switched off; SIP headers by name. */
+export interface CustomParametersConfig {
+  readonly from: boolean;
+  readonly to: boolean;
+  readonly did: boolean;
+  readonly sipCallId: boolean;
+  readonly headers: readonly string[];
 }
 
 export interface TlsConfig {
@@ -122,8 +132,11 @@ export interface HeaderMatch {
   readonly pattern?: string;
 }
 
-export type Target =
-  { readonly agentId: string; readonly workflowId?: never } | { readonly workflowId: string; readonly agentId?: never };
+/** With a `weight` on any of them, the targets of a route are tried in an order drawn for each call, not as written. */
+export type Target = { readonly weight?: number } & (
+  | { readonly agentId: string; readonly workflowId?: never }
+  | { readonly workflowId: string; readonly agentId?: never }
+);
 
 export type RouteMode = 'websocket' | 'handshake' | 'telephony';
 

@@ -1,6 +1,6 @@
 import type { BridgeEvent, BridgeHandle, BridgePool, BridgeStats } from '../bridge/messages.js';
 import type { CancelTimer, Clock } from '../clock.js';
-import type { Route, Target } from '../config/types.js';
+import type { CustomParametersConfig, Route, Target } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import { MediaUnavailable, type AcceptedOffer, type MediaEngine } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
@@ -15,6 +15,8 @@ import { CallerMedia } from './caller-media.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import type { CallFacts, CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
+import { CallTargets } from './call-targets.js';
+import type { TargetBreaker } from './target-breaker.js';
 
 export interface CallDependencies {
   readonly clock: Clock;
@@ -24,9 +26,16 @@ export interface CallDependencies {
   readonly media: MediaEngine;
   readonly sipEngine: string;
   readonly maxDurationMs: number;
+  readonly customParameters: CustomParametersConfig;
+  readonly breaker: TargetBreaker;
+  /** A number in [0, 1), for targets with weights. */
+  readonly random: () => number;
   /** How the last attempt to reach an agent went, for `/health`. */
   readonly onAgentOutcome: (outcome: { ok: boolean; detail: string }) => void;
 }
+
+/** So long before its end a call that lasts too long is announced in the log. */
+const MAX_DURATION_WARNING_MS = 60_000;
 
 /**
  * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
@@ -46,7 +55,7 @@ export class Call {
 
   #state: CallState = 'received';
   #end: CallEnd | undefined;
-  #targetIndex = 0;
+  #targets: CallTargets | undefined;
   #offer: AcceptedOffer | undefined;
   #bridge: BridgeHandle | undefined;
   #bridgeClosed: Promise<void> = Promise.resolve();
@@ -97,6 +106,7 @@ export class Call {
       return;
     }
     if (!this.#enter('accept')) return;
+    if (this.route) this.#targets = this.#newTargets(this.route);
     this.#invite.ring();
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => {
@@ -203,15 +213,31 @@ export class Call {
     }
   }
 
+  /** The route's next target; when there is none left, the call ends for the reason the last one gave. */
   #connectAgent(): void {
-    const { route } = this;
-    const target = this.#target();
-    if (!route || !target || !this.#isOpen()) return;
-    this.#bridge?.connectAgent({ baseUrl: route.url, target, apiKey: route.apiKey });
+    if (!this.#targets || !this.#isOpen()) return;
+    const address = this.#targets.next();
+    if (address) this.#bridge?.connectAgent(address);
+    else this.end(callEnd.agentEnded(this.#targets.lastEnding));
   }
 
-  #target(): Target | undefined {
-    return this.route?.targets[this.#targetIndex];
+  #newTargets(route: Route): CallTargets {
+    const { breaker, clock, random } = this.#dependencies;
+    const about = { callSid: this.callId, customParameters: this.#customParameters() };
+    return new CallTargets(route, { breaker, clock, random, about });
+  }
+
+  /** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
+  #customParameters(): Record<string, string> {
+    const { from, to } = this.#facts();
+    const { headers, ...wanted } = this.#dependencies.customParameters;
+    const known = { from, to, did: this.did, sipCallId: this.callId };
+    const told = Object.entries(known).filter(([name]) => wanted[name as keyof typeof known]);
+    for (const name of headers) {
+      const value = this.#invite.header(name);
+      if (value !== undefined) told.push([name, value]);
+    }
+    return Object.fromEntries(told);
   }
 
   #isOpen(): boolean {
@@ -222,10 +248,11 @@ export class Call {
     const unanswered = this.#state === 'connecting';
     if (!this.#enter('agent-ready')) return;
     const inMs = Math.round(event.connectMs + event.startMs);
+    this.#targets?.succeeded();
     this.#dependencies.onAgentOutcome({ ok: true, detail: `last agent connected in ${inMs} ms` });
     this.#logger.info({
       event: 'agent.connected',
-      ...this.#target(),
+      ...identity(this.#targets),
       connectMs: Math.round(event.connectMs),
       startMs: Math.round(event.startMs),
     });
@@ -235,14 +262,13 @@ export class Call {
   /** The agent hung up, or is lost: then the route's next target, if any, takes over. */
   #onAgentEnded(ending: AgentEnding): void {
     if (!this.#isOpen()) return;
-    if (ending.kind !== 'agent-hangup') this.#dependencies.onAgentOutcome({ ok: false, detail: ending.detail });
-    const targets = this.route?.targets.length ?? 0;
-    if (ending.kind === 'agent-hangup' || this.#targetIndex + 1 >= targets) {
+    if (ending.kind === 'agent-hangup') {
       this.end(callEnd.agentEnded(ending));
       return;
     }
-    this.#logger.warn({ event: 'agent.failed', ...this.#target(), detail: ending.detail, next: 'next target' });
-    this.#targetIndex += 1;
+    this.#dependencies.onAgentOutcome({ ok: false, detail: ending.detail });
+    this.#logger.warn({ event: 'agent.failed', ...identity(this.#targets), detail: ending.detail });
+    this.#targets?.failed(ending);
     this.#connectAgent();
   }
 
@@ -273,10 +299,19 @@ export class Call {
     this.#answeredAt = wallTime();
     if (!this.#enter('answered')) return;
     if (this.#media?.agreed) this.#bridge?.start();
-    this.#cancelMaxDuration = clock.after(maxDurationMs, () => {
-      this.end(callEnd.maxDuration(maxDurationMs));
+    this.#cancelMaxDuration = clock.after(Math.max(0, maxDurationMs - MAX_DURATION_WARNING_MS), () => {
+      this.#warnOfMaxDuration();
     });
     this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: Math.round(this.#durationMs()) });
+  }
+
+  #warnOfMaxDuration(): void {
+    const { clock, maxDurationMs } = this.#dependencies;
+    const leftMs = Math.min(maxDurationMs, MAX_DURATION_WARNING_MS);
+    this.#logger.warn({ event: 'call.max_duration_near', leftMs });
+    this.#cancelMaxDuration = clock.after(leftMs, () => {
+      this.end(callEnd.maxDuration(maxDurationMs));
+    });
   }
 
   #onDialogEnd(end: { byPeer: boolean; reason: string }): void {
@@ -343,6 +378,7 @@ export class Call {
     await this.#answering;
     if (this.#dialog && !this.#peerEnded) await this.#dialog.bye(end.byeReason);
     if (this.#bridge) await this.#bridgeClosed;
+    this.#targets?.release();
     await this.#media?.close();
   }
 
@@ -369,7 +405,7 @@ export class Call {
       from: this.#invite.from.user || this.#invite.from.uri,
       to: this.#invite.to.user || this.#invite.to.uri,
       did: this.did,
-      ...(route ? { route: route.name, mode: route.mode, ...this.#target() } : {}),
+      ...(route ? { route: route.name, mode: route.mode, ...(identity(this.#targets) ?? first(route)) } : {}),
       sipEngine: this.#dependencies.sipEngine,
       mediaEngine: this.#dependencies.media.name,
       ...(codec === undefined ? {} : { codec }),
@@ -378,3 +414,13 @@ export class Call {
     };
   }
 }
+
+/** Which agent or workflow, for logs and records. */
+function identity(targets: CallTargets | undefined): { agentId?: string; workflowId?: string } | undefined {
+  return targets?.current && idsOf(targets.current);
+}
+
+const first = (route: Route): object => (route.targets[0] ? idsOf(route.targets[0]) : {});
+
+const idsOf = ({ agentId, workflowId }: Target): { agentId?: string; workflowId?: string } =>
+  agentId === undefined ? { workflowId } : { agentId };

@@ -1,20 +1,28 @@
 import { normaliseNumber } from '../config/number.js';
-import type { Route } from '../config/types.js';
+import type { CustomParametersConfig, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { Call, type CallDependencies } from './call.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { selectRoute } from './dial-plan.js';
+import { TargetBreaker } from './target-breaker.js';
 
 /** What may change while the daemon runs. */
 export interface ControllerSettings {
   readonly routes: readonly Route[];
   readonly maxConcurrent: number;
   readonly maxDurationMs: number;
+  readonly customParameters: CustomParametersConfig;
   /** Whether calls from a source address are taken (`sip.allow`). */
   readonly allow: (address: string) => boolean;
 }
+
+/** What a call needs, less what the controller adds. */
+export type ControllerDependencies = Omit<
+  CallDependencies,
+  'maxDurationMs' | 'customParameters' | 'breaker' | 'random'
+>;
 
 /** Log levels of ends: what an operator must act on is not buried among what is everyday. */
 const LEVEL_OF_OUTCOME = {
@@ -26,14 +34,15 @@ const LEVEL_OF_OUTCOME = {
 
 /** Decides what becomes of each INVITE and keeps the calls in progress. */
 export class CallController {
-  readonly #dependencies: Omit<CallDependencies, 'maxDurationMs'>;
+  readonly #dependencies: ControllerDependencies;
   readonly #logger: Logger;
   readonly #calls = new Set<Call>();
+  readonly #breaker = new TargetBreaker();
   #settings: ControllerSettings;
   #draining = false;
   readonly #whenIdle: (() => void)[] = [];
 
-  constructor(settings: ControllerSettings, dependencies: Omit<CallDependencies, 'maxDurationMs'>) {
+  constructor(settings: ControllerSettings, dependencies: ControllerDependencies) {
     this.#settings = settings;
     this.#dependencies = dependencies;
     this.#logger = dependencies.logger;
@@ -63,8 +72,15 @@ export class CallController {
       fromUri: invite.from.uri,
       header: (name) => invite.header(name),
     });
-    const { maxDurationMs } = this.#settings;
-    const call = new Call(invite, { did: number, route }, { ...this.#dependencies, maxDurationMs }, (closed) => {
+    const { maxDurationMs, customParameters } = this.#settings;
+    const dependencies = {
+      ...this.#dependencies,
+      maxDurationMs,
+      customParameters,
+      breaker: this.#breaker,
+      random: Math.random,
+    };
+    const call = new Call(invite, { did: number, route }, dependencies, (closed) => {
       this.#onClosed(closed);
     });
     const refusal = this.#whyRefuse(invite, number, route);

@@ -93,7 +93,7 @@ describe('a route', () => {
     ],
     [
       'default: true, targets: [{agentId: a, key: x}]',
-      'routes[0].targets[0].key: unknown key (allowed: agentId, workflowId)',
+      'routes[0].targets[0].key: unknown key (allowed: agentId, workflowId, weight)',
     ],
     ['default: true, agentId: a, mode: http', 'routes[0].mode: expected one of the known values (got "http";'],
     ['default: true, agentId: a, encoding: alaw', 'routes[0].encoding: mode websocket has no encoding (got "alaw";'],
