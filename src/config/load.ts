@@ -102,7 +102,8 @@ interface Surroundings {
 
 function build(settings: Settings, faults: FaultList, surroundings: Surroundings): BridgeConfig {
   const { environment, apiKey, tls, withoutKeys } = surroundings;
-  const { url, connectTimeoutMs, startTimeoutMs, reconnect, customParameters, ...network } = settings.pranthora;
+  const { url, connectTimeoutMs, startTimeoutMs, reconnect, ...network } = settings.pranthora;
+  const { headers, ...customParameters } = network.customParameters;
   const { allowHosts, proxy, noProxy } = network;
   const { advertise: sipAdvertise, ...sip } = settings.sip;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
@@ -113,7 +114,7 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       connectTimeoutMs,
       startTimeoutMs,
       reconnect,
-      customParameters: { ...customParameters, headers: customParameters.headers ?? [] },
+      customParameters: { ...customParameters, ...present({ headers }) },
       ...present({ apiKey, allowHosts, tls, proxy, noProxy }),
     },
     sip: { ...sip, ...present({ advertise: sipAdvertise }) },

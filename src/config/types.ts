@@ -41,7 +41,7 @@ export interface CustomParametersConfig {
   readonly to: boolean;
   readonly did: boolean;
   readonly sipCallId: boolean;
-  readonly headers: readonly string[];
+  readonly headers?: readonly string[];
 }
 
 export interface TlsConfig {

@@ -230,7 +230,7 @@ export class Call {
   /** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
   #customParameters(): Record<string, string> {
     const { from, to } = this.#facts();
-    const { headers, ...wanted } = this.#dependencies.customParameters;
+    const { headers = [], ...wanted } = this.#dependencies.customParameters;
     const known = { from, to, did: this.did, sipCallId: this.callId };
     const told = Object.entries(known).filter(([name]) => wanted[name as keyof typeof known]);
     for (const name of headers) {

@@ -1,14 +1,29 @@
 import { EventEmitter, once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { systemClock, type Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import {
+  clientName,
+  HANDSHAKE_PATH,
+  idComplaint,
+  keyComplaint,
+  keyInUrlComplaint,
+  mediaStreamPath,
+  readUpgrade,
+  type AskedFor,
+  type ClientRequest,
+  type Complaint,
+} from './client-request.js';
+import { HandshakeEndpoint, type HandshakeReport } from './handshake-endpoint.js';
 import { namedScenario, refuse, type ScenarioName } from './scenarios.js';
 import { SimulatorSession, type Scenario, type SimulatorSessionReport } from './simulator-session.js';
 import { toneSpeech, type Speech } from './speech.js';
 
-export const WEB_MEDIA_STREAM_PATH = '/api/call/web-media-stream';
+export { WEB_MEDIA_STREAM_PATH } from './client-request.js';
+export type { HandshakeReport } from './handshake-endpoint.js';
 
 export interface SimulatorOptions {
   /** Default 127.0.0.1. */
@@ -19,10 +34,14 @@ export interface SimulatorOptions {
   readonly apiKey?: string;
   /** How every agent behaves for which `scenarioFor` says nothing. Default `echo`, or no such agent with `scenarioFor`. */
   readonly scenario?: ScenarioName | Scenario;
-  /** How one agent (or workflow) behaves. Asked for every connection. */
+  /** How one agent (or workflow) behaves. Asked for every connection, or before it for the handshake that leads to it. */
   readonly scenarioFor?: (agentId: string) => ScenarioName | Scenario | undefined;
   /** What the named scenarios say. Default: tones. */
   readonly speech?: Speech;
+  /** What a handshake's answer says instead of the right URL. */
+  readonly websocketUrl?: (url: string) => string;
+  /** PEM. With it `wss:` and `https:` are served instead of `ws:` and `http:`. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** How much audio to keep of each session. Default two minutes. */
   readonly recordMs?: number;
   readonly clock?: Clock;
@@ -32,17 +51,23 @@ export interface SimulatorOptions {
 export interface SimulatorEvents {
   /** A client connected; its scenario has not begun. */
   session: [session: SimulatorSession];
+  /** A handshake has been answered. */
+  handshake: [handshake: HandshakeReport];
 }
 
 export interface SimulatorReport {
   readonly url: string;
   readonly sessions: readonly SimulatorSessionReport[];
+  readonly handshakes: readonly HandshakeReport[];
 }
 
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** Ended sessions beyond this many are forgotten, the oldest first. */
 const MAX_ENDED_SESSIONS = 50;
+const MAX_HANDSHAKES = 50;
+/** Scenarios waiting for connections that may never come, for one agent. */
+const MAX_CHOSEN = 100;
 const DEFAULT_RECORD_MS = 120_000;
 
 /**
@@ -52,11 +77,15 @@ const DEFAULT_RECORD_MS = 120_000;
 export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
   /** Every open session and the latest of the ended ones, in order of arrival. */
   readonly sessions: SimulatorSession[] = [];
+  /** The latest, in order. */
+  readonly handshakes: HandshakeReport[] = [];
   readonly #options: SimulatorOptions;
   readonly #clock: Clock;
   readonly #speech: Speech;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
+  readonly #handshakes: HandshakeEndpoint;
+  readonly #chosen = new Map<string, Scenario[]>();
   #url = '';
   #nextId = 1;
 
@@ -73,7 +102,17 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
       closeTimeout: CLOSE_TIMEOUT_MS,
     };
     this.#webSockets = new WebSocketServer(webSocketOptions);
-    this.#http = createServer(answerNotFound);
+    this.#handshakes = new HandshakeEndpoint({
+      apiKey: options.apiKey,
+      answer: (asked) => this.#answerHandshake(asked),
+      report: (report) => {
+        this.#onHandshake(report);
+      },
+    });
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#onRequest(request, response);
+    };
+    this.#http = options.tls ? createSecureServer(options.tls, onRequest) : createServer(onRequest);
     this.#http.on('upgrade', (request, socket, head) => {
       this.#onUpgrade(request, socket, head);
     });
@@ -86,7 +125,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
     await once(this.#http, 'listening');
     const address = this.#http.address();
     if (address === null || typeof address === 'string') throw new Error('not listening on TCP');
-    this.#url = `ws://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+    this.#url = `${this.#options.tls ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
     return { url: this.#url };
   }
 
@@ -105,66 +144,93 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
 
   /** Plain JSON: all that happened. */
   report(): SimulatorReport {
-    return { url: this.#url, sessions: this.sessions.map((session) => session.report()) };
+    const sessions = this.sessions.map((session) => session.report());
+    return { url: this.#url, sessions, handshakes: [...this.handshakes] };
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method === 'POST' && request.url === HANDSHAKE_PATH) this.#handshakes.handle(request, response);
+    else response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
+  }
+
+  /** The scenario is chosen here and awaits the connection that is to follow: one choice for one call. */
+  #answerHandshake(asked: AskedFor): string | number {
+    const scenario = this.#scenarioOf(asked);
+    if (!scenario) return 404;
+    if (scenario.httpStatus !== undefined) return scenario.httpStatus;
+    const path = mediaStreamPath(asked);
+    const chosen = this.#chosen.get(path) ?? [];
+    this.#chosen.set(path, [...chosen.slice(-MAX_CHOSEN), scenario]);
+    const url = this.#url + path;
+    return this.#options.websocketUrl?.(url) ?? url;
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    const url = URL.canParse(request.url ?? '', this.#url) ? new URL(request.url ?? '', this.#url) : undefined;
-    if (url?.pathname !== WEB_MEDIA_STREAM_PATH) {
-      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
+    const asked = readUpgrade(request.url ?? '', this.#url);
+    if (!asked) {
+      refuseUpgrade(socket, 404);
+      return;
+    }
+    const refusal = this.#refusalOf(request, asked);
+    const scenario = refusal ? undefined : this.#takeScenario(asked);
+    if (scenario?.httpStatus !== undefined) {
+      refuseUpgrade(socket, scenario.httpStatus);
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#accept(webSocket, request, url.searchParams);
+      this.#accept(webSocket, request, asked, refusal ?? (scenario ? { scenario } : UNKNOWN));
     });
   }
 
-  #accept(webSocket: WebSocket, request: IncomingMessage, query: URLSearchParams): void {
-    const agentId = given(query, 'agent_id');
-    const workflowId = given(query, 'workflow_id');
+  #accept(
+    webSocket: WebSocket,
+    request: IncomingMessage,
+    { protocol, asked, query }: ClientRequest,
+    how: Reception,
+  ): void {
     const session = new SimulatorSession(webSocket, {
       id: this.#nextId++,
-      ...(agentId !== undefined && { agentId }),
-      ...(workflowId !== undefined && { workflowId }),
+      protocol,
+      client: clientName(request),
+      ...asked,
       clock: this.#clock,
       recordMs: this.#options.recordMs ?? DEFAULT_RECORD_MS,
     });
     this.#remember(session);
     this.#log(session);
     this.emit('session', session);
-    session.run(this.#admit(session, request, query) ?? this.#refuseUnknown(session));
+    for (const complaint of [keyInUrlComplaint(request, query), how.complaint ?? idComplaint(asked)]) {
+      if (complaint) session.complain(complaint.kind, complaint.detail);
+    }
+    session.run(how.scenario);
   }
 
-  /** The scenario for a client that did everything right; a refusing one for one that did not; none for no agent. */
-  #admit(session: SimulatorSession, request: IncomingMessage, query: URLSearchParams): Scenario | undefined {
-    const key = request.headers['x-api-key'];
-    const { apiKey = key } = this.#options;
-    if (typeof key === 'string' && [...query.values()].includes(key)) {
-      session.complain('api-key-in-url', 'the API key belongs in the x-api-key header alone');
-    }
-    if (!key || key !== apiKey) {
-      session.complain('api-key', key ? 'wrong x-api-key' : 'no x-api-key');
-      return refuse(4001, 'Unauthorized');
-    }
-    const id = session.agentId ?? session.workflowId;
-    if (!id) {
-      session.complain('agent-id', 'neither agent_id nor workflow_id');
-      return refuse(4002, 'Missing agent_id or workflow_id');
-    }
-    if (session.agentId && session.workflowId) session.complain('agent-id', 'both agent_id and workflow_id');
-    return this.#scenarioOf(id);
+  #refusalOf(request: IncomingMessage, { asked }: ClientRequest): Reception | undefined {
+    const key = keyComplaint(request, this.#options.apiKey);
+    if (key) return { scenario: refuse(4001, 'Unauthorized'), complaint: key };
+    const id = idComplaint(asked);
+    const isMissing = asked.agentId === undefined && asked.workflowId === undefined;
+    return id && isMissing ? { scenario: refuse(4002, 'Missing agent_id or workflow_id'), complaint: id } : undefined;
   }
 
-  #scenarioOf(id: string): Scenario | undefined {
+  /** The one that a handshake has chosen, or a new one; none for no such agent. */
+  #takeScenario({ protocol, asked }: ClientRequest): Scenario | undefined {
+    const chosen = protocol === 'telephony' ? this.#chosen.get(mediaStreamPath(asked))?.shift() : undefined;
+    return chosen ?? this.#scenarioOf(asked);
+  }
+
+  #scenarioOf({ agentId, workflowId = '' }: AskedFor): Scenario | undefined {
     const { scenario, scenarioFor } = this.#options;
-    const chosen = scenarioFor?.(id) ?? scenario ?? (scenarioFor ? undefined : 'echo');
+    const chosen = scenarioFor?.(agentId ?? workflowId) ?? scenario ?? (scenarioFor ? undefined : 'echo');
     return typeof chosen === 'string' ? namedScenario(chosen, this.#speech) : chosen;
   }
 
-  #refuseUnknown(session: SimulatorSession): Scenario {
-    session.complain('unknown-agent', 'no such agent or workflow');
-    return refuse(4003, 'Agent not found');
+  #onHandshake(report: HandshakeReport): void {
+    this.handshakes.push(report);
+    if (this.handshakes.length > MAX_HANDSHAKES) this.handshakes.shift();
+    this.#options.logger?.info({ event: 'simulator.handshake', ...report });
+    this.emit('handshake', report);
   }
 
   #remember(session: SimulatorSession): void {
@@ -193,12 +259,18 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
   }
 }
 
-/** An empty value is as good as none. */
-function given(query: URLSearchParams, name: string): string | undefined {
-  const value = query.get(name);
-  return value === null || value === '' ? undefined : value;
+/** How a client is received. */
+interface Reception {
+  readonly scenario: Scenario;
+  readonly complaint?: Complaint;
 }
 
-function answerNotFound(_request: IncomingMessage, response: ServerResponse): void {
-  response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
+const UNKNOWN: Reception = {
+  scenario: refuse(4003, 'Agent not found'),
+  complaint: { kind: 'unknown-agent', detail: 'no such agent or workflow' },
+};
+
+function refuseUpgrade(socket: Duplex, status: number): void {
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`;
+  socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }

@@ -42,11 +42,11 @@ export function namedScenario(name: ScenarioName, speech: Speech): Scenario {
   }
 }
 
-/** Says back what it hears. */
+/** Says back what it hears, byte for byte. */
 export function echo(): Scenario {
   return {
-    onAudio: (session, bytes) => {
-      session.sendAudio(bytes);
+    onMedia: (session, payload) => {
+      session.sendMedia(payload);
     },
   };
 }
@@ -80,12 +80,17 @@ function hangUpAfter(farewell: Int16Array): Scenario {
 
 /** Echoes until the session's time is up, whatever is going on. The next connection is as welcome as the first. */
 export function sessionTimeout(afterMs: number): Scenario {
+  return closes(afterMs, 1000, 'Session timeout reached');
+}
+
+/** Echoes until it ends the session with a close frame. */
+export function closes(afterMs: number, code: number, reason: string): Scenario {
   return {
     ...echo(),
     onOpen: (session) => {
       session.start();
       session.after(afterMs, () => {
-        session.close(1000, 'Session timeout reached');
+        session.close(code, reason);
       });
     },
   };
@@ -111,6 +116,11 @@ export function refuse(code: number, reason: string): Scenario {
       session.close(code, reason);
     },
   };
+}
+
+/** Refuses the handshake, or the upgrade where there is no handshake. */
+export function refuseHttp(httpStatus: number): Scenario {
+  return { httpStatus };
 }
 
 /** Telephone speech is well above this, comfort noise and line noise below. */

@@ -1,7 +1,18 @@
 import { EventEmitter } from 'node:events';
-import type { WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import type { CancelTimer, Clock } from '../clock.js';
-import { durationMs, levelDbfs, pcmBytes, pcmSamples } from './speech.js';
+import { MarkLedger } from './mark-ledger.js';
+import { FRAME_MS, WebSocketWire, type SimulatorWire } from './simulator-wire.js';
+import type {
+  SimulatorProtocol,
+  SimulatorSessionEvents,
+  SimulatorSessionOptions,
+  SimulatorSessionReport,
+} from './session-report.js';
+import { SpeechPump } from './speech-pump.js';
+import { levelDbfs, pcmBytes, pcmSamples } from './speech.js';
+import { TelephonyWire, type StreamStart } from './telephony-wire.js';
+import { UplinkRecord } from './uplink-record.js';
 import { UplinkAudit, type Violation, type ViolationKind } from './uplink-audit.js';
 
 /**
@@ -9,86 +20,59 @@ import { UplinkAudit, type Violation, type ViolationKind } from './uplink-audit.
  * Without `onOpen` the session starts at once.
  */
 export interface Scenario {
+  /** The HTTP status that the handshake, or else the upgrade, is refused with. Nothing else happens then. */
+  readonly httpStatus?: number;
   onOpen?(session: SimulatorSession): void;
-  /** One binary message of the caller's. */
+  /** One message of the caller's audio, as 16 kHz PCM whatever the protocol. */
   onAudio?(session: SimulatorSession, bytes: Buffer, nowMs: number): void;
+  /** The same as it is on the wire: PCM, or G.711. */
+  onMedia?(session: SimulatorSession, payload: Buffer, nowMs: number): void;
+  /** A mark has come back. */
+  onMark?(session: SimulatorSession, name: string, nowMs: number): void;
   onText?(session: SimulatorSession, text: string): void;
   onClose?(session: SimulatorSession, code: number, reason: string): void;
 }
 
-export interface SimulatorSessionOptions {
-  readonly id: number;
-  readonly agentId?: string;
-  readonly workflowId?: string;
-  readonly clock: Clock;
-  /** How much of the caller's audio, and of its timing, to keep. */
-  readonly recordMs: number;
-}
+export type {
+  SimulatorProtocol,
+  SimulatorSessionEvents,
+  SimulatorSessionOptions,
+  SimulatorSessionReport,
+} from './session-report.js';
 
-export interface SimulatorSessionEvents {
-  started: [atMs: number];
-  /** An utterance begins. */
-  speaking: [atMs: number, durationMs: number];
-  interrupted: [atMs: number];
-  violation: [violation: Violation];
-  /** Last of all. */
-  closed: [code: number, reason: string];
-}
+/** What the guide's example says when an utterance has been sent. */
+const SAID = 'tts_completed';
 
-/** Plain JSON: what became of one connection. */
-export interface SimulatorSessionReport {
-  readonly id: number;
-  readonly agentId?: string;
-  readonly workflowId?: string;
-  readonly state: 'open' | 'closed';
-  readonly durationMs: number;
-  readonly framesReceived: number;
-  readonly bytesReceived: number;
-  /** Of what was recorded; null without any sound. */
-  readonly levelDbfs: number | null;
-  /** Between two of the recorded messages; null with less than two. */
-  readonly longestGapMs: number | null;
-  readonly bytesSent: number;
-  readonly interruptions: number;
-  readonly violations: Readonly<Partial<Record<ViolationKind, number>>>;
-  readonly closeCode?: number;
-  readonly closeReason?: string;
-}
-
-/** TTS comes faster than real time and in pieces that respect neither frames nor samples: 100 ms and half a sample. */
-const CHUNK_BYTES = 3_201;
-const CHUNK_INTERVAL_MS = 25;
-
-const FRAME_MS = 20;
+const SAMPLES_PER_MS = 16;
 const MAX_VIOLATIONS_KEPT = 1_000;
 
 /** One client's connection: what a scenario can do with it, and everything it did. */
 export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
   readonly id: number;
+  readonly protocol: SimulatorProtocol;
+  readonly client: string;
   readonly agentId: string | undefined;
   readonly workflowId: string | undefined;
   /** On the simulator's clock, as all times here. */
   readonly openedAtMs: number;
   readonly violations: Violation[] = [];
-  /** When each recorded message came. */
-  readonly arrivalsMs: number[] = [];
   readonly #socket: WebSocket;
   readonly #clock: Clock;
-  readonly #recordMs: number;
-  readonly #recorded: Buffer[] = [];
+  readonly #record: UplinkRecord;
+  readonly #pump: SpeechPump;
+  readonly #wire: SimulatorWire;
+  readonly #decode: (payload: Buffer) => Buffer;
   readonly #audit: UplinkAudit;
+  readonly #marks: MarkLedger;
   readonly #timers = new Set<CancelTimer>();
   readonly #violationCounts = new Map<ViolationKind, number>();
-  #unsent: Buffer[] = [];
-  #cancelChunk: CancelTimer | undefined;
-  #onSaid: (() => void) | undefined;
+  /** What has to wait until the client has begun the stream. */
+  #deferred: (() => void)[] = [];
   #speakingUntilMs = 0;
   #started = false;
-  #framesReceived = 0;
-  #bytesReceived = 0;
-  #recordedBytes = 0;
   #bytesSent = 0;
   #interruptions = 0;
+  #closedByServer = false;
   #closedAtMs: number | undefined;
   #closeCode: number | undefined;
   #closeReason: string | undefined;
@@ -96,14 +80,31 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
   constructor(socket: WebSocket, options: SimulatorSessionOptions) {
     super();
     this.id = options.id;
+    this.protocol = options.protocol;
+    this.client = options.client;
     this.agentId = options.agentId;
     this.workflowId = options.workflowId;
     this.#socket = socket;
     this.#clock = options.clock;
-    this.#recordMs = options.recordMs;
     this.openedAtMs = options.clock.nowMs();
-    this.#audit = new UplinkAudit((violation) => {
-      this.#addViolation(violation);
+    const report = (violation: Violation): void => {
+      // What was on its way when the client was sent away is not its fault.
+      if (!this.#closedByServer) this.#addViolation(violation);
+    };
+    this.#wire = options.protocol === 'websocket' ? new WebSocketWire(report) : new TelephonyWire(report);
+    this.#decode = this.#wire.decoder();
+    this.#audit = new UplinkAudit(report, this.#wire.frameBytes);
+    this.#marks = new MarkLedger(report);
+    this.#record = new UplinkRecord(options.recordMs, this.#wire.frameBytes);
+    this.#pump = new SpeechPump({
+      pieceBytes: this.#wire.pieceBytes,
+      after: (delayMs, fire) => this.after(delayMs, fire),
+      onPiece: (pcm) => {
+        this.sendAudio(pcm);
+      },
+      onEndOfUtterance: () => {
+        this.mark();
+      },
     });
   }
 
@@ -127,24 +128,45 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
 
   /** True from the first byte of an utterance until the caller has heard the last one, if they play it in real time. */
   get isSpeaking(): boolean {
-    return this.#unsent.length > 0 || this.#clock.nowMs() < this.#speakingUntilMs;
+    return !this.#pump.isEmpty || this.#clock.nowMs() < this.#speakingUntilMs;
   }
 
-  /** Sends `start_media_streaming`: the client may send audio now. */
+  /**
+   * The scenario listens from now on. Sends `start_media_streaming` where the client waits for that; in the telephony
+   * protocol the client begins by itself.
+   */
   start(): void {
-    const nowMs = this.#clock.nowMs();
     this.#started = true;
-    this.#audit.start(nowMs);
-    this.sendText('{"event_type": "start_media_streaming"}');
-    this.emit('started', nowMs);
+    const message = this.#wire.startMessage();
+    if (message === undefined) return;
+    this.sendText(message);
+    this.#onStarted();
   }
 
-  /** One binary message, as it is. */
-  sendAudio(bytes: Uint8Array): void {
-    const nowMs = this.#clock.nowMs();
-    this.#speakingUntilMs = Math.max(this.#speakingUntilMs, nowMs) + durationMs(bytes.length);
-    this.#bytesSent += bytes.length;
-    this.#socket.send(bytes);
+  /** One message of speech, 16 kHz PCM. On the pure WebSocket these bytes as they are, even half a sample. */
+  sendAudio(bytes: Buffer): void {
+    this.#whenOpen(() => {
+      this.sendMedia(this.#wire.encode(bytes));
+    });
+  }
+
+  /** One message of speech, with these bytes on the wire: PCM, or G.711 of the client's law. */
+  sendMedia(payload: Uint8Array): void {
+    this.#whenOpen(() => {
+      this.#speakingUntilMs = Math.max(this.#speakingUntilMs, this.#clock.nowMs()) + this.#durationMs(payload.length);
+      this.#bytesSent += payload.length;
+      this.#socket.send(this.#wire.speechMessage(payload));
+    });
+  }
+
+  /** Asks to be told when the speech sent so far has been played. Nothing on the pure WebSocket. */
+  mark(name: string = SAID): void {
+    this.#whenOpen(() => {
+      const message = this.#wire.markMessage(name);
+      if (message === undefined) return;
+      this.#marks.send(name, Math.max(this.#speakingUntilMs, this.#clock.nowMs()));
+      this.sendText(message);
+    });
   }
 
   /** One text message, as it is. */
@@ -152,35 +174,36 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     this.#socket.send(text);
   }
 
-  /** Speaks as TTS does: four times as fast as one can listen, in odd pieces. `onSaid` when the last piece went out. */
+  /**
+   * Speaks as TTS does: four times as fast as one can listen, in odd pieces, with a mark at the end. `onSaid` when the
+   * last piece went out.
+   */
   say(samples: Int16Array, onSaid?: () => void): void {
-    const bytes = pcmBytes(samples);
-    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) this.#unsent.push(bytes.subarray(at, at + CHUNK_BYTES));
-    this.#onSaid = onSaid;
-    this.emit('speaking', this.#clock.nowMs(), durationMs(bytes.length));
-    if (!this.#cancelChunk) this.#sendChunk();
+    this.emit('speaking', this.#clock.nowMs(), samples.length / SAMPLES_PER_MS);
+    this.#pump.say(pcmBytes(samples), onSaid);
   }
 
-  /** Stops speaking and tells the client to stop playing. */
-  interrupt(spelling = 'stop'): void {
+  /** Stops speaking and tells the client to stop playing, in the guide's words or in `spelling`. */
+  interrupt(spelling?: string): void {
     this.#silence();
     this.#speakingUntilMs = 0;
     this.#interruptions++;
-    this.sendText(spelling);
+    this.#whenOpen(() => {
+      this.#marks.clear(this.#clock.nowMs());
+      this.sendText(spelling ?? this.#wire.interruptionMessage());
+    });
     this.emit('interrupted', this.#clock.nowMs());
   }
 
   /** Ends the session with a close frame. */
   close(code: number, reason: string): void {
-    this.#audit.end(this.#clock.nowMs());
-    this.#silence();
+    this.#leave();
     this.#socket.close(code, reason);
   }
 
   /** Ends the TCP connection without a word. */
   terminate(): void {
-    this.#audit.end(this.#clock.nowMs());
-    this.#silence();
+    this.#leave();
     this.#socket.terminate();
   }
 
@@ -204,23 +227,43 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
 
   /** The caller's audio as recorded, 16 kHz. */
   receivedAudio(): Int16Array {
-    return pcmSamples(Buffer.concat(this.#recorded));
+    return pcmSamples(this.#wire.decoder()(this.receivedMedia()));
+  }
+
+  /** The same as it was on the wire. */
+  receivedMedia(): Buffer {
+    return this.#record.media();
+  }
+
+  /** When each recorded message came. */
+  get arrivalsMs(): readonly number[] {
+    return this.#record.arrivalsMs;
+  }
+
+  /** What the client's `start` event said, in the telephony protocol, once it has come. */
+  get clientStart(): StreamStart | undefined {
+    return this.#wire instanceof TelephonyWire ? this.#wire.start : undefined;
   }
 
   report(): SimulatorSessionReport {
     const level = levelDbfs(this.receivedAudio());
     return {
       id: this.id,
+      protocol: this.protocol,
+      client: this.client,
       ...(this.agentId !== undefined && { agentId: this.agentId }),
       ...(this.workflowId !== undefined && { workflowId: this.workflowId }),
       state: this.isClosed ? 'closed' : 'open',
       durationMs: (this.#closedAtMs ?? this.#clock.nowMs()) - this.openedAtMs,
-      framesReceived: this.#framesReceived,
-      bytesReceived: this.#bytesReceived,
+      framesReceived: this.#record.frames,
+      bytesReceived: this.#record.bytes,
       levelDbfs: Number.isFinite(level) ? level : null,
-      longestGapMs: this.#longestGapMs(),
+      longestGapMs: this.#record.longestGapMs(),
       bytesSent: this.#bytesSent,
       interruptions: this.#interruptions,
+      marks: this.#marks.counts,
+      ...(this.clientStart && { start: this.clientStart }),
+      closedByServer: this.#closedByServer,
       violations: Object.fromEntries(this.#violationCounts),
       ...(this.#closeCode !== undefined && { closeCode: this.#closeCode }),
       ...(this.#closeReason !== undefined && { closeReason: this.#closeReason }),
@@ -229,23 +272,59 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
 
   #onMessage(scenario: Scenario, data: Buffer, isBinary: boolean): void {
     const nowMs = this.#clock.nowMs();
-    if (!isBinary) {
-      this.#audit.text(data.length, nowMs);
-      scenario.onText?.(this, data.toString('utf8'));
-      return;
+    const message = this.#wire.read(data, isBinary, nowMs);
+    switch (message.kind) {
+      case 'audio':
+        this.#onAudio(scenario, message.payload, nowMs);
+        break;
+      case 'start':
+        this.#onStarted();
+        break;
+      case 'stop':
+        this.#audit.end(nowMs);
+        this.#marks.end(nowMs);
+        break;
+      case 'mark':
+        this.#marks.echo(message.name, nowMs);
+        scenario.onMark?.(this, message.name, nowMs);
+        break;
+      case 'text':
+        scenario.onText?.(this, message.text);
+        break;
+      case 'nothing':
+        break;
     }
-    this.#audit.audio(data.length, nowMs);
-    this.#record(data, nowMs);
-    if (this.#started) scenario.onAudio?.(this, data, nowMs);
   }
 
-  #record(bytes: Buffer, nowMs: number): void {
-    this.#framesReceived++;
-    this.#bytesReceived += bytes.length;
-    if (this.arrivalsMs.length < this.#recordMs / FRAME_MS) this.arrivalsMs.push(nowMs);
-    if (durationMs(this.#recordedBytes + bytes.length) > this.#recordMs) return;
-    this.#recordedBytes += bytes.length;
-    this.#recorded.push(bytes);
+  #onAudio(scenario: Scenario, payload: Buffer, nowMs: number): void {
+    this.#audit.audio(payload.length, nowMs);
+    this.#record.add(payload, nowMs);
+    if (!this.#started) return;
+    scenario.onMedia?.(this, payload, nowMs);
+    scenario.onAudio?.(this, this.#decode(payload), nowMs);
+  }
+
+  #onStarted(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#audit.start(nowMs);
+    this.emit('started', nowMs);
+    for (const act of this.#deferred.splice(0)) act();
+  }
+
+  #whenOpen(act: () => void): void {
+    if (this.#wire.canSpeak) act();
+    else this.#deferred.push(act);
+  }
+
+  #leave(): void {
+    this.#audit.end(this.#clock.nowMs());
+    this.#silence();
+    this.#closedByServer ||= this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Of so many bytes on the wire. */
+  #durationMs(byteLength: number): number {
+    return (byteLength / this.#wire.frameBytes) * FRAME_MS;
   }
 
   #onClose(scenario: Scenario, code: number, reason: string): void {
@@ -253,6 +332,8 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     this.#closeCode = code;
     this.#closeReason = reason;
     this.#audit.end(this.#closedAtMs);
+    this.#marks.end(this.#closedAtMs);
+    if (!this.#closedByServer && this.#wire instanceof TelephonyWire) this.#wire.end(this.#closedAtMs);
     this.#silence();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
@@ -260,42 +341,14 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     this.emit('closed', code, reason);
   }
 
-  #sendChunk(): void {
-    this.#cancelChunk = undefined;
-    const chunk = this.#unsent.shift();
-    if (chunk) this.sendAudio(chunk);
-    if (this.#unsent.length > 0) {
-      this.#cancelChunk = this.after(CHUNK_INTERVAL_MS, () => {
-        this.#sendChunk();
-      });
-      return;
-    }
-    const onSaid = this.#onSaid;
-    this.#onSaid = undefined;
-    onSaid?.();
-  }
-
   #silence(): void {
-    this.#cancelChunk?.();
-    this.#cancelChunk = undefined;
-    this.#onSaid = undefined;
-    this.#unsent = [];
+    this.#pump.stop();
+    this.#deferred = [];
   }
 
   #addViolation(violation: Violation): void {
     this.#violationCounts.set(violation.kind, (this.#violationCounts.get(violation.kind) ?? 0) + 1);
     if (this.violations.length < MAX_VIOLATIONS_KEPT) this.violations.push(violation);
     this.emit('violation', violation);
-  }
-
-  #longestGapMs(): number | null {
-    if (this.arrivalsMs.length < 2) return null;
-    let longestMs = 0;
-    let previousMs = this.arrivalsMs[0] ?? 0;
-    for (const atMs of this.arrivalsMs) {
-      longestMs = Math.max(longestMs, atMs - previousMs);
-      previousMs = atMs;
-    }
-    return longestMs;
   }
 }

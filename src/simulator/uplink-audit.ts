@@ -1,16 +1,28 @@
-/** What a client can do wrong. The first four are about the upgrade, the others about the stream. */
+/** What a client can do wrong when it asks to come in. */
+export type AdmissionViolation = 'api-key' | 'api-key-in-url' | 'agent-id' | 'unknown-agent' | 'handshake-body';
+
+/** What it can do wrong with its audio. */
+export type StreamViolation = 'audio-before-start' | 'odd-length' | 'frame-size' | 'burst' | 'gap' | 'no-audio';
+
+/** The rest depends on the protocol: text where there must be none, and in the telephony protocol everything but audio. */
 export type ViolationKind =
-  | 'api-key'
-  | 'api-key-in-url'
-  | 'agent-id'
-  | 'unknown-agent'
-  | 'audio-before-start'
+  | AdmissionViolation
+  | StreamViolation
   | 'text-frame'
-  | 'odd-length'
-  | 'frame-size'
-  | 'burst'
-  | 'gap'
-  | 'no-audio';
+  | 'binary-frame'
+  | 'json'
+  | 'unknown-event'
+  | 'start-fields'
+  | 'start-twice'
+  | 'no-start'
+  | 'no-stop'
+  | 'after-stop'
+  | 'stream-sid'
+  | 'sequence'
+  | 'base64'
+  | 'mark-unknown'
+  | 'mark-early'
+  | 'mark-missing';
 
 export interface Violation {
   readonly kind: ViolationKind;
@@ -18,7 +30,6 @@ export interface Violation {
   readonly atMs: number;
 }
 
-const FRAME_BYTES = 640;
 const MAX_GAP_MS = 100;
 const FIRST_AUDIO_WITHIN_MS = 1_000;
 
@@ -35,6 +46,7 @@ const REMEMBERED_ARRIVALS = 16;
  */
 export class UplinkAudit {
   readonly #report: (violation: Violation) => void;
+  readonly #frameBytes: number;
   /** Ring of the newest arrivals, indexed by frame number. */
   readonly #arrivalsMs = new Float64Array(REMEMBERED_ARRIVALS);
   #frames = 0;
@@ -43,11 +55,13 @@ export class UplinkAudit {
   #inBurst = false;
   #ended = false;
 
-  constructor(report: (violation: Violation) => void) {
+  /** @param frameBytes what 20 ms of the caller have. */
+  constructor(report: (violation: Violation) => void, frameBytes: number) {
     this.#report = report;
+    this.#frameBytes = frameBytes;
   }
 
-  /** `start_media_streaming` goes out. */
+  /** The client may send audio from now on, and should. */
   start(nowMs: number): void {
     this.#startedAtMs ??= nowMs;
   }
@@ -65,10 +79,6 @@ export class UplinkAudit {
     this.#checkBurst(nowMs);
   }
 
-  text(byteLength: number, nowMs: number): void {
-    if (!this.#ended) this.#report({ kind: 'text-frame', detail: `${byteLength} bytes`, atMs: nowMs });
-  }
-
   /** Nothing more is expected of the client: it closed, or was told to. */
   end(nowMs: number): void {
     if (this.#ended) return;
@@ -77,9 +87,9 @@ export class UplinkAudit {
   }
 
   #checkSize(byteLength: number, nowMs: number): void {
-    if (byteLength === FRAME_BYTES) return;
+    if (byteLength === this.#frameBytes) return;
     const kind = byteLength % 2 === 1 ? 'odd-length' : 'frame-size';
-    this.#report({ kind, detail: `${byteLength} bytes instead of ${FRAME_BYTES}`, atMs: nowMs });
+    this.#report({ kind, detail: `${byteLength} bytes instead of ${this.#frameBytes}`, atMs: nowMs });
   }
 
   #checkGap(nowMs: number): void {

@@ -12,7 +12,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       url: pranthoraUrl,
       connectTimeoutMs: 4_000,
       startTimeoutMs: 4_000,
-      customParameters: { from: true, to: true, did: true, sipCallId: true, headers: [] },
+      customParameters: { from: true, to: true, did: true, sipCallId: true },
       reconnect: { maxAttempts: 8, initialDelayMs: 200, maxDelayMs: 5_000, keepMs: 400 },
     },
     sip: { engine: 'embedded', listen: ['udp://127.0.0.1:0'], allow: ['127.0.0.0/8'], drachtio: server },

@@ -13,7 +13,7 @@ describe('precedence', () => {
         apiKey: KEY,
         connectTimeoutMs: 4000,
         startTimeoutMs: 4000,
-        customParameters: { from: true, to: true, did: true, sipCallId: true, headers: [] },
+        customParameters: { from: true, to: true, did: true, sipCallId: true },
         reconnect: { maxAttempts: 8, initialDelayMs: 200, maxDelayMs: 5000, keepMs: 400 },
       },
       sip: {
