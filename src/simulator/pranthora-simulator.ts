@@ -17,12 +17,14 @@ import {
   type ClientRequest,
   type Complaint,
 } from './client-request.js';
+import { ConformanceLedger, type ClientConformance } from './conformance.js';
 import { HandshakeEndpoint, type HandshakeReport } from './handshake-endpoint.js';
 import { namedScenario, refuse, type ScenarioName } from './scenarios.js';
 import { SimulatorSession, type Scenario, type SimulatorSessionReport } from './simulator-session.js';
 import { toneSpeech, type Speech } from './speech.js';
 
 export { WEB_MEDIA_STREAM_PATH } from './client-request.js';
+export type { ClientConformance } from './conformance.js';
 export type { HandshakeReport } from './handshake-endpoint.js';
 
 export interface SimulatorOptions {
@@ -85,6 +87,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
   readonly #handshakes: HandshakeEndpoint;
+  readonly #conformance = new ConformanceLedger();
   readonly #chosen = new Map<string, Scenario[]>();
   #url = '';
   #nextId = 1;
@@ -131,6 +134,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
 
   /** Breaks every connection and ends when all of them are gone. */
   async stop(): Promise<void> {
+    for (const session of this.sessions) if (!session.isClosed) session.terminate();
     for (const socket of this.#webSockets.clients) socket.terminate();
     if (!this.#http.listening) return;
     const httpClosed = once(this.#http, 'close');
@@ -146,6 +150,11 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
   report(): SimulatorReport {
     const sessions = this.sessions.map((session) => session.report());
     return { url: this.#url, sessions, handshakes: [...this.handshakes] };
+  }
+
+  /** Which rules of the guide every client has kept, by what is over by now. Plain JSON. */
+  conformance(): ClientConformance[] {
+    return this.#conformance.report();
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -228,6 +237,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
 
   #onHandshake(report: HandshakeReport): void {
     this.handshakes.push(report);
+    this.#conformance.addHandshake(report);
     if (this.handshakes.length > MAX_HANDSHAKES) this.handshakes.shift();
     this.#options.logger?.info({ event: 'simulator.handshake', ...report });
     this.emit('handshake', report);
@@ -236,6 +246,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
   #remember(session: SimulatorSession): void {
     this.sessions.push(session);
     session.on('closed', () => {
+      this.#conformance.addSession(session.report(), session.violations);
       const ended = this.sessions.filter(({ isClosed }) => isClosed);
       const [oldest] = ended;
       if (oldest && ended.length > MAX_ENDED_SESSIONS) this.sessions.splice(this.sessions.indexOf(oldest), 1);

@@ -185,7 +185,7 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
 
   /** Stops speaking and tells the client to stop playing, in the guide's words or in `spelling`. */
   interrupt(spelling?: string): void {
-    this.#silence();
+    this.#pump.stop();
     this.#speakingUntilMs = 0;
     this.#interruptions++;
     this.#whenOpen(() => {
@@ -318,7 +318,8 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
 
   #leave(): void {
     this.#audit.end(this.#clock.nowMs());
-    this.#silence();
+    this.#pump.stop();
+    this.#deferred = [];
     this.#closedByServer ||= this.#socket.readyState === WebSocket.OPEN;
   }
 
@@ -334,16 +335,12 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     this.#audit.end(this.#closedAtMs);
     this.#marks.end(this.#closedAtMs);
     if (!this.#closedByServer && this.#wire instanceof TelephonyWire) this.#wire.end(this.#closedAtMs);
-    this.#silence();
+    this.#pump.stop();
+    this.#deferred = [];
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     scenario.onClose?.(this, code, reason);
     this.emit('closed', code, reason);
-  }
-
-  #silence(): void {
-    this.#pump.stop();
-    this.#deferred = [];
   }
 
   #addViolation(violation: Violation): void {
