@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RenegotiationRefused } from '../../src/signaling/sip-endpoint.js';
 import { STATS } from '../support/fake-bridge-pool.js';
-import { CallBench, ENDINGS, OFFER, route, settle } from './call-bench.js';
+import { CallBench, ENDINGS, OFFER, route, settle, TELL_ALL } from './call-bench.js';
 
 describe('a call ends', () => {
   it('by the caller: the record says all there is to say', async () => {
@@ -334,6 +334,7 @@ describe('during a call', () => {
       routes: [route({ name: 'new', targets: [{ workflowId: 'w' }] })],
       maxConcurrent: 2,
       maxDurationMs: 10_000,
+      customParameters: TELL_ALL,
       allow: () => true,
     });
     const second = await bench.answered();

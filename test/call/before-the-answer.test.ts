@@ -12,7 +12,15 @@ describe('a call that is answered', () => {
     expect(invite.answers[0]).toContain('c=IN IP4 198.51.100.4');
     expect(bridge.commands).toEqual(['connect-agent', 'set-media', 'start']);
     expect(bridge.agents).toEqual([
-      { baseUrl: 'wss://pranthora.example', target: { agentId: 'agent-1' }, apiKey: 'key' },
+      {
+        mode: 'websocket',
+        baseUrl: 'wss://pranthora.example',
+        target: { agentId: 'agent-1' },
+        apiKey: 'key',
+        encoding: 'mulaw',
+        callSid: invite.callId,
+        customParameters: { from: 'alice', to: '15551234', did: '15551234', sipCallId: invite.callId },
+      },
     ]);
     expect(bridge.media[0]).toMatchObject({ encoding: 'PCMU', remote: { address: '192.0.2.7', port: 4_000 } });
     expect(bench.agentOutcomes).toEqual([true]);

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Route } from '../../src/config/types.js';
+import type { CustomParametersConfig, Route } from '../../src/config/types.js';
 import type { CallRecord } from '../../src/control/call-record.js';
 import { CallController, type ControllerSettings } from '../../src/control/controller.js';
 import { EmbeddedMediaEngine } from '../../src/media/embedded.js';
@@ -26,6 +26,8 @@ export const ENDINGS = {
   unreachable: { kind: 'unreachable', detail: 'connection refused [ECONNREFUSED]' },
   hangup: { kind: 'agent-hangup', detail: 'the agent ended the call (close 1000)', closeCode: 1000 },
 } as const satisfies Record<string, AgentEnding>;
+
+export const TELL_ALL: CustomParametersConfig = { from: true, to: true, did: true, sipCallId: true };
 
 const START = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -109,7 +111,14 @@ export class CallBench {
 
   constructor(settings: Partial<ControllerSettings> = {}) {
     this.controller = new CallController(
-      { routes: [route()], maxConcurrent: 100, maxDurationMs: 600_000, allow: () => true, ...settings },
+      {
+        routes: [route()],
+        maxConcurrent: 100,
+        maxDurationMs: 600_000,
+        customParameters: TELL_ALL,
+        allow: () => true,
+        ...settings,
+      },
       {
         clock: this.clock,
         wallTime: () => new Date(START + this.clock.nowMs() - 1_000),

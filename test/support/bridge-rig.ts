@@ -6,6 +6,8 @@ import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
 import { LocalBridgePool } from '../../src/bridge/local-pool.js';
 import type { BridgeEvent, BridgeHandle, BridgeMedia } from '../../src/bridge/messages.js';
 import { systemClock } from '../../src/clock.js';
+import type { AgentAddress } from '../../src/pranthora/agent-session.js';
+import { AgentNetwork } from '../../src/pranthora/network.js';
 import { newRtpPacket, parseRtp, writeRtpHeader, type RtpPacket } from '../../src/rtp/packet.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
@@ -187,7 +189,7 @@ export class BridgeRig {
   #waiting: (() => void)[] = [];
 
   private constructor(settings: Partial<BridgeSettings>, simulator: PranthoraSimulator, phone: Phone) {
-    this.pool = new LocalBridgePool({ ...SETTINGS, ...settings }, systemClock, this.logger);
+    this.pool = new LocalBridgePool({ ...SETTINGS, ...settings }, new AgentNetwork(), systemClock, this.logger);
     this.simulator = simulator;
     this.phone = phone;
     this.bridge = this.open();
@@ -209,8 +211,16 @@ export class BridgeRig {
     });
   }
 
-  connectAgent(agentId = 'agent'): void {
-    this.bridge.connectAgent({ baseUrl: this.#url, target: { agentId }, apiKey: 'key' });
+  connectAgent(agentId = 'agent', changes: Partial<AgentAddress> = {}): void {
+    this.bridge.connectAgent({
+      mode: 'websocket',
+      baseUrl: this.#url,
+      target: { agentId },
+      apiKey: 'key',
+      encoding: 'mulaw',
+      callSid: 'call-1',
+      ...changes,
+    });
   }
 
   /** The agent is ready; nobody has answered the caller yet. */

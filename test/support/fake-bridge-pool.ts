@@ -1,11 +1,5 @@
-import type {
-  AgentAddress,
-  BridgeEvent,
-  BridgeHandle,
-  BridgeMedia,
-  BridgePool,
-  BridgeStats,
-} from '../../src/bridge/messages.js';
+import type { BridgeEvent, BridgeHandle, BridgeMedia, BridgePool, BridgeStats } from '../../src/bridge/messages.js';
+import type { AgentAddress } from '../../src/pranthora/agent-session.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
 
 export const STATS: BridgeStats = {
