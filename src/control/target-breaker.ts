@@ -57,7 +57,8 @@ export class TargetBreaker {
     state.failures += 1;
     state.last = ending;
     state.trying = false;
-    if (state.failures < MAX_FAILURES) return;
+    // Of several calls that were waiting for it at once only the first says something new: one outage, one pause.
+    if (state.failures < MAX_FAILURES || nowMs < state.openUntilMs) return;
     state.pauseMs = Math.min(MAX_PAUSE_MS, state.pauseMs === 0 ? FIRST_PAUSE_MS : state.pauseMs * 2);
     state.openUntilMs = nowMs + state.pauseMs;
   }
