@@ -159,6 +159,11 @@ export class PlayoutQueue {
     return discarded;
   }
 
+  /** Forgets the marks that have not been taken: nobody waits for them any more. */
+  dropMarks(): void {
+    this.#marks = [];
+  }
+
   /** Forgets an odd byte at the end: what comes next is from another connection and starts on a sample. */
   dropCarry(): void {
     this.#carry = undefined;

@@ -215,6 +215,9 @@ export class CallBridge implements Ticking {
     this.#agent.close();
     this.#agent = undefined;
     this.#downlink.dropCarry();
+    this.#downlink.dropMarks();
+    // An early greeting of an agent that never got ready is no part of the call the next one takes.
+    if (this.#startedAtMs === undefined) this.#downlink.discard();
   }
 
   #setMedia(media: BridgeMedia): void {

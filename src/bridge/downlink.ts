@@ -1,5 +1,5 @@
 import type { StreamEncoding } from '../audio/frame-codec.js';
-import { PlayoutQueue } from '../audio/playout-queue.js';
+import { PlayoutQueue, type Discarded } from '../audio/playout-queue.js';
 import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
 import { createDownlinkFramer, type DownlinkFramer } from './downlink-framer.js';
 import type { Interruption } from './messages.js';
@@ -90,15 +90,26 @@ export class Downlink {
 
   /** The caller has interrupted: nothing said so far is heard from the next tick on. Returns the marks in it. */
   interrupt(receivedAtMs: number): readonly string[] {
-    const { discardedMs, marks } = this.#queue.clear();
+    const { discardedMs, marks } = this.discard();
+    this.#pendingDiscardMs += discardedMs;
+    this.#interruptedAtMs ??= receivedAtMs;
+    return marks;
+  }
+
+  /** Nothing said so far is heard from the next tick on. */
+  discard(): Discarded {
+    const discarded = this.#queue.clear();
     this.#framer.reset();
     this.#playing = false;
     this.#waitedForFrame = false;
     this.#tailFrames = 0;
-    this.#discardedMs += discardedMs;
-    this.#pendingDiscardMs += discardedMs;
-    this.#interruptedAtMs ??= receivedAtMs;
-    return marks;
+    this.#discardedMs += discarded.discardedMs;
+    return discarded;
+  }
+
+  /** Another agent: what the one before has said is still played, but nobody waits for its marks. */
+  dropMarks(): void {
+    this.#queue.dropMarks();
   }
 
   /** A new connection to the agent: half a sample of the old one must not shift all that follows. */

@@ -1,17 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
 import { echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { tone } from '../support/signal.js';
-import {
-  BridgeRig,
-  isSilentPacket,
-  ListeningAgent,
-  TELEPHONE_EVENT,
-  type ReceivedPacket,
-} from '../support/bridge-rig.js';
+import { BridgeRig, isSilentPacket, ListeningAgent, TELEPHONE_EVENT, type ReceivedPacket } from '../support/bridge-rig.js';
 
 const SPEECH_8K = tone({ rateHz: 8_000, frequencyHz: 1_000, levelDbm0: -10, durationMs: 20 });
 const speech16k = (durationMs: number): Int16Array =>
@@ -350,6 +344,60 @@ describe('CallBridge', () => {
     rig.connectAgent('second');
     await rig.event('agent-ready');
     expect(rig.pool.held.ticking).toBe(1);
+  });
+
+  it('returns no mark of an agent to the one that takes its place', async () => {
+    const echoed: string[] = [];
+    await start({
+      onMark: (session, name) => {
+        echoed.push(`${session.agentId ?? ''}: ${name}`);
+      },
+    });
+    await rig.event('opened');
+    rig.connectAgent('first', { mode: 'telephony' });
+    await rig.event('agent-ready');
+    rig.bridge.setMedia(rig.phone.media);
+    rig.bridge.start();
+    const first = rig.session;
+    first.sendMedia(Buffer.alloc(160 * 5, 0x11));
+    first.mark('of the first');
+    await rig.phone.until(endsWith('speech'));
+    rig.connectAgent('second', { mode: 'telephony' });
+    await vi.waitFor(() => {
+      expect(rig.count('agent-ready')).toBe(2);
+    });
+    rig.session.sendMedia(Buffer.alloc(160 * 5, 0x22));
+    rig.session.mark('of the second');
+    await vi.waitFor(() => {
+      expect(echoed).toEqual(['second: of the second']);
+    });
+    // What the first one had said is heard to its end all the same.
+    const speechPackets = rig.phone.packets.filter((each) => !isSilentPacket(each));
+    expect(speechPackets.length).toBe(10);
+    expect(rig.session.violations).toEqual([]);
+  });
+
+  it('plays no greeting of an agent that was not there for the call in the end', async () => {
+    let sessions = 0;
+    await start({
+      onOpen: (session) => {
+        session.sendAudio(Buffer.from(speech16k(200).buffer));
+        if (sessions++ === 0) session.close(4001, 'Unauthorized');
+        else session.start();
+      },
+    });
+    const { rtpPort } = await rig.event('opened');
+    rig.phone.callTo(rtpPort);
+    rig.connectAgent('first');
+    await rig.event('agent-ended');
+    rig.connectAgent('second');
+    await rig.event('agent-ready');
+    rig.bridge.setMedia(rig.phone.media);
+    rig.bridge.start();
+    await rig.phone.until((packets) => packets.length > 0 && endsWith('silence')(packets));
+    expect(rig.phone.packets.filter((each) => !isSilentPacket(each)).length).toBe(11);
+    rig.bridge.close();
+    expect((await rig.event('closed')).stats.downlink).toMatchObject({ playedMs: 200, discardedMs: 200 });
   });
 
   it('is not disturbed by whatever else comes to its port', async () => {
