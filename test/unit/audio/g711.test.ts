@@ -1,6 +1,6 @@
 import alawmulaw from 'alawmulaw';
 import { describe, expect, it } from 'vitest';
-import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
+import { decodeG711, encodeG711, G711_SILENCE, transcodingTable, type G711Law } from '../../../src/audio/g711.js';
 import { fitSine, tone } from '../../support/signal.js';
 
 const LAWS: G711Law[] = ['mulaw', 'alaw'];
@@ -64,3 +64,18 @@ it('gives the published values', () => {
   expect(decode('mulaw', Uint8Array.of(0x80, 0x00, 0xff))).toEqual(Int16Array.of(32_124, -32_124, 0));
   expect(decode('alaw', Uint8Array.of(0xaa, 0x2a, 0xd5))).toEqual(Int16Array.of(32_256, -32_256, 8));
 });
+
+describe.each(LAWS.flatMap((from) => LAWS.map((to) => ({ from, to }))))(
+  'the table from $from to $to',
+  ({ from, to }) => {
+    it('says for each code word what decoding and encoding it would', () => {
+      const expected = from === to ? EVERY_CODE_WORD : encode(to, decode(from, EVERY_CODE_WORD));
+      expect(transcodingTable(from, to)).toEqual(expected);
+    });
+
+    it('makes of silence what is no louder than the smallest step there is', () => {
+      const [silence = 0] = decode(to, Uint8Array.of(transcodingTable(from, to)[G711_SILENCE[from]] ?? 0));
+      expect(Math.abs(silence)).toBeLessThanOrEqual(8);
+    });
+  },
+);
