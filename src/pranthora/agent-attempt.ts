@@ -46,7 +46,6 @@ export class AgentAttempt implements FrameSink {
   #handshake: Handshake | undefined;
   #connection: AgentConnection | undefined;
   #cancelFailure: CancelTimer | undefined;
-  #openingAtMs = 0;
 
   constructor(options: AgentAttemptOptions, handlers: AgentAttemptHandlers) {
     this.#options = options;
@@ -56,13 +55,12 @@ export class AgentAttempt implements FrameSink {
   /** Call once. What fails at once is reported later, never from within. */
   open(): void {
     const { mode, clock } = this.#options;
-    this.#openingAtMs = clock.nowMs();
     if (mode === 'handshake') {
       this.#shakeHands();
       return;
     }
     try {
-      this.#connect(this.#knownEndpoint(mode));
+      this.#connect(this.#knownEndpoint(mode), 0);
     } catch (error) {
       this.#cancelFailure = clock.after(0, () => {
         this.#handlers.onEnding(classifyRequestError(error));
@@ -95,11 +93,13 @@ export class AgentAttempt implements FrameSink {
   }
 
   #shakeHands(): void {
+    const { clock } = this.#options;
+    const openingAtMs = clock.nowMs();
     this.#handshake = new Handshake(
       { ...this.#options, timeoutMs: this.#options.connectTimeoutMs },
       {
         onEndpoint: (endpoint) => {
-          this.#connect(endpoint);
+          this.#connect(endpoint, clock.nowMs() - openingAtMs);
         },
         onEnding: (ending) => {
           this.#handlers.onEnding(ending);
@@ -109,9 +109,9 @@ export class AgentAttempt implements FrameSink {
     this.#handshake.open();
   }
 
-  #connect({ url, protocol: kind }: AgentEndpoint): void {
-    const { clock, connectTimeoutMs } = this.#options;
-    const spentMs = clock.nowMs() - this.#openingAtMs;
+  /** @param spentMs of the time there is for connecting. */
+  #connect({ url, protocol: kind }: AgentEndpoint, spentMs: number): void {
+    const { connectTimeoutMs } = this.#options;
     const protocol = kind === 'websocket' ? webSocketProtocol : this.#telephonyProtocol();
     this.#connection = new AgentConnection(
       { ...this.#options, url, protocol, connectTimeoutMs: Math.max(0, Math.round(connectTimeoutMs - spentMs)) },

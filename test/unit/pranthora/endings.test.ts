@@ -4,7 +4,10 @@ import {
   classifyNetworkError,
   classifyUpgradeStatus,
   connectTimeout,
+  handshakeTimeout,
   pingTimeout,
+  proxyFailed,
+  proxyRefused,
   startTimeout,
 } from '../../../src/pranthora/endings.js';
 
@@ -105,4 +108,51 @@ it('names the timeout that passed', () => {
   });
   expect(startTimeout('start_media_streaming', 3_000).detail).toContain('start_media_streaming within 3000 ms');
   expect(pingTimeout(10_000).detail).toContain('10000 ms');
+});
+
+describe('a host with several addresses', () => {
+  const refused = networkError('ECONNREFUSED', 'connect ECONNREFUSED ::1:1');
+  const timedOut = networkError('ETIMEDOUT');
+
+  it('failed at each of them, for these reasons', () => {
+    const error = Object.assign(new AggregateError([refused, timedOut, refused]), { code: 'ECONNREFUSED' });
+    expect(classifyNetworkError(error)).toEqual({
+      kind: 'unreachable',
+      detail:
+        'none of 3 addresses could be reached: connection refused [ECONNREFUSED], connection timed out [ETIMEDOUT]',
+    });
+  });
+
+  it('is told in a line of bounded length, whatever the errors', () => {
+    const errors = Array.from({ length: 50 }, (_, i) => new Error(`${i}${'x'.repeat(1_000)}`));
+    expect(classifyNetworkError(new AggregateError(errors)).detail.length).toBeLessThan(600);
+    const strange = Object.assign(new AggregateError([]), { code: 'ENETUNREACH', errors: 'none' });
+    expect(classifyNetworkError(strange).detail).toContain('no route to the network');
+  });
+});
+
+describe('a proxy', () => {
+  it.each([
+    [403, 'configuration', 'refused'],
+    [407, 'configuration', 'credentials'],
+    [404, 'configuration', 'refused'],
+    [302, 'configuration', 'refused'],
+    [500, 'unreachable', 'refused'],
+    [504, 'unreachable', 'refused'],
+    [NaN, 'unreachable', 'refused'],
+  ])('that answers %i', (status, kind, word) => {
+    const ending = proxyRefused(status);
+    expect(ending.kind).toBe(kind);
+    expect(ending.detail).toContain(word);
+  });
+
+  it('that cannot be reached is not mistaken for Pranthora', () => {
+    const ending = proxyFailed(networkError('ENOTFOUND'));
+    expect(ending.detail).toBe('the proxy cannot be used: the host name does not exist (DNS) [ENOTFOUND]');
+  });
+});
+
+it('says which of the two took too long', () => {
+  expect(handshakeTimeout(4_000).detail).toContain('handshake within 4000 ms');
+  expect(classifyNetworkError(networkError('ERR_TLS_CERT_ALTNAME_INVALID')).detail).toContain('for another host');
 });
