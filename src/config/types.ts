@@ -134,8 +134,7 @@ export interface HeaderMatch {
 
 /** With a `weight` on any of them, the targets of a route are tried in an order drawn for each call, not as written. */
 export type Target = { readonly weight?: number } & (
-  | { readonly agentId: string; readonly workflowId?: never }
-  | { readonly workflowId: string; readonly agentId?: never }
+  { readonly agentId: string; readonly workflowId?: never } | { readonly workflowId: string; readonly agentId?: never }
 );
 
 export type RouteMode = 'websocket' | 'handshake' | 'telephony';

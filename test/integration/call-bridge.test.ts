@@ -5,7 +5,13 @@ import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
 import { echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { tone } from '../support/signal.js';
-import { BridgeRig, isSilentPacket, ListeningAgent, TELEPHONE_EVENT, type ReceivedPacket } from '../support/bridge-rig.js';
+import {
+  BridgeRig,
+  isSilentPacket,
+  ListeningAgent,
+  TELEPHONE_EVENT,
+  type ReceivedPacket,
+} from '../support/bridge-rig.js';
 
 const SPEECH_8K = tone({ rateHz: 8_000, frequencyHz: 1_000, levelDbm0: -10, durationMs: 20 });
 const speech16k = (durationMs: number): Int16Array =>
