@@ -6,7 +6,7 @@ import type { CallRecord } from '../../src/control/call-record.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import type { TestCall } from '../../src/simulator/test-call.js';
 import { TestCaller, type TestCallerHeld } from '../../src/simulator/test-caller.js';
-import { BridgeUnderTest } from './bridge-under-test.js';
+import { BridgeUnderTest, type Section } from './bridge-under-test.js';
 
 /** One call of a minute: who calls, what the agent does, and how long it lasts. */
 export interface WireCallPlan<Agent extends Scenario = Scenario> {
@@ -14,6 +14,8 @@ export interface WireCallPlan<Agent extends Scenario = Scenario> {
   readonly number: string;
   readonly law: G711Law;
   readonly agent: Agent;
+  /** What the route says beside number and agent. */
+  readonly route?: Section;
   /** 8 kHz; said from the first packet on. */
   readonly callerSays?: Int16Array;
   /** Resolves when there is nothing more to hear; the caller then hangs up. */
@@ -40,13 +42,25 @@ const PATIENCE_MS = 90_000;
 const POLL_MS = 20;
 const RESOLUTION_MS = 10;
 
+export interface WireMinuteOptions {
+  /** Sections of the bridge's configuration. */
+  readonly config?: Readonly<Record<string, Section>>;
+  /** The bridge is there, and no call yet. */
+  readonly onStarted?: (underTest: BridgeUnderTest) => void;
+}
+
 /** Places all calls at once over real sockets, through one bridge, and returns when all of them are over. */
-export async function runWireMinute(plans: readonly WireCallPlan[]): Promise<WireMinute> {
+export async function runWireMinute(
+  plans: readonly WireCallPlan[],
+  { config = {}, onStarted }: WireMinuteOptions = {},
+): Promise<WireMinute> {
   const agents = new Map(plans.map(({ number, agent }) => [number, agent]));
   const underTest = await BridgeUnderTest.start({
-    routes: plans.map(({ number }) => ({ did: number, agentId: number })),
+    config,
+    routes: plans.map(({ number, route }) => ({ did: number, agentId: number, ...route })),
     simulator: { scenarioFor: (id) => agents.get(id) },
   });
+  onStarted?.(underTest);
   const caller = await TestCaller.start({ clock: systemClock, logger: underTest.log.logger });
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
