@@ -3,6 +3,7 @@ import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentAddress } from '../pranthora/agent-session.js';
 import type { TransportAddress } from '../rtp/source-latch.js';
 
+export type { AgentAddress } from '../pranthora/agent-session.js';
 export type { TransportAddress } from '../rtp/source-latch.js';
 
 /**

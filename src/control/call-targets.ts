@@ -1,6 +1,6 @@
+import type { AgentAddress } from '../bridge/messages.js';
 import type { Clock } from '../clock.js';
 import type { Route, Target } from '../config/types.js';
-import type { AgentAddress } from '../pranthora/agent-session.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { TargetBreaker } from './target-breaker.js';
 import { orderTargets } from './target-order.js';

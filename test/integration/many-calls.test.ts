@@ -14,6 +14,7 @@ import { UdpPeer } from '../support/sip-peer.js';
 const CALLS = 1_000;
 const WARM_UP_CALLS = 200;
 const CALLS_AT_ONCE = 20;
+const MORTALS = 7;
 const MAX_GROWTH_BYTES = 2 * 1024 * 1024;
 
 const AGENTS: Readonly<Record<string, Scenario>> = {
@@ -37,8 +38,13 @@ const AGENTS: Readonly<Record<string, Scenario>> = {
   'refuses-4001': refuse(4001, 'Unauthorized'),
   'refuses-4003': refuse(4003, 'Agent not found'),
   'never-starts': { onOpen: () => undefined },
-  dies: dies(100),
+  // Nobody waits for this one until it counts as unreachable, and is refused to the next caller.
+  'keeps-ringing': { onOpen: () => undefined },
+  ...Object.fromEntries(Array.from({ length: MORTALS }, (_, n) => [`dies-${n}`, dies(100)])),
 };
+
+/** Another one for each caller: three that are lost at a time would count as one that cannot be reached. */
+const mortalOf = (from: string): string => `dies-${Number(from.replace(/\D/g, '')) % MORTALS}`;
 
 interface Way {
   readonly reason: EndReason;
@@ -51,14 +57,14 @@ const WAYS: readonly Way[] = [
   { reason: 'caller_hangup', call: (rig, from) => rig.hangUpAfter(100, rig.place('echo', from)) },
   { reason: 'caller_hangup', call: (rig, from) => rig.hangUpAfter(0, rig.place('talker', from)) },
   { reason: 'caller_hangup', call: (rig, from) => rig.hangUpAfter(50, rig.place('talker;transport=tcp', from)) },
-  { reason: 'caller_cancel', call: (rig, from) => rig.cancelWhenRinging(rig.place('never-starts', from)) },
-  { reason: 'caller_cancel', call: (rig, from) => rig.cancelAtOnce(rig.place('never-starts', from)) },
+  { reason: 'caller_cancel', call: (rig, from) => rig.cancelWhenRinging(rig.place('keeps-ringing', from)) },
+  { reason: 'caller_cancel', call: (rig, from) => rig.cancelAtOnce(rig.place('keeps-ringing', from)) },
   { reason: 'agent_hangup', call: (rig, from) => rig.endedByCallee(rig.place('hangs-up', from)) },
   { reason: 'agent_configuration', call: (rig, from) => rig.refusedWith(500, rig.place('refuses-4001', from)) },
   { reason: 'agent_configuration', call: (rig, from) => rig.refusedWith(500, rig.place('refuses-4003', from)) },
   { reason: 'agent_unreachable', call: (rig, from) => rig.refusedWith(503, rig.place('never-starts', from)) },
   { reason: 'agent_unreachable', call: (rig, from) => rig.refusedWith(503, rig.place('unreachable', from)) },
-  { reason: 'agent_unreachable', call: (rig, from) => rig.endedByCallee(rig.place('dies', from)) },
+  { reason: 'agent_unreachable', call: (rig, from) => rig.endedByCallee(rig.place(mortalOf(from), from)) },
   { reason: 'no_route', call: (rig, from) => rig.refusedWith(404, rig.place('nobody', from)) },
   { reason: 'not_acceptable', call: (rig, from) => rig.refusedWith(488, rig.place('echo', from, { codec: 'PCMU' })) },
   { reason: 'max_duration', call: (rig, from) => rig.endedByCallee(rig.place('echo', from)) },
