@@ -32,7 +32,9 @@ export interface WireCall<Agent extends Scenario = Scenario> {
 
 export interface WireMinute {
   readonly calls: readonly WireCall[];
-  /** How late this process, in which all of it happens, was at worst. */
+  /** When the callers hung up: by then all had heard what there was to hear. */
+  readonly hungUpAtMs: number;
+  /** How late this process, in which all of it happens, was at worst until then. */
   readonly heldUpMs: number;
   /** What was not let go of. */
   readonly leftOpen: readonly string[];
@@ -70,8 +72,9 @@ export async function runWireMinute(
     const heard = await Promise.all(plans.map((plan) => placeCall(plan, caller, underTest)));
     // What is read from a recording when its session ends takes this process longer than anything in a call.
     delay.disable();
+    const hungUpAtMs = systemClock.nowMs();
     const calls = await Promise.all(heard.map((each) => endCall(each, underTest)));
-    return { calls, heldUpMs: delay.max / 1e6 - RESOLUTION_MS, leftOpen: stillHeld(caller.held) };
+    return { calls, hungUpAtMs, heldUpMs: delay.max / 1e6 - RESOLUTION_MS, leftOpen: stillHeld(caller.held) };
   } finally {
     delay.disable();
     await caller.close();
