@@ -34,8 +34,8 @@ export interface CallDependencies {
   readonly onAgentOutcome: (outcome: { ok: boolean; detail: string }) => void;
 }
 
-/** So long before its end a call that lasts too long is announced in the log. */
-const MAX_DURATION_WARNING_MS = 60_000;
+/** How long before its end a call that lasts too long is announced in the log: a minute, or a tenth of a short call. */
+const noticeMs = (maxDurationMs: number): number => Math.min(60_000, Math.round(maxDurationMs / 10));
 
 /**
  * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
@@ -299,7 +299,7 @@ export class Call {
     this.#answeredAt = wallTime();
     if (!this.#enter('answered')) return;
     if (this.#media?.agreed) this.#bridge?.start();
-    this.#cancelMaxDuration = clock.after(Math.max(0, maxDurationMs - MAX_DURATION_WARNING_MS), () => {
+    this.#cancelMaxDuration = clock.after(maxDurationMs - noticeMs(maxDurationMs), () => {
       this.#warnOfMaxDuration();
     });
     this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: Math.round(this.#durationMs()) });
@@ -307,7 +307,7 @@ export class Call {
 
   #warnOfMaxDuration(): void {
     const { clock, maxDurationMs } = this.#dependencies;
-    const leftMs = Math.min(maxDurationMs, MAX_DURATION_WARNING_MS);
+    const leftMs = noticeMs(maxDurationMs);
     this.#logger.warn({ event: 'call.max_duration_near', leftMs });
     this.#cancelMaxDuration = clock.after(leftMs, () => {
       this.end(callEnd.maxDuration(maxDurationMs));

@@ -76,6 +76,8 @@ export class AgentConnection implements FrameSink {
       this.#handlers.onMark(name);
     },
     onHangup: (spelling) => {
+      // The call is over, the stream is not before we say so.
+      this.#sendText(this.#options.protocol.closing());
       this.#end(callEnded(spelling));
     },
     onIgnored: (what) => {
