@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CallRecord } from '../../src/control/call-record.js';
 import type { HandshakeReport } from '../../src/simulator/pranthora-simulator.js';
@@ -8,6 +10,7 @@ import { TestCaller } from '../../src/simulator/test-caller.js';
 import type { TestCall } from '../../src/simulator/test-call.js';
 import type { ViolationKind } from '../../src/simulator/uplink-audit.js';
 import { acceptUpgrade, HostileServer } from '../contract/hostile-server.js';
+import { BreakingNetwork } from '../support/breaking-network.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';
 import { PeerCall } from '../support/sip-call.js';
 import { UdpPeer } from '../support/sip-peer.js';
@@ -29,6 +32,9 @@ const WAYS: readonly Way[] = [
 
 /** What Pranthora does to a session, or the HTTP status it answers the next handshake or upgrade with. */
 type Ending = ((session: SimulatorSession) => void) | { readonly httpStatus: number } | { readonly neverStarts: true };
+
+/** What the network does to an agent that is reached through one of its own. */
+type Trouble = (network: BreakingNetwork) => void;
 
 const closes =
   (code: number, reason: string): Ending =>
@@ -89,6 +95,25 @@ const EVERYWHERE: readonly Row[] = [
   ['HTTP 500', http(500), 'trouble', 'lost'],
   ['HTTP 503', http(503), 'trouble', 'lost'],
 ];
+/** After the answer; whether it is the name, the address or the certificate that fails, before. */
+const ON_THE_WAY: readonly (readonly [what: string, trouble: Trouble, after: keyof typeof AFTER])[] = [
+  ['connection refused', (network) => void network.stop(), 'lost'],
+  [
+    'no TLS',
+    (network) => {
+      network.garbage = '220 smtp.example ESMTP\r\n';
+      network.break();
+    },
+    'lost',
+  ],
+  [
+    'silence, until the ping timeout',
+    (network) => {
+      network.swallow();
+    },
+    'reconnect',
+  ],
+];
 const ON_TELEPHONY: readonly Row[] = [['event stop', says('{"event":"stop"}'), 'hangup', 'hangup']];
 /** Where the client begins, a server that answers its upgrade has started. */
 const ON_WEBSOCKET: readonly Row[] = [['no start_media_streaming', { neverStarts: true }, 'trouble', 'lost']];
@@ -103,6 +128,7 @@ interface Case {
   readonly after?: keyof typeof AFTER;
   /** Where Pranthora is, if it is not the simulator. */
   readonly url?: string;
+  readonly network?: { readonly between: BreakingNetwork; readonly trouble: Trouble };
 }
 
 const rowsOf = ({ protocol }: Way): readonly Row[] => [
@@ -123,6 +149,10 @@ const SAID_MS = 400;
 const SAID = pcmBytes(tone(440, SAID_MS));
 const SAID_PACKETS = SAID_MS / 20;
 const PATIENCE = { timeout: 8_000, interval: 10 };
+/** A connection that has gone silent is pinged every ten seconds, and lost at the second. */
+const LOSS_NOTICED = { timeout: 25_000, interval: 10 };
+const CERTIFICATE = new URL('../fixtures/tls/loopback.crt', import.meta.url).pathname;
+const KEY = new URL('../fixtures/tls/loopback.key', import.meta.url).pathname;
 
 /** Complaints a busy machine may cause. */
 const TIMING: readonly ViolationKind[] = ['gap', 'burst', 'no-audio', 'mark-missing', 'mark-early'];
@@ -147,18 +177,18 @@ class Bench {
   private constructor(
     readonly under: BridgeUnderTest,
     readonly caller: TestCaller,
-    readonly elsewhere: readonly HostileServer[],
+    readonly elsewhere: readonly { stop(): Promise<void> }[],
   ) {
     under.simulator.on('session', (session) => this.sessions.push(session));
     under.simulator.on('handshake', (handshake) => this.handshakes.push(handshake));
   }
 
-  static async start(cases: readonly Case[], elsewhere: readonly HostileServer[]): Promise<Bench> {
+  static async start(cases: readonly Case[], elsewhere: readonly { stop(): Promise<void> }[]): Promise<Bench> {
     const opened = new Map<string, number>();
     const caseOf = new Map(cases.map((each) => [each.number, each]));
     const under = await BridgeUnderTest.start({
       config: {
-        pranthora: { connectTimeoutMs: 2_000, startTimeoutMs: 300, reconnect: RECONNECT },
+        pranthora: { connectTimeoutMs: 2_000, startTimeoutMs: 300, reconnect: RECONNECT, tls: { ca: CERTIFICATE } },
         call: { rtpTimeoutMs: 60_000 },
       },
       routes: cases.map(({ number, way, url }) => ({
@@ -169,9 +199,10 @@ class Bench {
       })),
       simulator: {
         scenarioFor: (id) => scenarioOf(caseOf.get(id), opened),
-        websocketUrl: (url) => (protocolAt(url, caseOf) === 'websocket' ? pureUrl(url) : url),
+        websocketUrl: (url) => endpointOf(url, caseOf),
       },
     });
+    for (const { network } of cases) if (network) network.between.target = under.simulatorPort;
     const caller = await TestCaller.start({ logger: under.log.logger, clock: under.clock });
     return new Bench(under, caller, elsewhere);
   }
@@ -224,7 +255,8 @@ class Bench {
     await vi.waitFor(() => {
       expect(soundPackets(call)).toBeGreaterThan(0);
     }, PATIENCE);
-    if (typeof each.ending === 'function') each.ending(first);
+    if (each.network) each.network.trouble(each.network.between);
+    else if (typeof each.ending === 'function') each.ending(first);
     else first.terminate();
     if (each.after === 'reconnect') await this.#goOn(each, call);
     const { by } = await call.ended;
@@ -239,7 +271,7 @@ class Bench {
 
   /** The agent is heard again over its second session; then the caller hangs up. */
   async #goOn(each: Case, call: TestCall): Promise<void> {
-    const second = await this.#session(each, 1);
+    const second = await this.#session(each, 1, LOSS_NOTICED);
     await this.under.log.wait('agent.reconnected', await this.#callId(each));
     await vi.waitFor(() => {
       expect(soundPackets(call)).toBeGreaterThanOrEqual(SAID_PACKETS);
@@ -251,12 +283,12 @@ class Bench {
     await call.hangUp();
   }
 
-  #session({ number }: Case, index: number): Promise<SimulatorSession> {
+  #session({ number }: Case, index: number, patience = PATIENCE): Promise<SimulatorSession> {
     return vi.waitFor(() => {
       const session = this.sessions.filter(({ agentId }) => agentId === number)[index];
       if (!session) throw new Error(`no session ${index} of ${number}`);
       return session;
-    }, PATIENCE);
+    }, patience);
   }
 
   async #callId({ number }: Case): Promise<string> {
@@ -293,13 +325,14 @@ function scenarioOf(each: Case | undefined, opened: Map<string, number>): Scenar
   };
 }
 
-function protocolAt(url: string, caseOf: ReadonlyMap<string, Case>): Protocol | undefined {
-  return caseOf.get(url.split('/').at(-1) ?? '')?.way.protocol;
-}
-
-function pureUrl(url: string): string {
+/** Where a handshake leads: to the protocol of the case, by its network if it has one. */
+function endpointOf(url: string, caseOf: ReadonlyMap<string, Case>): string {
   const { origin, pathname } = new URL(url);
-  return `${origin}${WEB_MEDIA_STREAM_PATH}?agent_id=${pathname.split('/').at(-1) ?? ''}`;
+  const each = caseOf.get(pathname.split('/').at(-1) ?? '');
+  const base = each?.network && each.url !== undefined ? each.url : origin;
+  return each?.way.protocol === 'websocket'
+    ? `${base}${WEB_MEDIA_STREAM_PATH}?agent_id=${each.number}`
+    : base + pathname;
 }
 
 const soundPackets = ({ heard }: TestCall): number => heard.packets.filter(({ peak }) => peak > 8).length;
@@ -336,18 +369,38 @@ async function elsewhereCases(servers: HostileServer[]): Promise<Case[]> {
     add('connection refused', 'ws://127.0.0.1:9');
     add('no TLS', notTls.replace('ws:', 'wss:'));
     add('no sign of life after the upgrade', silent);
+    add('no such host', `ws://${'x'.repeat(64)}.test`);
+  }
+  return cases;
+}
+
+/** Calls that are answered, and whose way to Pranthora then gives out. */
+async function waylaidCases(networks: BreakingNetwork[]): Promise<Case[]> {
+  const secureContext = createSecureContext({ cert: readFileSync(CERTIFICATE), key: readFileSync(KEY) });
+  const cases: Case[] = [];
+  for (const [w, way] of WAYS.entries()) {
+    for (const [what, trouble, after] of ON_THE_WAY) {
+      const between = new BreakingNetwork(secureContext);
+      networks.push(between);
+      const url = `wss://127.0.0.1:${await between.start()}`;
+      const number = `7${w}${cases.length + 10}1`;
+      cases.push({ what, way, ending: breaks, number, after, url, network: { between, trouble } });
+    }
   }
   return cases;
 }
 
 const elsewhere: Case[] = [];
+const waylaid: Case[] = [];
 
 beforeAll(async () => {
   const servers: HostileServer[] = [];
+  const networks: BreakingNetwork[] = [];
   elsewhere.push(...(await elsewhereCases(servers)));
-  const cases = [...CASES, ...elsewhere];
-  bench = await Bench.start(cases, servers);
-  const left = [...cases];
+  waylaid.push(...(await waylaidCases(networks)));
+  // Those that take longest first.
+  const left = [...waylaid, ...CASES, ...elsewhere];
+  bench = await Bench.start(left, [...servers, ...networks]);
   const worker = async (): Promise<void> => {
     for (let next = left.shift(); next; next = left.shift()) {
       const outcome = await bench.run(next).catch((error: unknown) => error as Error);
@@ -396,7 +449,7 @@ describe('before the answer', () => {
     );
   });
 
-  it.each(WAYS.flatMap(({ mode, protocol }) => [0, 1, 2].map((n) => [mode, protocol, n] as const)))(
+  it.each(WAYS.flatMap(({ mode, protocol }) => [0, 1, 2, 3].map((n) => [mode, protocol, n] as const)))(
     'Pranthora is not there: %s (%s), %d',
     (mode, protocol, n) => {
       const each = elsewhere.filter(({ way }) => way.mode === mode && way.protocol === protocol)[n];
@@ -404,7 +457,7 @@ describe('before the answer', () => {
       const { phone, record } = outcomeOf(each);
       expect(phone).toEqual({ status: 503, retryAfter: '5', says: true, rang: true, answered: false });
       expect(record).toMatchObject({ reason: 'agent_unreachable', sipStatus: 503 });
-      expect(record.detail).toMatch([/ECONNREFUSED/, /TLS/, /start timeout/][n] ?? '');
+      expect(record.detail).toMatch([/ECONNREFUSED/, /TLS/, /start timeout/, /DNS/][n] ?? '');
     },
   );
 });
@@ -428,6 +481,29 @@ describe('after the answer', () => {
     const attempts = attemptsOf(each);
     expect(handshakes).toHaveLength(each.way.mode === 'handshake' ? attempts : 0);
   });
+});
+
+describe('after the answer, on the way to Pranthora', () => {
+  it.each(WAYS.flatMap((way) => ON_THE_WAY.map(([what]) => [what, way.mode, way.protocol, way] as const)))(
+    '%s, %s (%s)',
+    (what, _mode, _protocol, way) => {
+      const each = waylaid.find((candidate) => candidate.what === what && candidate.way === way);
+      if (!each) throw new Error('no such case');
+      const { phone, record, sessions, handshakes } = outcomeOf(each);
+      const expected = AFTER[each.after ?? 'lost'];
+      expect(phone).toMatchObject({ ends: expected.phone, faults: 0 });
+      if (expected.heard === 'all')
+        expect((phone as { packets: number }).packets).toBeGreaterThanOrEqual(2 * SAID_PACKETS);
+      const { reason, reconnects } = expected;
+      expect(record).toMatchObject({ reason, reconnects, sipStatus: 200, mode: way.mode });
+      // A session nobody can reach any more is not told that it is over; the one after it is.
+      const attempts = 1 + reconnects;
+      expect(sessions).toHaveLength(attempts);
+      expect(complaints(sessions.slice(1))).toEqual([]);
+      if (each.after === 'reconnect') expect(closing(sessions[1])).toBe('bridge 1000');
+      expect(handshakes).toHaveLength(way.mode === 'handshake' ? attempts : 0);
+    },
+  );
 });
 
 /** How often Pranthora was asked for a session. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TLSSocket, type SecureContext } from 'node:tls';
 
 /** The network between a client and a server on loopback: connections take their time, and can be broken at any moment. */
 export class BreakingNetwork {
@@ -8,13 +9,17 @@ export class BreakingNetwork {
   delayMs = 0;
   /** The server's port. */
   target = 0;
+  /** Answers new connections with this, and lets them go no further. */
+  garbage: string | undefined;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor() {
+  /** With a secure context clients speak TLS, up to here. */
+  constructor(secureContext?: SecureContext) {
     this.#server = createServer((socket) => {
       this.#keep(socket);
-      void this.#join(socket);
+      if (this.garbage !== undefined) socket.write(this.garbage);
+      else void this.#join(secureContext ? this.#secured(socket, secureContext) : socket);
     });
   }
 
@@ -32,10 +37,22 @@ export class BreakingNetwork {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Nothing of what the connections still carry arrives any more, and neither side is told. */
+  swallow(): void {
+    for (const socket of this.#sockets) socket.unpipe().resume();
+  }
+
   async stop(): Promise<void> {
     this.break();
+    if (!this.#server.listening) return;
     this.#server.close();
     await once(this.#server, 'close');
+  }
+
+  #secured(socket: Socket, secureContext: SecureContext): TLSSocket {
+    const secured = new TLSSocket(socket, { isServer: true, secureContext });
+    this.#keep(secured);
+    return secured;
   }
 
   async #join(client: Socket): Promise<void> {
@@ -45,6 +62,7 @@ export class BreakingNetwork {
     this.#keep(server);
     client.pipe(server);
     server.pipe(client);
+    client.on('close', () => server.destroy());
   }
 
   #keep(socket: Socket): void {

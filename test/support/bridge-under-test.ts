@@ -45,6 +45,7 @@ const TCP_IDLE_MS = 16 * 60_000;
 export class BridgeUnderTest {
   readonly clock: LeapingClock;
   readonly simulator: PranthoraSimulator;
+  readonly simulatorPort: number;
   readonly log: CollectedLog;
   readonly bridge: RunningBridge;
   /** What the simulator had to complain about, in all sessions. */
@@ -58,7 +59,7 @@ export class BridgeUnderTest {
     try {
       const config = configuration(url, options.routes, options.config);
       const bridge = await startBridge(config, { logger: log.logger, clock, version: 'test' });
-      return new BridgeUnderTest({ clock, simulator, log, bridge });
+      return new BridgeUnderTest({ clock, simulator, simulatorPort: Number(new URL(url).port), log, bridge });
     } catch (error) {
       await simulator.stop();
       throw error;
@@ -68,11 +69,13 @@ export class BridgeUnderTest {
   private constructor(parts: {
     clock: LeapingClock;
     simulator: PranthoraSimulator;
+    simulatorPort: number;
     log: CollectedLog;
     bridge: RunningBridge;
   }) {
     this.clock = parts.clock;
     this.simulator = parts.simulator;
+    this.simulatorPort = parts.simulatorPort;
     this.log = parts.log;
     this.bridge = parts.bridge;
     this.simulator.on('session', (session) => {
