@@ -392,9 +392,7 @@ describe('meanwhile', () => {
 
   it('another call hears and is heard, byte for byte', async ({ annotate }) => {
     const { agent, said, minute } = siege;
-    await annotate(
-      `this process, attackers included, stood still for ${minute?.heldUpMs.toFixed(1) ?? ''} ms at most`,
-    );
+    await annotate(`this process, attackers included, stood still for ${minute?.heldUpMs.toFixed(1) ?? ''} ms at most`);
     const [call] = minute?.calls ?? [];
     const { packets } = call?.call.heard ?? { packets: [] };
     const first = packets.findIndex(({ peak }) => peak > 8);
