@@ -1,5 +1,6 @@
-import type { Scenario, SimulatorSession } from './simulator-session.js';
-import { durationMs, levelDbfs, pcmSamples, type Speech } from './speech.js';
+import type { Scenario } from './simulator-session.js';
+import type { Speech } from './speech.js';
+import { TurnDetector } from './turn-detector.js';
 
 export const SCENARIO_NAMES = [
   'echo',
@@ -24,7 +25,7 @@ export function namedScenario(name: ScenarioName, speech: Speech): Scenario {
     case 'greeting-first':
       return greetingFirst(speech.greeting);
     case 'talk-and-interrupt':
-      return new TalkAndInterrupt(speech);
+      return talkAndInterrupt(speech);
     case 'agent-hangs-up':
       return hangUpAfter(speech.farewell);
     case 'session-timeout':
@@ -123,48 +124,18 @@ export function refuseHttp(httpStatus: number): Scenario {
   return { httpStatus };
 }
 
-/** Telephone speech is well above this, comfort noise and line noise below. */
-const SPEECH_DBFS = -40;
-const SPEECH_AFTER_MS = 200;
-const SILENCE_AFTER_MS = 500;
-
 /** Talks at length, stops when talked over, and answers when the caller has finished. */
-class TalkAndInterrupt implements Scenario {
-  readonly #speech: Speech;
-  /** Grows with the caller's voice and shrinks with pauses, so that the dips within a word do not reset it. */
-  #voicedMs = 0;
-  #silentMs = 0;
-  #callerIsTalking = false;
-
-  constructor(speech: Speech) {
-    this.#speech = speech;
-  }
-
-  onOpen(session: SimulatorSession): void {
-    session.start();
-    session.say(this.#speech.talk);
-  }
-
-  onAudio(session: SimulatorSession, bytes: Buffer): void {
-    this.#listen(bytes);
-    if (!this.#callerIsTalking && this.#voicedMs >= SPEECH_AFTER_MS) {
-      this.#callerIsTalking = true;
-      if (session.isSpeaking) session.interrupt();
-    } else if (this.#callerIsTalking && this.#silentMs >= SILENCE_AFTER_MS) {
-      this.#callerIsTalking = false;
-      this.#voicedMs = 0;
-      session.say(this.#speech.reply);
-    }
-  }
-
-  #listen(bytes: Buffer): void {
-    const heardMs = durationMs(bytes.length);
-    if (levelDbfs(pcmSamples(bytes)) > SPEECH_DBFS) {
-      this.#voicedMs = Math.min(SPEECH_AFTER_MS, this.#voicedMs + heardMs);
-      this.#silentMs = 0;
-    } else {
-      this.#voicedMs = Math.max(0, this.#voicedMs - heardMs);
-      this.#silentMs += heardMs;
-    }
-  }
+function talkAndInterrupt(speech: Speech): Scenario {
+  const turns = new TurnDetector();
+  return {
+    onOpen: (session) => {
+      session.start();
+      session.say(speech.talk);
+    },
+    onAudio: (session, bytes) => {
+      const turn = turns.hear(bytes);
+      if (turn === 'turn-begins' && session.isSpeaking) session.interrupt();
+      if (turn === 'turn-ends') session.say(speech.reply);
+    },
+  };
 }

@@ -1,16 +1,10 @@
 import type { Scenario, SimulatorSession } from '../../simulator/simulator-session.js';
-import { durationMs, levelDbfs, pcmSamples } from '../../simulator/speech.js';
+import { TurnDetector } from '../../simulator/turn-detector.js';
 import type { DemoSpeech } from './speech.js';
 
 /** Half a second of the greeting comes before `start_media_streaming`, as it does from Pranthora. */
 const EARLY_SAMPLES = 8_000;
 const START_AFTER_MS = 50;
-
-const VOICE_DBFS = -40;
-/** A caller who talks this long into the agent's speech interrupts it. */
-const VOICE_AFTER_MS = 200;
-/** A caller who is silent this long has finished. */
-const TURN_AFTER_MS = 500;
 
 /**
  * The demo's agent: greets, answers what it is asked at length, stops when it is talked over, and then answers in short.
@@ -19,9 +13,7 @@ const TURN_AFTER_MS = 500;
 export class DemoAgent implements Scenario {
   readonly #speech: DemoSpeech;
   readonly #answers: Int16Array[];
-  #voicedMs = 0;
-  #silentMs = 0;
-  #callerTalks = false;
+  readonly #turns = new TurnDetector();
 
   constructor(speech: DemoSpeech) {
     this.#speech = speech;
@@ -37,22 +29,10 @@ export class DemoAgent implements Scenario {
   }
 
   onAudio(session: SimulatorSession, bytes: Buffer): void {
-    this.#listen(bytes);
-    if (!this.#callerTalks && this.#voicedMs >= VOICE_AFTER_MS) {
-      this.#callerTalks = true;
-      if (session.isSpeaking) session.interrupt();
-    } else if (this.#callerTalks && this.#silentMs >= TURN_AFTER_MS) {
-      this.#callerTalks = false;
-      this.#voicedMs = 0;
-      const answer = this.#answers.shift();
-      if (answer) session.say(answer);
-    }
-  }
-
-  #listen(bytes: Buffer): void {
-    const heardMs = durationMs(bytes.length);
-    const isVoice = levelDbfs(pcmSamples(bytes)) > VOICE_DBFS;
-    this.#voicedMs = isVoice ? this.#voicedMs + heardMs : Math.max(0, this.#voicedMs - heardMs);
-    this.#silentMs = isVoice ? 0 : this.#silentMs + heardMs;
+    const turn = this.#turns.hear(bytes);
+    if (turn === 'turn-begins' && session.isSpeaking) session.interrupt();
+    if (turn !== 'turn-ends') return;
+    const answer = this.#answers.shift();
+    if (answer) session.say(answer);
   }
 }
