@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
+import type { BridgeHostSettings } from './bridge/bridge-host.js';
 import { LocalBridgePool } from './bridge/local-pool.js';
+import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { cidrMatcher } from './config/cidr.js';
 import type { BridgeConfig } from './config/types.js';
@@ -11,7 +13,7 @@ import type { MediaEngine } from './media/engine.js';
 import { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
-import { AgentNetwork } from './pranthora/network.js';
+import { AgentNetwork, type NetworkSettings } from './pranthora/network.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { SipAgent } from './sip-agent/agent.js';
 
@@ -61,7 +63,7 @@ export async function startBridge(
   }
 
   async function compose(): Promise<Bridge & { held(): Held }> {
-    const bridges = new LocalBridgePool(bridgeSettings(config), agentNetwork(config), clock, logger);
+    const bridges = await startBridges();
     release.push(() => bridges.stop());
 
     const sip = await startSip();
@@ -111,7 +113,7 @@ export async function startBridge(
       sip: sip.listening,
       http: httpUrl,
       configure: (changed) => {
-        bridges.configure(bridgeSettings(changed), agentNetwork(changed));
+        bridges.configure(bridgeHostSettings(changed));
         controller.configure(controllerSettings(changed));
       },
       drain: () => controller.drain(),
@@ -125,6 +127,16 @@ export async function startBridge(
         ...sip.stats(),
       }),
     };
+  }
+
+  async function startBridges(): Promise<LocalBridgePool | WorkerBridgePool> {
+    const settings = bridgeHostSettings(config);
+    const { workers } = config.media;
+    // One thread is left to SIP and the control plane.
+    const count = workers === 'auto' ? Math.max(1, availableParallelism() - 1) : workers;
+    return count === 0
+      ? new LocalBridgePool(settings, clock, logger)
+      : WorkerBridgePool.start({ workers: count, settings, clock, logger });
   }
 
   /** The SIP server: drachtio-server elsewhere, or our own agent, which is started. */
@@ -207,18 +219,25 @@ function owner({ http }: BridgeConfig): string {
   return `${hostname()}-${http.host}-${port}`;
 }
 
-function bridgeSettings(config: BridgeConfig): ConstructorParameters<typeof LocalBridgePool>[0] {
+function bridgeHostSettings(config: BridgeConfig): BridgeHostSettings {
   const { connectTimeoutMs, startTimeoutMs, reconnect } = config.pranthora;
   const { rtpTimeoutMs, farewellMs } = config.call;
   const { bind, ports, reorderMs } = config.media;
-  return { bind, ports, reorderMs, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect };
+  return {
+    bridge: { bind, ports, reorderMs, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect },
+    network: networkSettings(config),
+  };
 }
 
 /** How agents are reached, as the configuration has it. */
-export function agentNetwork({ pranthora }: BridgeConfig): AgentNetwork {
+export function agentNetwork(config: BridgeConfig): AgentNetwork {
+  return new AgentNetwork(networkSettings(config));
+}
+
+function networkSettings({ pranthora }: BridgeConfig): NetworkSettings {
   const { allowHosts, tls, proxy, noProxy = [] } = pranthora;
   const { caPem, pinnedSha256, servername } = tls ?? {};
-  return new AgentNetwork({
+  return {
     ...(allowHosts ? { allowHosts } : {}),
     ...(tls
       ? {
@@ -230,7 +249,7 @@ export function agentNetwork({ pranthora }: BridgeConfig): AgentNetwork {
         }
       : {}),
     ...(proxy === undefined ? {} : { proxy: { url: proxy, noProxy } }),
-  });
+  };
 }
 
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {

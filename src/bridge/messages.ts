@@ -105,6 +105,8 @@ export type BridgeEvent =
   | { readonly kind: 'agent-ended'; readonly bridge: BridgeId; readonly ending: AgentEnding }
   /** A telephone-event (RFC 4733) has begun. */
   | { readonly kind: 'dtmf'; readonly bridge: BridgeId; readonly digit: string }
+  /** The thread the bridge was on is gone, and all of it; only `close` is answered any more. */
+  | { readonly kind: 'lost'; readonly bridge: BridgeId; readonly detail: string }
   | { readonly kind: 'rtp-timeout'; readonly bridge: BridgeId; readonly silentMs: number }
   /** Every few seconds, for `/calls`. */
   | { readonly kind: 'stats'; readonly bridge: BridgeId; readonly stats: BridgeStats }

@@ -4,11 +4,8 @@ import type { BridgeConfig, Route } from './types.js';
 
 /** What the configuration may ask for and this version cannot do: faults, so that nobody finds out by a call. */
 export function unsupported(config: BridgeConfig): Fault[] {
-  const { sip, media, routes } = config;
+  const { sip, routes } = config;
   return [
-    ...(media.workers === 'auto' || media.workers === 0
-      ? []
-      : [unavailable('media.workers', String(media.workers), 'auto and 0')]),
     ...sip.listen.flatMap((uri, index) =>
       /^tls:/i.test(uri) ? [unavailable(`sip.listen[${index}]`, uri, 'udp:// and tcp://')] : [],
     ),

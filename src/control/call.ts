@@ -200,6 +200,9 @@ export class Call {
         // Callers type card numbers and PINs: that there was a digit is logged, not which.
         this.#logger.info({ event: 'call.dtmf' });
         break;
+      case 'lost':
+        this.end(callEnd.mediaUnavailable(event.detail));
+        break;
       case 'rtp-timeout':
         this.end(callEnd.rtpTimeout(event.silentMs));
         break;

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
 import { echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
+import { BridgeProgram } from '../support/child-bridge.js';
 import { tone } from '../support/signal.js';
 import {
   BridgeRig,
@@ -42,10 +43,18 @@ function samplesOf(packets: readonly ReceivedPacket[]): number[] {
   });
 }
 
-describe('CallBridge', () => {
+const program = new BridgeProgram();
+afterAll(() => {
+  program.remove();
+});
+
+describe.each([
+  ['this thread', undefined],
+  ['a media worker', program.script('bridge/worker.js')],
+])('CallBridge on %s', (_where, worker) => {
   let rig: BridgeRig;
   const start = async (scenario: Scenario, settings: Partial<BridgeSettings> = {}): Promise<BridgeRig> => {
-    rig = await BridgeRig.start(scenario, settings);
+    rig = await BridgeRig.start(scenario, settings, worker);
     return rig;
   };
   afterEach(async () => {

@@ -4,10 +4,10 @@ import { expect } from 'vitest';
 import { encodeG711 } from '../../src/audio/g711.js';
 import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
 import { LocalBridgePool } from '../../src/bridge/local-pool.js';
+import { WorkerBridgePool } from '../../src/bridge/worker-pool.js';
 import type { BridgeEvent, BridgeHandle, BridgeMedia } from '../../src/bridge/messages.js';
 import { systemClock } from '../../src/clock.js';
 import type { AgentAddress } from '../../src/pranthora/agent-session.js';
-import { AgentNetwork } from '../../src/pranthora/network.js';
 import { newRtpPacket, parseRtp, writeRtpHeader, type RtpPacket } from '../../src/rtp/packet.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
@@ -180,25 +180,32 @@ export const isSilentPacket = ({ packet }: ReceivedPacket): boolean =>
 /** One bridge between a telephone on loopback and a simulated agent, and everything it has told. */
 export class BridgeRig {
   readonly events: BridgeEvent[] = [];
-  readonly logger = new RecordingLogger();
-  readonly pool: LocalBridgePool;
+  readonly logger: RecordingLogger;
+  readonly pool: LocalBridgePool | WorkerBridgePool;
   readonly simulator: PranthoraSimulator;
   readonly phone: Phone;
   readonly bridge: BridgeHandle;
   #url = '';
   #waiting: (() => void)[] = [];
 
-  private constructor(settings: Partial<BridgeSettings>, simulator: PranthoraSimulator, phone: Phone) {
-    this.pool = new LocalBridgePool({ ...SETTINGS, ...settings }, new AgentNetwork(), systemClock, this.logger);
-    this.simulator = simulator;
-    this.phone = phone;
+  private constructor(parts: Pick<BridgeRig, 'pool' | 'logger' | 'simulator' | 'phone'>) {
+    this.logger = parts.logger;
+    this.pool = parts.pool;
+    this.simulator = parts.simulator;
+    this.phone = parts.phone;
     this.bridge = this.open();
   }
 
-  static async start(scenario: Scenario, settings: Partial<BridgeSettings> = {}): Promise<BridgeRig> {
+  /** On this thread, or on one that runs `worker`. */
+  static async start(scenario: Scenario, changes: Partial<BridgeSettings> = {}, worker?: URL): Promise<BridgeRig> {
+    const logger = new RecordingLogger();
+    const settings = { bridge: { ...SETTINGS, ...changes }, network: {} };
+    const pool = worker
+      ? await WorkerBridgePool.start({ workers: 1, settings, clock: systemClock, logger, script: worker })
+      : new LocalBridgePool(settings, systemClock, logger);
     const simulator = new PranthoraSimulator({ scenario });
     const { url } = await simulator.start();
-    const rig = new BridgeRig(settings, simulator, await Phone.open());
+    const rig = new BridgeRig({ pool, logger, simulator, phone: await Phone.open() });
     rig.#url = url;
     return rig;
   }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { eventually } from './engine-rig.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -32,6 +32,11 @@ export class BridgeProgram {
       if (bridge.count('bridge.ready') === 0) throw new Error('The bridge is not ready');
     }, START_PATIENCE_MS);
     return bridge;
+  }
+
+  /** A compiled file. */
+  script(path: string): URL {
+    return pathToFileURL(join(this.#directory, 'dist', path));
   }
 
   remove(): void {
