@@ -6,25 +6,21 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url));
+
+/** Sections as in the configuration file, laid over what a bridge on loopback needs. */
+export type BridgeDocument = Readonly<Record<string, unknown>>;
 
 /** The bridge as it is run in production: the command `start` in a process of its own, on loopback. */
 export class BridgeProcess {
   readonly sipPort: number;
   readonly #child: ChildProcess;
 
-  /** Every number reaches the agent `bench` at `pranthoraUrl`. Rejects when the bridge does not come up. */
-  static async start(pranthoraUrl: string): Promise<BridgeProcess> {
-    const directory = mkdtempSync(join(tmpdir(), 'bridge-bench-'));
+  /** Unless `document` has other routes, every number reaches the agent `bench`. Rejects when it does not come up. */
+  static async start(pranthoraUrl: string, document: BridgeDocument = {}): Promise<BridgeProcess> {
+    const directory = mkdtempSync(join(tmpdir(), 'bridge-process-'));
     const config = join(directory, 'config.json');
-    const document = {
-      pranthora: { url: pranthoraUrl, apiKey: 'key-of-the-bench' },
-      sip: { listen: ['udp://127.0.0.1:0'] },
-      media: { bind: '127.0.0.1' },
-      http: { port: 0 },
-      routes: [{ default: true, agentId: 'bench' }],
-    };
-    writeFileSync(config, JSON.stringify(document));
+    writeFileSync(config, JSON.stringify({ ...loopback(pranthoraUrl), ...document }));
     const child = spawn(process.execPath, [MAIN, 'start', '--config', config], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -39,10 +35,24 @@ export class BridgeProcess {
     this.sipPort = sipPort;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? NaN;
+  }
+
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     await once(this.#child, 'exit');
   }
+}
+
+function loopback(pranthoraUrl: string): BridgeDocument {
+  return {
+    pranthora: { url: pranthoraUrl, apiKey: 'key-of-the-bench' },
+    sip: { listen: ['udp://127.0.0.1:0'] },
+    media: { bind: '127.0.0.1' },
+    http: { port: 0 },
+    routes: [{ default: true, agentId: 'bench' }],
+  };
 }
 
 /** From the `bridge.ready` line. What is logged afterwards is read and forgotten. */
