@@ -4,6 +4,7 @@ import { newSequenceNumber } from './identifiers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import { SipRequest, type SipMessage } from './message.js';
 import type { ReceivedResponse } from './outgoing-request.js';
+import { asRequestUri } from './request-uri.js';
 import { parseSipUri } from './uri.js';
 
 const MAX_FORWARDS = '70';
@@ -194,8 +195,10 @@ export class Dialog {
   /** Request-URI and Route, for loose and for strict routers (RFC 3261 section 12.2.1.1). */
   #path(): { uri: string; routes: readonly string[] } {
     const [first, ...rest] = this.#routeSet;
-    if (first === undefined || isLooseRouter(first)) return { uri: this.#remoteTarget, routes: this.#routeSet };
-    return { uri: routeUri(first), routes: [...rest, `<${this.#remoteTarget}>`] };
+    if (first === undefined || isLooseRouter(first)) {
+      return { uri: asRequestUri(this.#remoteTarget), routes: this.#routeSet };
+    }
+    return { uri: asRequestUri(routeUri(first)), routes: [...rest, `<${this.#remoteTarget}>`] };
   }
 }
 
