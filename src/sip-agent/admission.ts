@@ -1,11 +1,10 @@
 import { contactUri } from './dialog.js';
-import { splitHeaderList } from './headers.js';
 import { isToken } from './grammar.js';
 import type { Envelope, SipRequest } from './message.js';
+import { isSupported, refreshesSession } from './methods.js';
+import { optionTags } from './option-tags.js';
+import { isSessionTooShort, type SessionPolicy } from './session-expires.js';
 import { uriScheme } from './uri.js';
-
-/** Option tags a request may require of us. */
-const SUPPORTED_EXTENSIONS: ReadonlySet<string> = new Set();
 
 /** Why a request is refused before anybody is asked. */
 export interface Refusal {
@@ -14,21 +13,25 @@ export interface Refusal {
 }
 
 /** The checks of RFC 3261 section 8.2 on a request outside a dialog; undefined when it may go on. */
-export function refusalOutsideDialog(request: SipRequest, envelope: Envelope): Refusal | undefined {
+export function refusalOutsideDialog(
+  request: SipRequest,
+  envelope: Envelope,
+  policy: SessionPolicy,
+): Refusal | undefined {
   // Behind us calls can be forwarded, so that they may come round again (RFC 7332); a probe may end here.
   if (envelope.maxForwards === 0 && request.method !== 'OPTIONS') return { status: 483 };
   if (request.method === 'INVITE' && !canFormDialog(request, envelope)) return { status: 400 };
-  return refusalOfExtensions(request);
+  return refusalOfExtensions(request, policy);
 }
 
-/** RFC 3261 section 8.2.2.3. */
-export function refusalOfExtensions(request: SipRequest): Refusal | undefined {
-  const unsupported = request
-    .getAll('require')
-    .flatMap(splitHeaderList)
-    .filter((tag) => !SUPPORTED_EXTENSIONS.has(tag.toLowerCase()));
-  if (unsupported.length === 0) return undefined;
-  return { status: 420, header: ['unsupported', unsupported.join(', ')] };
+/** What it asks for that cannot be had, inside a dialog as outside. */
+export function refusalOfExtensions(request: SipRequest, policy: SessionPolicy): Refusal | undefined {
+  // RFC 3261 section 8.2.2.3.
+  const unsupported = optionTags(request, 'require').filter((tag) => !isSupported(tag));
+  if (unsupported.length > 0) return { status: 420, header: ['unsupported', unsupported.join(', ')] };
+  // RFC 4028 section 9.
+  if (!refreshesSession(request.method) || !isSessionTooShort(request, policy)) return undefined;
+  return { status: 422, header: ['min-se', String(policy.minimumS)] };
 }
 
 /** A From tag that can be part of a dialog's name, and one SIP Contact to reach the caller at (RFC 3261 section 8.1.1.8). */

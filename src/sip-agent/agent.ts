@@ -10,6 +10,7 @@ import { SipResponse, type Envelope, type SipRequest } from './message.js';
 import { OutboundRequests } from './outbound-requests.js';
 import type { ParseFailure } from './parse.js';
 import { responseTo } from './responses.js';
+import { SHORTEST_SESSION_S, type SessionPolicy } from './session-expires.js';
 import { sipTimers, type SipTimerBase } from './timers.js';
 import { replyStateless, TransactionLayer } from './transaction-layer.js';
 import type { BoundAddress } from './transport.js';
@@ -33,6 +34,8 @@ export interface SipAgentOptions {
   readonly logger: AgentLogger;
   /** Sources whose requests are taken; requests of others outside a dialog get 403. Default: all. */
   readonly allow?: ((address: string) => boolean) | undefined;
+  /** Session timers (RFC 4028). Default: at least 90 s where the peer asks for one, and none where it does not. */
+  readonly session?: Partial<SessionPolicy> | undefined;
   /** For networks whose round trips are nothing like half a second, and for tests. */
   readonly timers?: Partial<SipTimerBase> | undefined;
 }
@@ -85,6 +88,7 @@ export class SipAgent {
     this.#core = {
       clock,
       timers,
+      session: { minimumS: SHORTEST_SESSION_S, wantedS: undefined, ...options.session },
       logger,
       layer: this.#layer,
       usages: this.#usages,

@@ -17,14 +17,19 @@ export async function flowInside(core: Core, dialog: Dialog): Promise<Flow> {
  * Nothing is said to a peer that is known no longer to be there.
  */
 export function endCall(core: Core, usage: InviteUsage, reason: string): void {
-  const { dialog, client } = usage;
+  const { dialog } = usage;
   if (dialog.state !== 'confirmed') return;
   const bye = byeFor(dialog, reason);
   dialog.state = 'ending';
-  client.unsolicited({ flow: dialog.flow, bytes: bye.toBuffer(), dialogId: usage.id });
+  tellBye(usage, bye);
   void sendBye(core, dialog, bye, () => {
     core.usages.remove(usage);
   });
+}
+
+/** Tells the client of a call that ended before it was confirmed that it did, as if by a BYE. */
+export function tellEnded(usage: InviteUsage, reason: string): void {
+  tellBye(usage, byeFor(usage.dialog, reason));
 }
 
 /**
@@ -40,6 +45,10 @@ export async function acceptAndEnd(core: Core, dialog: Dialog, sequence: number,
   return () => {
     flow.send(bytes);
   };
+}
+
+function tellBye({ dialog, client, id }: InviteUsage, bye: SipRequest): void {
+  client.unsolicited({ flow: dialog.flow, bytes: bye.toBuffer(), dialogId: id });
 }
 
 function byeFor(dialog: Dialog, reason: string): SipRequest {

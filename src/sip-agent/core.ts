@@ -1,6 +1,7 @@
 import type { AgentLogger, Clock } from './environment.js';
 import type { Flow } from './flow.js';
 import type { Target } from './target.js';
+import type { SessionPolicy } from './session-expires.js';
 import type { SipTimers } from './timers.js';
 import type { TransactionLayer } from './transaction-layer.js';
 import type { UsageStore } from './usage-store.js';
@@ -10,6 +11,8 @@ import type { WireClient } from './wire-client.js';
 export interface Core {
   readonly clock: Clock;
   readonly timers: SipTimers;
+  /** What is asked of session timers. */
+  readonly session: SessionPolicy;
   readonly logger: AgentLogger;
   readonly layer: TransactionLayer;
   readonly usages: UsageStore;

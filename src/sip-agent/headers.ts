@@ -48,6 +48,14 @@ export interface CSeq {
   readonly method: string;
 }
 
+/** Which response a PRACK acknowledges (RFC 3262 section 7.2): its RSeq and its CSeq. */
+export interface RAck {
+  readonly rseq: number;
+  readonly sequence: number;
+  /** Case-sensitive. */
+  readonly method: string;
+}
+
 /**
  * The entries of a comma-separated header value, trimmed; commas within quotes and angle brackets separate nothing.
  * Empty entries are left out.
@@ -158,6 +166,20 @@ export function parseCSeq(text: string): CSeq | undefined {
   const number = parseDecimal(value.slice(0, digitsEnd), LIMITS.cseqNumber);
   const method = value.slice(skipBlanks(value, digitsEnd));
   return number === undefined || !isToken(method) ? undefined : { number, method };
+}
+
+/** Parses an RAck value: two numbers and a method. */
+export function parseRAck(text: string): RAck | undefined {
+  const value = sliceTrimmed(text);
+  const end = value.search(/[ \t]/);
+  const rseq = parseRSeq(end < 0 ? value : value.slice(0, end));
+  const cseq = end < 0 ? undefined : parseCSeq(value.slice(end));
+  return rseq === undefined || !cseq ? undefined : { rseq, sequence: cseq.number, method: cseq.method };
+}
+
+/** Parses an RSeq value. */
+export function parseRSeq(text: string): number | undefined {
+  return parseDecimal(sliceTrimmed(text), LIMITS.rseqNumber);
 }
 
 function closingQuote(value: string, opening: number): number {

@@ -1,34 +1,17 @@
 import type { AnswerRetransmission } from './answer-retransmission.js';
 import type { Dialog } from './dialog.js';
-import type { Flow } from './flow.js';
+import { splitHeaderList } from './headers.js';
 import type { IncomingRequest } from './incoming-request.js';
-import type { OutgoingInvite } from './outgoing-request.js';
+import type { SipMessage } from './message.js';
+import type { ReliableProvisionals } from './reliable-provisionals.js';
+import type { SentInvite } from './sent-invite.js';
+import type { SessionTimer } from './session-timer.js';
 import type { WireClient } from './wire-client.js';
 
-/** An INVITE of ours from its sending to the end of what its 2xx may still demand. */
-export class SentInvite {
-  invite: OutgoingInvite | undefined;
-  /** Whether its final response is still to come. */
-  pending = true;
-  /** Dialogs that further 2xx responses of a forked INVITE made, by their To tag: the way to repeat each one's ACK. */
-  readonly forks = new Map<string, () => void>();
-  /** The ACK for its 2xx, once the client has given one, and the flow it went by: every further 2xx gets it again. */
-  #ack: { readonly bytes: Buffer; readonly flow: Flow } | undefined;
-
-  constructor(readonly sequence: number) {}
-
-  /** A 2xx waits for the client's ACK. */
-  get awaitsAck(): boolean {
-    return !this.pending && !this.#ack;
-  }
-
-  acknowledged(bytes: Buffer, flow: Flow): void {
-    this.#ack = { bytes, flow };
-  }
-
-  repeatAck(): void {
-    this.#ack?.flow.send(this.#ack.bytes);
-  }
+/** A session description of ours, as it was last sent. */
+export interface LocalDescription {
+  readonly contentType: string;
+  readonly body: Buffer;
 }
 
 /**
@@ -36,16 +19,26 @@ export class SentInvite {
  * under way on it. Whoever holds it asks `end` exactly once to be rid of it; the store does.
  */
 export class InviteUsage {
-  /** The peer's INVITE that has no final response yet. */
-  incomingInvite: IncomingRequest | undefined;
   /** The peer's UPDATE that has no final response yet. */
   incomingUpdate: IncomingRequest | undefined;
-  /** Our UPDATEs that have no final response yet. */
-  sentUpdates = 0;
+  /** Offers in UPDATEs of ours that have no final response yet. */
+  sentOffers = 0;
   /** Our last INVITE, until it fails or another follows. */
   sentInvite: SentInvite | undefined;
   /** The dialog must not live on: it is ended as soon as its 2xx has been acknowledged. Says why. */
   doomed: string | undefined;
+  /** Ends the session when nobody refreshes it; undefined while there is no agreement to do so. */
+  session: SessionTimer | undefined;
+  /** A refresh by re-INVITE under way: settles when another INVITE may be sent. */
+  refreshing: Promise<void> | undefined;
+  /** What the peer's last INVITE has had of reliable provisional responses. */
+  reliable: ReliableProvisionals | undefined;
+  /** Whether the peer understands an UPDATE (RFC 3311 section 4), as its last Allow says. */
+  peerAllowsUpdate = false;
+  #incomingInvite: IncomingRequest | undefined;
+  /** A session description has been sent in a provisional response to the peer's INVITE. */
+  #describedEarly = false;
+  #localDescription: LocalDescription | undefined;
   /** Our 2xx responses without an ACK, by CSeq number. */
   readonly #answers = new Map<number, AnswerRetransmission>();
   readonly #afterAck: (() => void)[] = [];
@@ -62,9 +55,62 @@ export class InviteUsage {
     return this.dialog.id;
   }
 
+  /** The peer's INVITE that has no final response yet. */
+  get incomingInvite(): IncomingRequest | undefined {
+    return this.#incomingInvite;
+  }
+
+  /** What our side of the session was last described as; undefined before it was. */
+  get localDescription(): LocalDescription | undefined {
+    return this.#localDescription;
+  }
+
   /** Whether an INVITE of either side is under way, so that we may send none (RFC 3261 section 14.1). */
   get inviteUnderWay(): boolean {
-    return this.incomingInvite !== undefined || this.sentInvite?.pending === true;
+    return this.#incomingInvite !== undefined || this.sentInvite?.pending === true;
+  }
+
+  /** Whether an offer of the peer's has no answer of ours yet (RFC 3311 section 5.2). */
+  get owesAnswer(): boolean {
+    return !this.#describedEarly && (this.#incomingInvite?.message.body.length ?? 0) > 0;
+  }
+
+  /** Whether an offer of ours has no answer of the peer's yet. */
+  get awaitsAnswer(): boolean {
+    const offeredEarly = this.#incomingInvite?.message.body.length === 0 && this.reliable?.holdsDescription === true;
+    return offeredEarly || this.sentOffers > 0 || this.sentInvite?.awaitsAnswer === true;
+  }
+
+  /** The peer has sent an INVITE. */
+  beginInvite(incoming: IncomingRequest): void {
+    this.#incomingInvite = incoming;
+    this.#describedEarly = false;
+    this.reliable?.stop();
+    this.reliable = undefined;
+    this.noteAllow(incoming.message);
+  }
+
+  /** The peer's INVITE has its final response, or needs none any more. */
+  endInvite(): void {
+    this.#incomingInvite = undefined;
+  }
+
+  /** Takes note of a description in a provisional response of ours. */
+  describeEarly(response: SipMessage): void {
+    if (response.body.length > 0) this.#describedEarly = true;
+    this.describe(response);
+  }
+
+  /** Takes note of a description of our side that stands from now on, if the message has one. */
+  describe(message: SipMessage): void {
+    if (message.body.length === 0) return;
+    this.#localDescription = { contentType: message.get('content-type') ?? 'application/sdp', body: message.body };
+  }
+
+  /** Takes note of what a message of the peer's says it understands. */
+  noteAllow(message: SipMessage): void {
+    const allow = message.getAll('allow');
+    if (allow.length > 0) this.peerAllowsUpdate = allow.flatMap(splitHeaderList).includes('UPDATE');
   }
 
   /** A 2xx is being repeated until its ACK. */
@@ -105,6 +151,8 @@ export class InviteUsage {
   /** Lets go of everything but transactions of its own. What waited for an ACK is run, and finds the dialog ended. */
   end(): void {
     this.dialog.state = 'ended';
+    this.session?.stop();
+    this.reliable?.stop();
     for (const answer of this.#answers.values()) answer.stop();
     this.#answers.clear();
     this.#releaseFlow();

@@ -26,6 +26,12 @@ export const LIMITS = {
   callIdLength: 512,
   /** RFC 3261 section 8.1.1.5: a CSeq number is less than 2^31. */
   cseqNumber: 2_147_483_647,
+  /** RFC 3262 section 7.1: an RSeq number is at least 1 and below 2^31 when it is the first, and below 2^32 later on. */
+  rseqNumber: 4_294_967_295,
+  /** RFC 3261 section 25.1: delta-seconds. */
+  deltaSeconds: 4_294_967_295,
+  /** Seconds of a session interval (RFC 4028): 23 days, as far ahead as a timer of Node's reaches. */
+  sessionIntervalS: 2_000_000,
   /** RFC 3261 section 20.22. */
   maxForwards: 255,
   port: 65_535,

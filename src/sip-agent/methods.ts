@@ -1,7 +1,15 @@
+import { RELIABLE } from './reliable-provisionals.js';
+import { TIMER } from './session-expires.js';
+
 /** Methods the agent takes part in, as its Allow header says. */
-const ALLOWED = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'INFO', 'UPDATE', 'NOTIFY', 'MESSAGE', 'REFER'];
+const ALLOWED = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'INFO', 'UPDATE', 'PRACK', 'NOTIFY', 'MESSAGE', 'REFER'];
 
 export const ALLOW = ALLOWED.join(', ');
+
+/** Option tags a request may require of us. */
+const EXTENSIONS = [RELIABLE, TIMER];
+
+export const SUPPORTED = EXTENSIONS.join(', ');
 
 /** Methods known to mean something, though the agent itself has no use for them: 405 rather than 501. */
 const KNOWN_ONLY = ['REGISTER', 'SUBSCRIBE', 'PUBLISH'];
@@ -25,6 +33,16 @@ export function refusalOfMethod(method: string): 405 | 501 | undefined {
 
 export function isInDialogOnly(method: string): boolean {
   return IN_DIALOG_ONLY.has(method);
+}
+
+/** Whether a 2xx to it makes the session's interval begin anew (RFC 4028 section 3). */
+export function refreshesSession(method: string): boolean {
+  return method === 'INVITE' || method === 'UPDATE';
+}
+
+/** Whether the agent has the extension of that option tag, given in lower case. */
+export function isSupported(optionTag: string): boolean {
+  return EXTENSIONS.includes(optionTag);
 }
 
 export function refreshesTarget(method: string): boolean {

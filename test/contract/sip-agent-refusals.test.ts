@@ -30,7 +30,7 @@ describe('without asking anybody', () => {
     const { peer, call } = await begin('udp', {}, false);
     call.send('OPTIONS');
     const ok = await peer.next('200 OPTIONS');
-    expect(ok.header('Allow')).toBe('INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, MESSAGE, REFER');
+    expect(ok.header('Allow')).toBe('INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY, MESSAGE, REFER');
     expect(ok.header('Accept')).toBe('application/sdp');
     expect(ok.tag('To')).not.toBe('');
   });
@@ -53,9 +53,9 @@ describe('without asking anybody', () => {
 
   test('an extension it does not have: 420 and its name', async () => {
     const { peer, call } = await begin();
-    call.invite({ headers: ['Require: 100rel, x-unheard-of'] });
+    call.invite({ headers: ['Require: 100rel, x-unheard-of', 'Require: timer, x-nor-that'] });
     const refused = await peer.next('420 INVITE');
-    expect(refused.header('Unsupported')).toBe('100rel, x-unheard-of');
+    expect(refused.header('Unsupported')).toBe('x-unheard-of, x-nor-that');
     call.ack(refused);
   });
 
