@@ -6,6 +6,7 @@ import { formatHostPort, type Flow } from './flow.js';
 import { ForbiddenLog } from './forbidden.js';
 import { newTag } from './identifiers.js';
 import { InboundRequests } from './inbound-requests.js';
+import { LoadMeter } from './load-meter.js';
 import { SipResponse, type Envelope, type SipRequest } from './message.js';
 import { OutboundRequests } from './outbound-requests.js';
 import type { ParseFailure } from './parse.js';
@@ -22,6 +23,8 @@ import { WireServer, type SipCommand } from './wire-server.js';
 
 const MAX_SERVER_TRANSACTIONS = 20_000;
 const MAX_CONNECTIONS = 1_000;
+/** As long as a peer waits before it sends a request again. */
+const MAX_LAG_MS = 500;
 
 export interface SipAgentOptions {
   /** `udp://address:port` and `tcp://address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
@@ -60,6 +63,8 @@ export interface SipAgentStats {
   readonly malformed: number;
   /** Requests refused because of their source, since the start. */
   readonly forbidden: number;
+  /** Requests refused because there was too much to do, since the start. */
+  readonly shed: number;
 }
 
 /**
@@ -74,6 +79,7 @@ export class SipAgent {
   readonly #inbound: InboundRequests;
   readonly #outbound: OutboundRequests;
   readonly #forbidden: ForbiddenLog;
+  readonly #load: LoadMeter;
   #transports: Transports | undefined;
   #wire: WireServer | undefined;
   #malformed = 0;
@@ -83,7 +89,13 @@ export class SipAgent {
     const { clock, logger } = options;
     const timers = sipTimers(options.timers);
     this.#options = options;
-    this.#layer = new TransactionLayer({ clock, timers, maxServerTransactions: MAX_SERVER_TRANSACTIONS });
+    this.#load = new LoadMeter({ clock, logger, maxLagMs: MAX_LAG_MS });
+    this.#layer = new TransactionLayer({
+      clock,
+      timers,
+      maxServerTransactions: MAX_SERVER_TRANSACTIONS,
+      overloaded: () => this.#load.overloaded,
+    });
     this.#forbidden = new ForbiddenLog(clock, logger);
     this.#core = {
       clock,
@@ -106,6 +118,7 @@ export class SipAgent {
       const transports = (this.#transports = await this.#openTransports());
       const wire = (this.#wire = await this.#openWire(transports.bound));
       if (this.#stopped) throw new Error('agent stopped');
+      this.#load.start();
       return { wire: wire.endpoint, bound: transports.bound };
     } catch (error) {
       await this.#close();
@@ -128,6 +141,7 @@ export class SipAgent {
       clients: this.#wire?.clients ?? 0,
       malformed: this.#malformed,
       forbidden: this.#forbidden.count,
+      shed: this.#layer.shed,
     };
   }
 
@@ -178,6 +192,7 @@ export class SipAgent {
   }
 
   async #close(): Promise<void> {
+    this.#load.stop();
     this.#layer.close();
     this.#usages.clear();
     await Promise.all([this.#wire?.close(), this.#transports?.close()]);

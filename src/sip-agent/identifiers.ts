@@ -1,4 +1,6 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { createHmac, randomBytes, randomInt } from 'node:crypto';
+
+const STATELESS_KEY = randomBytes(16);
 
 /** Marks a branch as unique over space and time (RFC 3261 section 8.1.1.7). */
 export const BRANCH_COOKIE = 'z9hG4bK';
@@ -11,6 +13,14 @@ export function newBranch(): string {
 /** A From or To tag; RFC 3261 section 19.3 asks for at least 32 random bits. */
 export function newTag(): string {
   return randomBytes(8).toString('hex');
+}
+
+/**
+ * A To tag for a response that is not remembered: the same for every copy of a request, told by its parts, and for no other
+ * (RFC 3261 section 8.2.7).
+ */
+export function statelessTag(...parts: readonly (string | number | undefined)[]): string {
+  return createHmac('sha256', STATELESS_KEY).update(parts.join('\n')).digest('hex').slice(0, 16);
 }
 
 export function newCallId(): string {

@@ -1,8 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { InviteClientTransaction, NonInviteClientTransaction } from './client-transaction.js';
 import type { ClientFailure, ClientTransaction } from './client-transaction.js';
 import type { Clock } from './environment.js';
 import type { Flow } from './flow.js';
-import { newBranch, newTag } from './identifiers.js';
+import { newBranch, statelessTag } from './identifiers.js';
 import { IncomingRequest } from './incoming-request.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
 import { deriveRequest, OutgoingInvite, type ReceivedResponse } from './outgoing-request.js';
@@ -11,6 +12,9 @@ import { InviteServerTransaction, NonInviteServerTransaction } from './server-tr
 import type { SipTimers } from './timers.js';
 import { clientKey, mergeKey, serverKey } from './transaction-keys.js';
 import { ownVia, responseFlow, stampSource } from './via.js';
+
+const MIN_RETRY_AFTER_S = 5;
+const MAX_RETRY_AFTER_S = 15;
 
 /** What the transactions serve: RFC 3261's transaction user, for requests from the network. */
 export interface TransactionUser {
@@ -33,8 +37,10 @@ export interface ResponseHandlers {
 export interface TransactionLayerOptions {
   readonly clock: Clock;
   readonly timers: SipTimers;
-  /** Server transactions beyond which new requests get 503. */
+  /** Server transactions beyond which new work gets 503; what belongs to work under way may be a quarter more. */
   readonly maxServerTransactions: number;
+  /** Whether new work is to be turned away for the time being. */
+  readonly overloaded?: (() => boolean) | undefined;
 }
 
 interface ServerEntry {
@@ -50,6 +56,7 @@ export class TransactionLayer {
   /** Requests outside a dialog that still have a transaction: merge key to transaction key. */
   readonly #unmerged = new Map<string, string>();
   #user: TransactionUser | undefined;
+  #shed = 0;
   #closed = false;
 
   constructor(options: TransactionLayerOptions) {
@@ -64,6 +71,11 @@ export class TransactionLayer {
     return this.#clients.size;
   }
 
+  /** Requests turned away for want of capacity, since the start. */
+  get shed(): number {
+    return this.#shed;
+  }
+
   /** To be called once, before the first message. */
   serve(user: TransactionUser): void {
     this.#user = user;
@@ -75,7 +87,7 @@ export class TransactionLayer {
     const entry = this.#servers.get(key);
     if (request.method === 'ACK') this.#receiveAck(request, envelope, flow, entry);
     else if (entry) entry.transaction.receiveRetransmission();
-    else if (this.#servers.size >= this.#options.maxServerTransactions) replyStateless(request, envelope, flow, 503);
+    else if (this.#hasNoRoomFor(request, envelope)) this.#turnAway(request, envelope, flow);
     else this.#receiveNewRequest(request, envelope, flow, key);
   }
 
@@ -124,6 +136,22 @@ export class TransactionLayer {
     const branch = newBranch();
     request.prepend('via', ownVia(flow, branch));
     return branch;
+  }
+
+  /** Who is refused a BYE or a CANCEL tries again, and what it would have ended goes on: those come last. */
+  #hasNoRoomFor({ method }: SipRequest, { to }: Envelope): boolean {
+    const { maxServerTransactions, overloaded } = this.#options;
+    const { size } = this.#servers;
+    if (size < maxServerTransactions && !overloaded?.()) return false;
+    const isNewWork = to.tag === undefined && method !== 'CANCEL';
+    return isNewWork || size >= maxServerTransactions + Math.floor(maxServerTransactions / 4);
+  }
+
+  #turnAway(request: SipRequest, envelope: Envelope, flow: Flow): void {
+    this.#shed++;
+    // Not all of them are to come back in the same moment (RFC 3261 section 21.5.4).
+    const retryAfterS = randomInt(MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S + 1);
+    replyStateless(request, envelope, flow, 503, ['retry-after', String(retryAfterS)]);
   }
 
   #receiveAck(ack: SipRequest, envelope: Envelope, flow: Flow, entry: ServerEntry | undefined): void {
@@ -236,10 +264,19 @@ export class TransactionLayer {
   }
 }
 
-/** Answers a request without a transaction (RFC 3261 section 8.2.7): each copy of it is answered again. */
-export function replyStateless(request: SipRequest, envelope: Envelope, flow: Flow, status: number): void {
+/** Answers a request without a transaction (RFC 3261 section 8.2.7): each copy of it is answered again, in the same way. */
+export function replyStateless(
+  request: SipRequest,
+  envelope: Envelope,
+  flow: Flow,
+  status: number,
+  header?: readonly [name: string, value: string],
+): void {
   if (request.method === 'ACK') return;
-  responseFlow(flow, envelope.via).send(responseTo(request, status, newTag()).toBuffer());
+  const { via, from, callId, cseq } = envelope;
+  const response = responseTo(request, status, statelessTag(via.branch, from.tag, callId, cseq.number));
+  if (header) response.add(header[0], header[1]);
+  responseFlow(flow, via).send(response.toBuffer());
 }
 
 /** For a CANCEL of ours: what matters is the final response to its INVITE. */

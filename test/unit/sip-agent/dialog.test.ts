@@ -126,6 +126,14 @@ describe('a dialog we were called in', () => {
     expect(request.getAll('route')).toEqual(['<sip:p2;lr>', '<sip:bob@192.0.2.1:5060>']);
   });
 
+  test('a Request-URI has neither headers nor a method parameter, whoever wrote it', () => {
+    const contact = '<sip:bob;method=a@192.0.2.1:5060;Method=BYE;ob?Subject=x>';
+    expect(called({ contact }).request('BYE').uri).toBe('sip:bob;method=a@192.0.2.1:5060;ob');
+    const strict = called({ contact, recordRoute: ['<sip:p1;method=INVITE;x=y?Priority=urgent>'] }).request('BYE');
+    expect(strict.uri).toBe('sip:p1;x=y');
+    expect(strict.getAll('route')).toEqual([contact]);
+  });
+
   test('the target follows the Contact, the route set does not', () => {
     const dialog = called({ recordRoute: ['<sip:p1;lr>'] });
     const refresh = new SipRequest('INVITE', 'sip:x');

@@ -128,6 +128,45 @@ describe('requests received', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  test('what ends work under way is still heard beyond the limit, up to a limit of its own', () => {
+    layer = new TransactionLayer({ clock, timers: sipTimers(), maxServerTransactions: 4 });
+    layer.serve(user);
+    receive('INVITE', { branch: 'z9hG4bKinvite', callId: 'invite' });
+    for (const callId of ['1', '2', '3', '4']) receive('OPTIONS', { branch: `z9hG4bK${callId}`, callId });
+    expect(flow.statuses).toEqual(['503 OPTIONS']);
+    receive('CANCEL', { branch: 'z9hG4bKinvite', callId: 'invite' });
+    expect(flow.statuses.slice(1)).toEqual(['200 CANCEL', '487 INVITE']);
+    receive('BYE', { branch: 'z9hG4bKbye', toTag: 'x' });
+    expect(flow.statuses.at(-1)).toBe('503 BYE');
+    expect(layer.shed).toBe(2);
+    layer.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('overloaded, new work gets 503 and a time to come back, each copy the same tag', () => {
+    layer = new TransactionLayer({
+      clock,
+      timers: sipTimers(),
+      maxServerTransactions: 4,
+      overloaded: () => true,
+    });
+    layer.serve(user);
+    receive('INVITE');
+    receive('INVITE');
+    receive('INVITE', { branch: 'z9hG4bKother', callId: 'other' });
+    const [first, again, other] = flow.sent;
+    expect(flow.statuses).toEqual(['503 INVITE', '503 INVITE', '503 INVITE']);
+    expect(first?.tag('To')).toMatch(/^[0-9a-f]{16}$/);
+    expect(again?.tag('To')).toBe(first?.tag('To'));
+    expect(other?.tag('To')).not.toBe(first?.tag('To'));
+    for (const refused of flow.sent) expect(Number(refused.header('Retry-After'))).toBeGreaterThanOrEqual(5);
+    receive('BYE', { branch: 'z9hG4bKbye', toTag: 'x' });
+    expect(user.requests.map(({ method }) => method)).toEqual(['BYE']);
+    expect(layer.shed).toBe(3);
+    layer.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   test('copies that came another way get 482 while the first is under way', () => {
     receive('OPTIONS', { branch: 'z9hG4bK1' });
     receive('OPTIONS', { branch: 'z9hG4bK2' });
