@@ -134,16 +134,20 @@ export class InboundRequests implements TransactionUser {
     }
   }
 
-  /** RFC 3262 section 3: the client answers it, having heard of it before what waited for it goes out. */
+  /** RFC 3262 section 3: the client hears of it before what waited for it goes out. */
   #receivePrack(incoming: IncomingRequest, usage: InviteUsage): void {
-    const rack = parseRAck(incoming.message.get('rack') ?? '');
+    const { message } = incoming;
+    const rack = parseRAck(message.get('rack') ?? '');
     const { reliable } = usage;
     if (!rack || !reliable?.acknowledge(rack)) {
       incoming.reply(481);
-    } else {
-      this.#forward({ incoming, client: usage.client, usage });
-      reliable.proceed();
+      return;
     }
+    // drachtio-srf would answer 501 once it has answered the INVITE: its dialogs know no PRACK.
+    const answered = reliable.holdsSuccess || usage.dialog.state === 'confirmed';
+    if (answered && message.body.length === 0) incoming.reply(200);
+    else this.#forward({ incoming, client: usage.client, usage });
+    reliable.proceed();
   }
 
   /** RFC 3261 section 15.1.2. */

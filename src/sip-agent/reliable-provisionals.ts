@@ -53,6 +53,11 @@ export class ReliableProvisionals {
     return this.#queue.some(({ response }) => response.body.length > 0);
   }
 
+  /** Whether a 2xx waits for a PRACK. */
+  get holdsSuccess(): boolean {
+    return this.#held !== undefined;
+  }
+
   /**
    * Makes a response reliable, and sends it when its turn comes. False: there have been too many.
    * Not to be called after the final response.

@@ -124,19 +124,24 @@ function sendReinvite(core: Core, usage: InviteUsage, request: SipRequest, flow:
   const invite = new SentInvite(Number.parseInt(request.get('cseq') ?? '', 10), true);
   usage.sentInvite = invite;
   return new Promise((resolve) => {
-    const settle = (outcome: Outcome): void => {
+    const settle = (outcome: Outcome, accepted: boolean): void => {
       invite.pending = false;
+      if (!accepted && usage.sentInvite === invite) usage.sentInvite = undefined;
       resolve(outcome);
     };
     invite.invite = core.layer.sendInvite(request, flow, {
       response: (response) => {
-        if (!invite.pending) invite.repeatAck();
-        else if (response.status >= 200) {
-          if (response.status < 300) acknowledge(core, usage.dialog, invite, response);
-          settle(response);
+        const accepted = response.status >= 200 && response.status < 300;
+        if (!invite.pending) {
+          invite.repeatAck();
+        } else if (response.status >= 200) {
+          if (accepted) acknowledge(core, usage.dialog, invite, response);
+          settle(response, accepted);
         }
       },
-      failed: settle,
+      failed: (failure) => {
+        settle(failure, false);
+      },
     });
   });
 }
