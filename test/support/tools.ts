@@ -111,6 +111,8 @@ export interface SippOptions {
   readonly talkMs?: number;
   /** False: what is lost stays lost, and what comes twice is seen twice. */
   readonly retransmits?: boolean;
+  /** Where a scenario of a called party listens. Default: any port. */
+  readonly sipPort?: number;
   readonly timeoutSec?: number;
 }
 
@@ -138,7 +140,7 @@ const PHONE_PORTS = { first: 10_000, step: 4, count: 2_000 };
 let lastPort = randomInt(PHONE_PORTS.count);
 
 /** The first of four free ports that this process has not given away lately. */
-async function nextPorts(): Promise<number> {
+export async function nextPorts(): Promise<number> {
   for (let attempt = 0; attempt < PHONE_PORTS.count; attempt++) {
     lastPort = (lastPort + 1) % PHONE_PORTS.count;
     const port = PHONE_PORTS.first + PHONE_PORTS.step * lastPort;
@@ -168,7 +170,7 @@ export function runSipp(options: SippOptions): Promise<SippResult> {
     const traceFile = join(directory, 'messages.log');
     const errorFile = join(directory, 'errors.log');
     const { timeoutSec = 20 } = options;
-    const [sipPort, mediaPort] = [await nextPorts(), await nextPorts()];
+    const [sipPort, mediaPort] = [options.sipPort ?? (await nextPorts()), await nextPorts()];
     const ports = ['-p', `${sipPort}`, '-mp', `${mediaPort}`];
     const args = [...sippArguments(options), ...ports, '-message_file', traceFile, '-error_file', errorFile];
     const result = await run('sipp', args, { cwd: directory, timeoutMs: (timeoutSec + 5) * 1_000 });
