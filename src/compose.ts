@@ -154,6 +154,7 @@ export async function startBridge(
       clock,
       logger,
       allow: cidrMatcher(config.sip.allow),
+      session: { minimumS: config.sip.sessionTimer.minSec, wantedS: config.sip.sessionTimer.expiresSec },
     });
     const { wire, bound } = await agent.start();
     release.push(() => agent.stop());

@@ -105,7 +105,8 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
   const { url, connectTimeoutMs, startTimeoutMs, reconnect, ...network } = settings.pranthora;
   const { headers, ...customParameters } = network.customParameters;
   const { allowHosts, proxy, noProxy } = network;
-  const { advertise: sipAdvertise, ...sip } = settings.sip;
+  const { advertise: sipAdvertise, sessionTimer, ...sip } = settings.sip;
+  const { minSec, expiresSec } = sessionTimer;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
   const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
   return {
@@ -117,7 +118,7 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       customParameters: { ...customParameters, ...present({ headers }) },
       ...present({ apiKey, allowHosts, tls, proxy, noProxy }),
     },
-    sip: { ...sip, ...present({ advertise: sipAdvertise }) },
+    sip: { ...sip, sessionTimer: { minSec, ...present({ expiresSec }) }, ...present({ advertise: sipAdvertise }) },
     media: {
       ...media,
       ...present({ advertise: mediaAdvertise }),

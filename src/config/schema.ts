@@ -60,6 +60,10 @@ export const SCHEMA = {
     }),
     advertise: optional(formats.reachableHost, { env: 'SIP_ADVERTISE' }),
     allow: setting(formats.listOf(formats.cidr), { default: PRIVATE_RANGES, env: 'SIP_ALLOW' }),
+    sessionTimer: {
+      minSec: setting(formats.wholeNumber(90, 86_400), { default: 90 }),
+      expiresSec: optional(formats.wholeNumber(90, 86_400)),
+    },
     drachtio: {
       host: setting(formats.host, { default: '127.0.0.1', env: 'DRACHTIO_HOST' }),
       port: setting(formats.remotePort, { default: 9022, env: 'DRACHTIO_PORT' }),

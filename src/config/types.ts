@@ -61,7 +61,16 @@ export interface SipConfig {
   readonly advertise?: string;
   /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
   readonly allow: readonly string[];
+  /** RFC 4028, of the embedded engine; drachtio-server has settings of its own. */
+  readonly sessionTimer: SessionTimerConfig;
   readonly drachtio: ServerAddress;
+}
+
+export interface SessionTimerConfig {
+  /** The shortest interval to agree to. */
+  readonly minSec: number;
+  /** The interval to ask for where the peer asks for none. Absent: none. */
+  readonly expiresSec?: number;
 }
 
 export interface MediaConfig {

@@ -317,4 +317,70 @@ describe('before the answer', () => {
       await peer.next('200 UPDATE');
     });
   });
+
+  describe('requests of the client in the early dialog', () => {
+    function request(
+      stackDialogId: string,
+      method: string,
+      parts: { headers?: Record<string, string>; body?: string } = {},
+    ) {
+      return rig.srf.request('sip:placeholder', { method, stackDialogId, ...parts });
+    }
+
+    async function answered(sent: SrfRequest): Promise<number> {
+      const [response] = (await once(sent, 'response')) as [SrfResponse & { readonly status: number }];
+      return response.status;
+    }
+
+    test('UPDATE to the caller; while its offer is unanswered the caller may make none', async () => {
+      const { response } = await offered(['Supported: 100rel']);
+      await send(response, 183, { ...RELIABLE, body: ANSWER });
+      prack(await peer.next(183));
+      await peer.next('200 PRACK');
+      const sent = await request(`${call.callId};from-tag=${call.localTag}`, 'UPDATE', { body: ANSWER });
+      const update = await peer.next('UPDATE');
+      expect(update.tag('To')).toBe(call.localTag);
+      expect(update.header('Contact')).not.toBe('');
+      call.next('UPDATE', { body: OFFER });
+      await peer.next('491 UPDATE');
+      const status = answered(sent);
+      respond(peer, update, '491 Request Pending');
+      expect(await status).toBe(491);
+    });
+
+    test('UPDATE to the called party, as soon as there is one', async () => {
+      const calling = rig.srf.createUAC(`sip:peer@127.0.0.1:${peer.port}`, { localSdp: OFFER }, {});
+      const invite = await peer.next('INVITE');
+      const id = `${invite.header('Call-ID')};from-tag=${invite.tag('From')}`;
+      await expect(request(id, 'UPDATE')).rejects.toThrow('unable to find dialog');
+      respond(peer, invite, '180 Ringing', { tag: 'callee' });
+      await settled();
+      const sent = await request(id, 'UPDATE');
+      const update = await peer.next('UPDATE');
+      expect(update.tag('To')).toBe('callee');
+      expect(update.headers('Session-Expires')).toEqual([]);
+      const status = answered(sent);
+      respond(peer, update, '200 OK');
+      expect(await status).toBe(200);
+      await expect(request(id, 'PRACK', { headers: { RAck: '1 1 INVITE' } })).rejects.toThrow(
+        'no reliable provisional',
+      );
+      await expect(request(id, 'BYE')).rejects.toThrow('unable to find dialog');
+      respond(peer, invite, '486 Busy Here', { tag: 'callee' });
+      await expect(calling).rejects.toMatchObject({ status: 486 });
+      await peer.next('ACK');
+    });
+
+    test('PRACK without a word on what it acknowledges is not sent', async () => {
+      const calling = rig.srf.createUAC(`sip:peer@127.0.0.1:${peer.port}`, { localSdp: OFFER }, {});
+      const invite = await peer.next('INVITE');
+      respond(peer, invite, '183 Session Progress', { tag: 'callee', headers: ['Require: 100rel', 'RSeq: 1'] });
+      respond(peer, await peer.next('PRACK'), '200 OK');
+      const id = `${invite.header('Call-ID')};from-tag=${invite.tag('From')}`;
+      await expect(request(id, 'PRACK')).rejects.toThrow('missing or malformed RAck');
+      respond(peer, invite, '486 Busy Here', { tag: 'callee' });
+      await expect(calling).rejects.toMatchObject({ status: 486 });
+      await peer.next('ACK');
+    });
+  });
 });

@@ -9,7 +9,7 @@ export interface TestSrf extends SrfInstance {
   options(handler: Handler): void;
   request(
     uri: string,
-    options: { method: string; headers?: Record<string, string>; body?: string },
+    options: { method: string; headers?: Record<string, string>; body?: string; stackDialogId?: string },
   ): Promise<SrfRequest>;
   unregisterForMessages(verb: string): void;
 }

@@ -15,7 +15,13 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       customParameters: { from: true, to: true, did: true, sipCallId: true },
       reconnect: { maxAttempts: 8, initialDelayMs: 200, maxDelayMs: 5_000, keepMs: 400 },
     },
-    sip: { engine: 'embedded', listen: ['udp://127.0.0.1:0'], allow: ['127.0.0.0/8'], drachtio: server },
+    sip: {
+      engine: 'embedded',
+      listen: ['udp://127.0.0.1:0'],
+      allow: ['127.0.0.0/8'],
+      sessionTimer: { minSec: 90 },
+      drachtio: server,
+    },
     media: {
       engine: 'embedded',
       bind: '127.0.0.1',
