@@ -1,4 +1,5 @@
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from './g711.js';
+import { G722Decoder, G722Encoder } from './g722.js';
 import { Downsampler2x, Upsampler2x } from './resampler.js';
 
 /** Samples of one 20 ms frame of 16 kHz PCM, which is what Pranthora speaks and hears. */
@@ -6,50 +7,62 @@ export const FRAME_16K = 320;
 const FRAME_8K = 160;
 
 /**
- * Encoding names (RFC 3551) of what RTP carries to and from the bridge: G.711 at 8 kHz, or linear 16-bit PCM at 16 kHz
- * in network byte order.
+ * Encoding names (RFC 3551) of what RTP carries to and from the bridge: G.711 at 8 kHz, G.722 at 16 kHz and 64 kbit/s, or
+ * linear 16-bit PCM at 16 kHz in network byte order.
  */
-export type StreamEncoding = 'PCMU' | 'PCMA' | 'L16';
+export type StreamEncoding = 'PCMU' | 'PCMA' | 'G722' | 'L16';
 
-/** RTP payload → 16 kHz PCM. Has a memory (the resampler's): one for each stream. */
+/** The encodings that carry 8 kHz, each a law of G.711. */
+export const NARROWBAND = { PCMU: 'mulaw', PCMA: 'alaw' } as const satisfies Partial<Record<StreamEncoding, G711Law>>;
+
+export type NarrowbandEncoding = keyof typeof NARROWBAND;
+
+export const isNarrowband = (encoding: StreamEncoding): encoding is NarrowbandEncoding => encoding in NARROWBAND;
+
+/**
+ * RTP payload → 16 kHz PCM. Has a memory (a resampler's, or a predictor's): one for each stream.
+ *
+ * Payloads are counted in units of the RTP timestamp, of which each is a whole number of bytes. That is a sample of
+ * G.711 and of L16, but an octet of G.722, which is two samples: its RTP clock runs at 8 kHz (RFC 3551 section 4.5.2).
+ */
 export interface FrameDecoder {
-  /** RTP timestamp units, and samples in the payload, of one millisecond. */
-  readonly samplesPerMs: 8 | 16;
-  readonly bytesPerSample: 1 | 2;
-  /** Decodes `count` samples from `bytes[offset …]`; writes `count · 16 / samplesPerMs` to `pcm[pcmOffset …]`. */
+  /** RTP timestamp units of one millisecond. */
+  readonly unitsPerMs: 8 | 16;
+  readonly bytesPerUnit: 1 | 2;
+  /** Decodes `count` units from `bytes[offset …]`; writes `count · 16 / unitsPerMs` samples to `pcm[pcmOffset …]`. */
   decode(bytes: Uint8Array, offset: number, count: number, pcm: Int16Array, pcmOffset: number): void;
-  /** The same as if `count` samples of silence had come. `count` ≤ 20 ms. */
+  /** `count` units have not come: silence takes their place, after the end of what came before. `count` ≤ 20 ms. */
   silence(count: number, pcm: Int16Array, pcmOffset: number): void;
 }
 
 /** 16 kHz PCM → RTP payload, 20 ms at a time. Has a memory, like the decoder. */
 export interface FrameEncoder {
   /** RTP timestamp units of one frame. */
-  readonly samplesPerFrame: 160 | 320;
+  readonly unitsPerFrame: 160 | 320;
   readonly payloadBytes: 160 | 640;
   /** Frames of silence after speech until the last of it has come out. */
   readonly tailFrames: number;
   /** Encodes 320 samples into `payloadBytes` bytes. */
   encode(pcm: Int16Array, payload: Uint8Array, offset: number): void;
-  /** Writes a payload of silence, without memory. */
+  /** Writes a payload of silence. What has not come out of the encoder yet need not be in it: see `tailFrames`. */
   silence(payload: Uint8Array, offset: number): void;
   /** Forgets what was encoded before: nothing of it will be heard any more. */
   reset(): void;
 }
 
 export function createFrameDecoder(encoding: StreamEncoding): FrameDecoder {
-  return encoding === 'L16' ? new L16Decoder() : new G711Decoder(LAW[encoding]);
+  if (isNarrowband(encoding)) return new G711Decoder(NARROWBAND[encoding]);
+  return encoding === 'G722' ? new G722FrameDecoder() : new L16Decoder();
 }
 
 export function createFrameEncoder(encoding: StreamEncoding): FrameEncoder {
-  return encoding === 'L16' ? new L16Encoder() : new G711Encoder(LAW[encoding]);
+  if (isNarrowband(encoding)) return new G711Encoder(NARROWBAND[encoding]);
+  return encoding === 'G722' ? new G722FrameEncoder() : new L16Encoder();
 }
 
-const LAW = { PCMU: 'mulaw', PCMA: 'alaw' } as const satisfies Record<string, G711Law>;
-
 class G711Decoder implements FrameDecoder {
-  readonly samplesPerMs = 8;
-  readonly bytesPerSample = 1;
+  readonly unitsPerMs = 8;
+  readonly bytesPerUnit = 1;
   readonly #law: G711Law;
   readonly #upsampler = new Upsampler2x();
   readonly #pcm8k = new Int16Array(FRAME_8K);
@@ -73,7 +86,7 @@ class G711Decoder implements FrameDecoder {
 }
 
 class G711Encoder implements FrameEncoder {
-  readonly samplesPerFrame = 160;
+  readonly unitsPerFrame = 160;
   readonly payloadBytes = 160;
   readonly tailFrames = 2;
   readonly #law: G711Law;
@@ -98,9 +111,45 @@ class G711Encoder implements FrameEncoder {
   }
 }
 
+class G722FrameDecoder implements FrameDecoder {
+  readonly unitsPerMs = 8;
+  readonly bytesPerUnit = 1;
+  readonly #decoder = new G722Decoder();
+
+  decode(bytes: Uint8Array, offset: number, count: number, pcm: Int16Array, pcmOffset: number): void {
+    this.#decoder.decode(bytes, offset, count, pcm, pcmOffset);
+  }
+
+  silence(count: number, pcm: Int16Array, pcmOffset: number): void {
+    this.#decoder.silence(count, pcm, pcmOffset);
+  }
+}
+
+class G722FrameEncoder implements FrameEncoder {
+  readonly unitsPerFrame = 160;
+  readonly payloadBytes = 160;
+  readonly tailFrames = 1;
+  readonly #encoder = new G722Encoder();
+
+  encode(pcm: Int16Array, payload: Uint8Array, offset: number): void {
+    this.#encoder.encode(pcm, 0, this.payloadBytes, payload, offset);
+  }
+
+  /** There is no payload that is silence after anything: the decoder goes on from where it is, and so must we. */
+  silence(payload: Uint8Array, offset: number): void {
+    this.#encoder.encode(SILENCE_16K, 0, this.payloadBytes, payload, offset);
+  }
+
+  reset(): void {
+    this.#encoder.dropPending();
+  }
+}
+
+const SILENCE_16K = new Int16Array(FRAME_16K);
+
 class L16Decoder implements FrameDecoder {
-  readonly samplesPerMs = 16;
-  readonly bytesPerSample = 2;
+  readonly unitsPerMs = 16;
+  readonly bytesPerUnit = 2;
 
   decode(bytes: Uint8Array, offset: number, count: number, pcm: Int16Array, pcmOffset: number): void {
     for (let i = 0; i < count; i++) {
@@ -115,7 +164,7 @@ class L16Decoder implements FrameDecoder {
 }
 
 class L16Encoder implements FrameEncoder {
-  readonly samplesPerFrame = 320;
+  readonly unitsPerFrame = 320;
   readonly payloadBytes = 640;
   readonly tailFrames = 0;
 

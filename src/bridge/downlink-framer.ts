@@ -1,4 +1,11 @@
-import { createFrameEncoder, FRAME_16K, type FrameEncoder, type StreamEncoding } from '../audio/frame-codec.js';
+import {
+  createFrameEncoder,
+  FRAME_16K,
+  isNarrowband,
+  NARROWBAND,
+  type FrameEncoder,
+  type StreamEncoding,
+} from '../audio/frame-codec.js';
 import { decodeG711, G711_SILENCE, transcodingTable, type G711Law } from '../audio/g711.js';
 import type { PlayoutQueue } from '../audio/playout-queue.js';
 import { Upsampler2x } from '../audio/resampler.js';
@@ -16,7 +23,7 @@ export interface DownlinkFramer {
    * @returns how many milliseconds of speech there were.
    */
   encode(queue: PlayoutQueue, payload: Uint8Array, offset: number): number;
-  /** Writes a payload of silence, without memory. */
+  /** Writes a payload of silence. What has not come out of the encoder yet need not be in it: see `tailFrames`. */
   silence(payload: Uint8Array, offset: number): void;
   /** Forgets what was encoded before: nothing of it will be heard any more. */
   reset(): void;
@@ -26,8 +33,8 @@ const FRAME_8K = 160;
 
 export function createDownlinkFramer(format: AudioFormat, encoding: StreamEncoding): DownlinkFramer {
   if (format === 'pcm16k') return new PcmFramer(createFrameEncoder(encoding));
-  if (encoding === 'L16') return new ExpandingFramer(format, createFrameEncoder(encoding));
-  return new G711Framer(format, encoding === 'PCMU' ? 'mulaw' : 'alaw');
+  if (isNarrowband(encoding)) return new G711Framer(format, NARROWBAND[encoding]);
+  return new ExpandingFramer(format, createFrameEncoder(encoding));
 }
 
 /** 16 kHz PCM to any payload. */
@@ -40,7 +47,7 @@ class PcmFramer implements DownlinkFramer {
 
   constructor(encoder: FrameEncoder) {
     this.#encoder = encoder;
-    this.samplesPerFrame = encoder.samplesPerFrame;
+    this.samplesPerFrame = encoder.unitsPerFrame;
     this.payloadBytes = encoder.payloadBytes;
     this.tailFrames = encoder.tailFrames;
   }
@@ -106,7 +113,7 @@ class ExpandingFramer implements DownlinkFramer {
   constructor(law: G711Law, encoder: FrameEncoder) {
     this.#law = law;
     this.#encoder = encoder;
-    this.samplesPerFrame = encoder.samplesPerFrame;
+    this.samplesPerFrame = encoder.unitsPerFrame;
     this.payloadBytes = encoder.payloadBytes;
   }
 
@@ -125,5 +132,6 @@ class ExpandingFramer implements DownlinkFramer {
 
   reset(): void {
     this.#upsampler.reset();
+    this.#encoder.reset();
   }
 }

@@ -1,4 +1,11 @@
-import { createFrameDecoder, FRAME_16K, type FrameDecoder, type StreamEncoding } from '../audio/frame-codec.js';
+import {
+  createFrameDecoder,
+  FRAME_16K,
+  isNarrowband,
+  NARROWBAND,
+  type FrameDecoder,
+  type StreamEncoding,
+} from '../audio/frame-codec.js';
 import { encodeG711, G711_SILENCE, transcodingTable, type G711Law } from '../audio/g711.js';
 import { Downsampler2x } from '../audio/resampler.js';
 import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
@@ -20,8 +27,8 @@ export interface UplinkFramer {
 
 export function createUplinkFramer(encoding: StreamEncoding, format: AudioFormat): UplinkFramer {
   if (format === 'pcm16k') return new PcmFramer(createFrameDecoder(encoding));
-  if (encoding === 'L16') return new CompandingFramer(createFrameDecoder(encoding), format);
-  return new G711Framer(encoding === 'PCMU' ? 'mulaw' : 'alaw', format);
+  if (isNarrowband(encoding)) return new G711Framer(NARROWBAND[encoding], format);
+  return new CompandingFramer(createFrameDecoder(encoding), format);
 }
 
 /** Any payload to 16 kHz PCM. */
@@ -36,9 +43,9 @@ class PcmFramer implements UplinkFramer {
 
   constructor(decoder: FrameDecoder) {
     this.#decoder = decoder;
-    this.samplesPerMs = decoder.samplesPerMs;
-    this.bytesPerSample = decoder.bytesPerSample;
-    this.#ratio = 16 / decoder.samplesPerMs;
+    this.samplesPerMs = decoder.unitsPerMs;
+    this.bytesPerSample = decoder.bytesPerUnit;
+    this.#ratio = 16 / decoder.unitsPerMs;
   }
 
   get pcm16k(): Int16Array {
@@ -91,8 +98,8 @@ class CompandingFramer implements UplinkFramer {
 
   constructor(decoder: FrameDecoder, law: G711Law) {
     this.#pcm = new PcmFramer(decoder);
-    this.samplesPerMs = decoder.samplesPerMs;
-    this.bytesPerSample = decoder.bytesPerSample;
+    this.samplesPerMs = decoder.unitsPerMs;
+    this.bytesPerSample = decoder.bytesPerUnit;
     this.#law = law;
     this.frame = Buffer.alloc(FRAME_BYTES[law]);
   }

@@ -3,6 +3,7 @@ import {
   createFrameDecoder,
   createFrameEncoder,
   FRAME_16K,
+  type FrameEncoder,
   type StreamEncoding,
 } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE } from '../../../src/audio/g711.js';
@@ -13,7 +14,9 @@ const G711 = [
   { encoding: 'PCMU', law: 'mulaw' },
   { encoding: 'PCMA', law: 'alaw' },
 ] as const;
-const ENCODINGS = ['PCMU', 'PCMA', 'L16'] as const;
+const ENCODINGS = ['PCMU', 'PCMA', 'G722', 'L16'] as const;
+/** Decibels by which each of them carries a tone better than what it adds. */
+const SNR_DB = { PCMU: 36, PCMA: 36, G722: 45, L16: 75 } as const;
 const EVERY_SAMPLE = Int16Array.from({ length: 65_536 }, (_, i) => i - 32_768);
 
 const speech16k = (durationMs: number): Int16Array =>
@@ -30,31 +33,32 @@ function encode(encoding: StreamEncoding, pcm: Int16Array): Uint8Array {
   return payloads;
 }
 
-/** All of `bytes`, `count` samples at a time. */
+/** All of `bytes`, `count` timestamp units at a time. */
 function decode(encoding: StreamEncoding, bytes: Uint8Array, count: number): Int16Array {
   const decoder = createFrameDecoder(encoding);
-  const ratio = 16 / decoder.samplesPerMs;
-  const samples = bytes.length / decoder.bytesPerSample;
-  const pcm = new Int16Array(samples * ratio);
-  for (let done = 0; done < samples; done += count) {
-    decoder.decode(bytes, done * decoder.bytesPerSample, Math.min(count, samples - done), pcm, done * ratio);
+  const ratio = 16 / decoder.unitsPerMs;
+  const units = bytes.length / decoder.bytesPerUnit;
+  const pcm = new Int16Array(units * ratio);
+  for (let done = 0; done < units; done += count) {
+    decoder.decode(bytes, done * decoder.bytesPerUnit, Math.min(count, units - done), pcm, done * ratio);
   }
   return pcm;
 }
 
 describe('what 20 ms are', () => {
   it.each([
-    { encoding: 'PCMU', samplesPerMs: 8, bytesPerSample: 1, samplesPerFrame: 160, payloadBytes: 160 },
-    { encoding: 'PCMA', samplesPerMs: 8, bytesPerSample: 1, samplesPerFrame: 160, payloadBytes: 160 },
-    { encoding: 'L16', samplesPerMs: 16, bytesPerSample: 2, samplesPerFrame: 320, payloadBytes: 640 },
-  ] as const)('in $encoding', ({ encoding, samplesPerMs, bytesPerSample, samplesPerFrame, payloadBytes }) => {
+    { encoding: 'PCMU', unitsPerMs: 8, bytesPerUnit: 1, unitsPerFrame: 160, payloadBytes: 160 },
+    { encoding: 'PCMA', unitsPerMs: 8, bytesPerUnit: 1, unitsPerFrame: 160, payloadBytes: 160 },
+    { encoding: 'G722', unitsPerMs: 8, bytesPerUnit: 1, unitsPerFrame: 160, payloadBytes: 160 },
+    { encoding: 'L16', unitsPerMs: 16, bytesPerUnit: 2, unitsPerFrame: 320, payloadBytes: 640 },
+  ] as const)('in $encoding', ({ encoding, unitsPerMs, bytesPerUnit, unitsPerFrame, payloadBytes }) => {
     const decoder = createFrameDecoder(encoding);
-    expect([decoder.samplesPerMs, decoder.bytesPerSample]).toEqual([samplesPerMs, bytesPerSample]);
+    expect([decoder.unitsPerMs, decoder.bytesPerUnit]).toEqual([unitsPerMs, bytesPerUnit]);
     const encoder = createFrameEncoder(encoding);
-    expect([encoder.samplesPerFrame, encoder.payloadBytes]).toEqual([samplesPerFrame, payloadBytes]);
+    expect([encoder.unitsPerFrame, encoder.payloadBytes]).toEqual([unitsPerFrame, payloadBytes]);
     // Both sides agree on it.
-    expect(encoder.samplesPerFrame).toBe(20 * decoder.samplesPerMs);
-    expect(encoder.payloadBytes).toBe(encoder.samplesPerFrame * decoder.bytesPerSample);
+    expect(encoder.unitsPerFrame).toBe(20 * decoder.unitsPerMs);
+    expect(encoder.payloadBytes).toBe(encoder.unitsPerFrame * decoder.bytesPerUnit);
   });
 });
 
@@ -170,11 +174,60 @@ describe('L16', () => {
   });
 });
 
+describe('G722', () => {
+  /** A frame of speech, then frames of silence as `silence` writes them, as they are heard. */
+  function heardAfter(write: (encoder: FrameEncoder, payload: Uint8Array) => void, frames: number): Int16Array {
+    const encoder = createFrameEncoder('G722');
+    const payloads = new Uint8Array((1 + frames) * encoder.payloadBytes);
+    encoder.encode(speech16k(20), payloads, 0);
+    for (let i = 1; i <= frames; i++) write(encoder, payloads.subarray(i * encoder.payloadBytes));
+    return decode('G722', payloads, 160).subarray(FRAME_16K);
+  }
+
+  it('writes silence that the decoder, which remembers what was before, hears as silence', () => {
+    const heard = heardAfter((encoder, payload) => {
+      encoder.silence(payload, 0);
+    }, 10);
+    expect(Math.max(...heard.subarray(2 * FRAME_16K).map(Math.abs))).toBeLessThanOrEqual(8);
+  });
+
+  it('lets nothing more be heard after a reset but what the decoder remembers', () => {
+    const heard = heardAfter((encoder, payload) => {
+      encoder.reset();
+      encoder.silence(payload, 0);
+    }, 1);
+    expect(Math.max(...heard.subarray(160).map(Math.abs))).toBeLessThan(200);
+  });
+
+  it('has said all of its speech after `tailFrames` of silence', () => {
+    const encoder = createFrameEncoder('G722');
+    expect(encoder.tailFrames).toBe(1);
+    const payload = new Uint8Array(encoder.payloadBytes);
+    encoder.encode(new Int16Array(FRAME_16K).fill(20_000, -10), payload, 0);
+    const decoder = createFrameDecoder('G722');
+    const pcm = new Int16Array(FRAME_16K);
+    decoder.decode(payload, 0, 160, pcm, 0);
+    expect(Math.max(...pcm)).toBeLessThan(2_000);
+    encoder.silence(payload, 0);
+    decoder.decode(payload, 0, 160, pcm, 0);
+    expect(Math.max(...pcm)).toBeGreaterThan(10_000);
+  });
+
+  it('is silent for as long as nothing comes, after the end of what did', () => {
+    const decoder = createFrameDecoder('G722');
+    const pcm = new Int16Array(FRAME_16K);
+    decoder.decode(encode('G722', speech16k(20)), 0, 160, pcm, 0);
+    decoder.silence(160, pcm, 0);
+    expect(pcm.subarray(0, 22).some((sample) => Math.abs(sample) > 1_000)).toBe(true);
+    expect(pcm.subarray(22).every((sample) => sample === 0)).toBe(true);
+  });
+});
+
 describe.each(ENCODINGS)('%s, there and back', (encoding) => {
   it('carries a tone as well as it can', () => {
     const heard = decode(encoding, encode(encoding, speech16k(1_000)), 160).subarray(1_600);
     const { snrDb, levelDbm0 } = fitSine(heard, 16_000, 1_004);
-    expect(snrDb).toBeGreaterThan(encoding === 'L16' ? 75 : 36);
+    expect(snrDb).toBeGreaterThan(SNR_DB[encoding]);
     expect(Math.abs(levelDbm0 + 10)).toBeLessThan(0.1);
   });
 
@@ -208,7 +261,7 @@ describe.each(ENCODINGS)('%s, there and back', (encoding) => {
 
   it('decodes as many samples as it says, and no more', () => {
     const decoder = createFrameDecoder(encoding);
-    const ratio = 16 / decoder.samplesPerMs;
+    const ratio = 16 / decoder.unitsPerMs;
     const bytes = new Uint8Array(100).fill(0x55);
     const pcm = new Int16Array(20 * ratio + 4).fill(77);
     decoder.decode(bytes, 0, 10, pcm, 2);

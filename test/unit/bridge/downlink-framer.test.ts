@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { StreamEncoding } from '../../../src/audio/frame-codec.js';
+import { createFrameDecoder } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import { PlayoutQueue } from '../../../src/audio/playout-queue.js';
 import { Upsampler2x } from '../../../src/audio/resampler.js';
@@ -7,7 +7,8 @@ import { createDownlinkFramer } from '../../../src/bridge/downlink-framer.js';
 import type { AudioFormat } from '../../../src/pranthora/protocol.js';
 import { fitSine, tone } from '../../support/signal.js';
 
-const ENCODINGS: readonly StreamEncoding[] = ['PCMU', 'PCMA', 'L16'];
+const ENCODINGS = ['PCMU', 'PCMA', 'L16'] as const;
+type Encoding = (typeof ENCODINGS)[number];
 const FORMATS: readonly AudioFormat[] = ['pcm16k', 'mulaw', 'alaw'];
 const LAW_OF = { PCMU: 'mulaw', PCMA: 'alaw' } as const;
 const TONE = { frequencyHz: 1_004, levelDbm0: -10, durationMs: 1_000 };
@@ -49,7 +50,7 @@ function decoded(law: G711Law, codeWords: Uint8Array): Int16Array {
 /** The payloads of `frames` ticks in one piece, and how much speech each had. */
 function play(
   format: AudioFormat,
-  encoding: StreamEncoding,
+  encoding: Encoding | 'G722',
   bytes: Uint8Array,
   frames: number,
 ): { payloads: Buffer; speechMs: number[] } {
@@ -61,7 +62,7 @@ function play(
 }
 
 /** What the caller hears. */
-function heard(encoding: StreamEncoding, payloads: Buffer): { samples: Int16Array; rateHz: number } {
+function heard(encoding: Encoding, payloads: Buffer): { samples: Int16Array; rateHz: number } {
   if (encoding !== 'L16') return { samples: decoded(LAW_OF[encoding], payloads), rateHz: 8_000 };
   const samples = Int16Array.from({ length: payloads.length / 2 }, (_, i) => payloads.readInt16BE(2 * i));
   return { samples, rateHz: 16_000 };
@@ -138,4 +139,38 @@ it.each(['mulaw', 'alaw'] as const)('makes L16 of %s as if all of it had been re
   new Upsampler2x().process(decoded(law, codeWords), 0, codeWords.length, wide, 0);
   const { samples } = heard('L16', play(law, 'L16', codeWords, 50).payloads);
   expect(samples).toEqual(wide);
+});
+
+describe.each(FORMATS)('DownlinkFramer, %s to G722', (format) => {
+  const heardOf = (payloads: Buffer): Int16Array => {
+    const samples = new Int16Array(2 * payloads.length);
+    createFrameDecoder('G722').decode(payloads, 0, payloads.length, samples, 0);
+    return samples;
+  };
+
+  it('carries a tone as well as the agent’s format does', () => {
+    const { payloads, speechMs } = play(format, 'G722', toneIn(format), 50);
+    expect(payloads).toHaveLength(50 * 160);
+    expect(new Set(speechMs)).toEqual(new Set([20]));
+    const fit = fitSine(heardOf(payloads).subarray(1_600), 16_000, TONE.frequencyHz);
+    expect(fit.snrDb).toBeGreaterThan(format === 'pcm16k' ? 45 : 36);
+    expect(Math.abs(fit.levelDbm0 - TONE.levelDbm0)).toBeLessThan(0.3);
+  });
+
+  it('is silent after its tail, at the decoder that remembers', () => {
+    const framer = createDownlinkFramer(format, 'G722');
+    const { payloads, speechMs } = play(format, 'G722', toneIn(format, 35), 10);
+    expect(speechMs.slice(0, 3)).toEqual([20, 15, 0]);
+    expect(peak(heardOf(payloads).subarray(320 * (2 + framer.tailFrames)))).toBeLessThanOrEqual(8);
+  });
+
+  it('has dropped what was to be said at a reset', () => {
+    const framer = createDownlinkFramer(format, 'G722');
+    const payloads = Buffer.alloc(2 * framer.payloadBytes);
+    framer.encode(queueOf(format, toneIn(format)), payloads, 0);
+    framer.reset();
+    framer.silence(payloads, framer.payloadBytes);
+    // The codec's own settling; the end of the filters alone would be 3,000.
+    expect(peak(heardOf(payloads).subarray(320 + 22))).toBeLessThan(300);
+  });
 });

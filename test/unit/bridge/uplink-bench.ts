@@ -1,4 +1,3 @@
-import type { StreamEncoding } from '../../../src/audio/frame-codec.js';
 import { encodeG711, decodeG711 } from '../../../src/audio/g711.js';
 import { Upsampler2x } from '../../../src/audio/resampler.js';
 import { Uplink } from '../../../src/bridge/uplink.js';
@@ -97,10 +96,13 @@ export class UplinkBench {
 /** Of what `packetsOf` is given, and of the RTP timestamps. */
 export const RATE_HZ = { PCMU: 8_000, PCMA: 8_000, L16: 16_000 } as const;
 
+/** Encodings whose packets can be decoded one by one. */
+type Encoding = keyof typeof RATE_HZ;
+
 const LAW = { PCMU: 'mulaw', PCMA: 'alaw' } as const;
 
 export interface TelephoneOptions {
-  readonly encoding?: StreamEncoding;
+  readonly encoding?: Encoding;
   readonly ptimeMs?: number;
   readonly ssrc?: number;
   readonly firstTimestamp?: number;
@@ -125,7 +127,7 @@ export function packetsOf(
   });
 }
 
-function payloadOf(samples: Int16Array, encoding: StreamEncoding): Buffer {
+function payloadOf(samples: Int16Array, encoding: Encoding): Buffer {
   if (encoding === 'L16') {
     const bytes = Buffer.alloc(2 * samples.length);
     samples.forEach((sample, i) => bytes.writeInt16BE(sample, 2 * i));
@@ -158,7 +160,7 @@ export function arrivalsOf(
 }
 
 /** What the agent must hear of `samples` if not one of them is lost, repeated or put in between. */
-export function expectedAudio(samples: Int16Array, encoding: StreamEncoding = 'PCMU'): Int16Array {
+export function expectedAudio(samples: Int16Array, encoding: Encoding = 'PCMU'): Int16Array {
   if (encoding === 'L16') return samples;
   const law = LAW[encoding];
   const codeWords = new Uint8Array(samples.length);

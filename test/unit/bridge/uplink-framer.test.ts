@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { StreamEncoding } from '../../../src/audio/frame-codec.js';
+import { createFrameEncoder, FRAME_16K, isNarrowband, type StreamEncoding } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import { Downsampler2x } from '../../../src/audio/resampler.js';
 import { createUplinkFramer, type UplinkFramer } from '../../../src/bridge/uplink-framer.js';
 import { FRAME_BYTES, type AudioFormat } from '../../../src/pranthora/protocol.js';
 import { fitSine, seededRandom, tone } from '../../support/signal.js';
 
-const ENCODINGS: readonly StreamEncoding[] = ['PCMU', 'PCMA', 'L16'];
+const ENCODINGS: readonly StreamEncoding[] = ['PCMU', 'PCMA', 'G722', 'L16'];
+const BEST_SNR_DB = { G722: 45, L16: 70 } as const;
 const FORMATS: readonly AudioFormat[] = ['pcm16k', 'mulaw', 'alaw'];
 const LAW_OF = { PCMU: 'mulaw', PCMA: 'alaw' } as const;
 const TONE = { frequencyHz: 1_004, levelDbm0: -10, durationMs: 1_000 };
@@ -20,8 +21,18 @@ const everyCodeWord = Uint8Array.from({ length: 480 }, (_, i) => i % 256);
 
 /** A tone as RTP payloads of `encoding` carry it. */
 function toneIn(encoding: StreamEncoding): Uint8Array {
-  const samples = tone({ ...TONE, rateHz: encoding === 'L16' ? 16_000 : 8_000 });
-  return encoding === 'L16' ? l16(samples) : encoded(LAW_OF[encoding], samples);
+  const samples = tone({ ...TONE, rateHz: isNarrowband(encoding) ? 8_000 : 16_000 });
+  if (isNarrowband(encoding)) return encoded(LAW_OF[encoding], samples);
+  return encoding === 'L16' ? l16(samples) : g722(samples);
+}
+
+function g722(samples: Int16Array): Uint8Array {
+  const encoder = createFrameEncoder('G722');
+  const bytes = new Uint8Array(samples.length / 2);
+  for (let at = 0; at < samples.length; at += FRAME_16K) {
+    encoder.encode(samples.subarray(at, at + FRAME_16K), bytes, at / 2);
+  }
+  return bytes;
 }
 
 function l16(samples: Int16Array): Uint8Array {
@@ -73,8 +84,9 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
     const { samples, rateHz } = heard(format, frames);
     const fit = fitSine(samples.subarray(rateHz / 10), rateHz, TONE.frequencyHz);
     // One conversion between the laws more is another quantisation: 3 dB.
-    const twice = encoding !== 'L16' && format !== 'pcm16k' && LAW_OF[encoding] !== format;
-    expect(fit.snrDb).toBeGreaterThan(encoding === 'L16' && format === 'pcm16k' ? 70 : twice ? 34 : 36);
+    const twice = isNarrowband(encoding) && format !== 'pcm16k' && LAW_OF[encoding] !== format;
+    const isWide = !isNarrowband(encoding) && format === 'pcm16k';
+    expect(fit.snrDb).toBeGreaterThan(isWide ? BEST_SNR_DB[encoding] : twice ? 34 : 36);
     expect(Math.abs(fit.levelDbm0 - TONE.levelDbm0)).toBeLessThan(0.3);
   });
 
