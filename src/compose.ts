@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import type { BridgeHostSettings } from './bridge/bridge-host.js';
+import { isNarrowband, type NarrowbandEncoding } from './audio/frame-codec.js';
 import { LocalBridgePool } from './bridge/local-pool.js';
 import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { cidrMatcher } from './config/cidr.js';
-import type { BridgeConfig } from './config/types.js';
+import type { BridgeConfig, Codec } from './config/types.js';
 import { CallController } from './control/controller.js';
 import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
@@ -178,7 +179,7 @@ export async function startBridge(
     const { srf } = signaling;
     const engine = new FreeSwitchMediaEngine({
       servers: freeswitch,
-      codecs,
+      codecs: narrowbandOf(codecs),
       advertise: config.media.advertise,
       srf,
       embedded,
@@ -251,6 +252,12 @@ function networkSettings({ pranthora }: BridgeConfig): NetworkSettings {
       : {}),
     ...(proxy === undefined ? {} : { proxy: { url: proxy, noProxy } }),
   };
+}
+
+/** What is left to choose where FreeSWITCH speaks the wideband codecs: the order of G.711's two laws. */
+function narrowbandOf(codecs: readonly Codec[]): readonly NarrowbandEncoding[] {
+  const narrowband = codecs.filter(isNarrowband);
+  return narrowband.length > 0 ? narrowband : ['PCMU', 'PCMA'];
 }
 
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {

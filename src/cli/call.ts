@@ -4,23 +4,25 @@ import { systemClock } from '../clock.js';
 import { createLog } from '../ops/log.js';
 import { speechLevelDbm0 } from '../simulator/audio-measure.js';
 import { hostOf, localAddressTowards } from '../simulator/local-address.js';
+import { createPhoneCodec } from '../simulator/phone-codec.js';
 import type { TestCall, TestCallReport } from '../simulator/test-call.js';
 import { TestCaller } from '../simulator/test-caller.js';
 import { readWav, writeWav } from '../simulator/wav.js';
 import { ExitCode } from './io.js';
 import type { Io } from './io.js';
 
-const RATE_HZ = 8_000;
 const DEFAULT_SECONDS = 10;
 /** Left for the answer to what is played, when nobody says how long. */
 const AFTER_PLAYING_SECONDS = 5;
 const MAX_RINGING_MS = 60_000;
 
+const CODECS = ['PCMU', 'PCMA', 'G722', 'L16'] as const;
+
 interface CallCommandOptions {
   readonly play?: string;
   readonly record?: string;
   readonly seconds?: number;
-  readonly codec: 'PCMU' | 'PCMA';
+  readonly codec: (typeof CODECS)[number];
   readonly from: string;
 }
 
@@ -39,7 +41,7 @@ export function registerCall(program: Command, io: Io): void {
     .option('--play <wav>', 'what to say once answered: a WAV file of any rate')
     .option('--record <wav>', 'where to write the call: left what was said, right what was heard')
     .option('--seconds <n>', 'how long to stay after the answer', parseSeconds)
-    .addOption(new Option('--codec <name>', 'G.711 law to offer').choices(['PCMU', 'PCMA']).default('PCMU'))
+    .addOption(new Option('--codec <name>', 'what to offer').choices(CODECS).default('PCMU'))
     .option('--from <number>', 'calling number', 'test-caller')
     .addHelpText('after', EXAMPLE)
     .action((uri: string, options: CallCommandOptions) => placeCall(uri, options, io));
@@ -57,8 +59,9 @@ function parseSeconds(text: string): number {
 }
 
 async function placeCall(uri: string, options: CallCommandOptions, io: Io): Promise<void> {
-  const said = options.play === undefined ? new Int16Array(0) : readWav(options.play, RATE_HZ);
-  const playedSeconds = said.length / RATE_HZ + AFTER_PLAYING_SECONDS;
+  const { rateHz } = createPhoneCodec(options.codec);
+  const said = options.play === undefined ? new Int16Array(0) : readWav(options.play, rateHz);
+  const playedSeconds = said.length / rateHz + AFTER_PLAYING_SECONDS;
   const seconds = options.seconds ?? (said.length > 0 ? playedSeconds : DEFAULT_SECONDS);
   const destination = {
     write: (line: string) => {
@@ -103,11 +106,11 @@ function follow(call: TestCall, io: Io): void {
 function report(call: TestCall, recordTo: string | undefined, io: Io): void {
   const { sent, heard } = call.recording();
   if (recordTo !== undefined && call.report().answeredAtMs !== undefined) {
-    writeWav(recordTo, [sent, heard], RATE_HZ);
+    writeWav(recordTo, [sent, heard], call.rateHz);
     io.out(`recorded to ${recordTo}: left what was said, right what was heard\n`);
   }
   const summary = call.report();
-  for (const line of describe(summary, speechLevelDbm0(heard, RATE_HZ))) io.out(`${line}\n`);
+  for (const line of describe(summary, speechLevelDbm0(heard, call.rateHz))) io.out(`${line}\n`);
   const failure = whatFailed(summary);
   if (failure === undefined) return;
   io.err(`${failure}\n`);

@@ -81,7 +81,7 @@ export const flag: Format<boolean> = {
 };
 
 export const logLevel: Format<LogLevel> = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent');
-export const codecs: Format<readonly Codec[]> = listOf(oneOf('PCMU', 'PCMA'));
+export const codecs: Format<readonly Codec[]> = listOf(oneOf('G722', 'PCMU', 'PCMA', 'L16'));
 /** A port to bind: 0 lets the system choose. */
 export const bindPort = wholeNumber(0, 65_535);
 export const remotePort = wholeNumber(1, 65_535);

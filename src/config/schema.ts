@@ -75,7 +75,7 @@ export const SCHEMA = {
     bind: setting(formats.ipAddress, { default: '0.0.0.0', env: 'MEDIA_BIND' }),
     advertise: optional(formats.reachableAddress, { env: 'MEDIA_ADVERTISE' }),
     ports: setting(formats.portRange, { default: '20000-29999', env: 'MEDIA_PORTS' }),
-    codecs: setting(formats.codecs, { default: ['PCMU', 'PCMA'], env: 'MEDIA_CODECS' }),
+    codecs: setting(formats.codecs, { default: ['G722', 'PCMU', 'PCMA'], env: 'MEDIA_CODECS' }),
     workers: setting(formats.workers, { default: 'auto', env: 'MEDIA_WORKERS' }),
     reorderMs: setting(formats.wholeNumber(0, 500), { default: 40 }),
     freeswitch: setting(formats.anyList, { default: [] }),

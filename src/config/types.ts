@@ -79,7 +79,7 @@ export interface MediaConfig {
   readonly advertise?: string;
   /** Both ends included. */
   readonly ports: PortRange;
-  /** In order of preference. */
+  /** In order of preference. FreeSWITCH speaks its own wideband codecs: of these it takes G.711 alone. */
   readonly codecs: readonly Codec[];
   /** Worker threads for the audio; 0 keeps it on the main thread. */
   readonly workers: 'auto' | number;
@@ -105,7 +105,7 @@ export interface PortRange {
   readonly max: number;
 }
 
-export type Codec = 'PCMU' | 'PCMA';
+export type Codec = 'G722' | 'PCMU' | 'PCMA' | 'L16';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Which calls go to which agent. */

@@ -1,13 +1,12 @@
 import { randomInt } from 'node:crypto';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
 import { MediaUnavailable, type AcceptedOffer, type MediaEngine, type MediaLeg } from './engine.js';
 import { negotiateOffer, readAnswer, writeOffer, type NegotiatedOffer, type NegotiatedStream } from './sdp.js';
 
-/** The codecs the bridge itself speaks to callers. */
-export type EmbeddedCodec = 'PCMU' | 'PCMA';
-
 export interface EmbeddedMediaOptions {
-  readonly codecs: readonly EmbeddedCodec[];
+  /** What is spoken to callers, in order of preference. */
+  readonly codecs: readonly StreamEncoding[];
   /** `media.bind`: used as our address when it is a specific one. */
   readonly bind: string;
   /** `media.advertise`: the address the caller's network reaches us at, when it is not our own. */
@@ -47,21 +46,21 @@ class EmbeddedMediaLeg implements MediaLeg {
   localSdp: string;
   onLost: ((detail: string) => void) | undefined;
 
-  readonly #codecs: readonly EmbeddedCodec[];
+  readonly #codecs: readonly StreamEncoding[];
   readonly #rtp: TransportAddress;
   readonly #sessionId = randomInt(1, 2 ** 31);
   #version = 1;
   #stream: NegotiatedStream | undefined;
 
-  constructor(codecs: readonly EmbeddedCodec[], rtp: TransportAddress, negotiated: NegotiatedOffer | undefined) {
+  constructor(codecs: readonly StreamEncoding[], rtp: TransportAddress, negotiated: NegotiatedOffer | undefined) {
     this.#codecs = codecs;
     this.#rtp = rtp;
     this.#stream = negotiated?.stream;
     this.localSdp = negotiated ? negotiated.answer(this.#local()) : writeOffer(this.#local(), codecs);
   }
 
-  get codec(): EmbeddedCodec | undefined {
-    return this.#stream?.codec as EmbeddedCodec | undefined; // only `#codecs` were negotiable
+  get codec(): StreamEncoding | undefined {
+    return this.#stream?.codec as StreamEncoding | undefined; // only `#codecs` were negotiable
   }
 
   get media(): BridgeMedia | undefined {

@@ -14,20 +14,19 @@ interface Codec {
   readonly clockRateHz: number;
   readonly channels: number;
   readonly staticPayloadType?: number;
+  /** What some write for the clock rate all the same. */
+  readonly mistakenClockRateHz?: number;
 }
 
 const CODECS = {
   PCMU: { name: 'PCMU', clockRateHz: 8_000, channels: 1, staticPayloadType: 0 },
   PCMA: { name: 'PCMA', clockRateHz: 8_000, channels: 1, staticPayloadType: 8 },
-  G722: { name: 'G722', clockRateHz: 8_000, channels: 1, staticPayloadType: 9 },
+  G722: { name: 'G722', clockRateHz: 8_000, channels: 1, staticPayloadType: 9, mistakenClockRateHz: 16_000 },
   OPUS: { name: 'opus', clockRateHz: 48_000, channels: 2 },
   L16: { name: 'L16', clockRateHz: 16_000, channels: 1 },
 } as const satisfies Record<string, Codec>;
 
 export type CodecName = keyof typeof CODECS;
-/** Codecs with a payload type of their own, which an offer of ours can name. */
-export type StaticCodecName = 'PCMU' | 'PCMA' | 'G722';
-
 const codecOf = (name: CodecName): Codec => CODECS[name];
 
 const TELEPHONE_EVENT: Codec = { name: 'telephone-event', clockRateHz: 8_000, channels: 1 };
@@ -35,7 +34,7 @@ const TELEPHONE_EVENT: Codec = { name: 'telephone-event', clockRateHz: 8_000, ch
 const PTIME_MS = 20;
 /** Offered when the offer is ours; 101 is what the field uses (RFC 4733 leaves it dynamic). */
 const TELEPHONE_EVENT_PAYLOAD_TYPE = 101;
-/** Dynamic; only ever used between a media server and us. */
+/** Dynamic: what an offer of ours calls L16 of 16 kHz. */
 const L16_PAYLOAD_TYPE = 96;
 
 /** `a=` direction attributes, RFC 3264 5.1. */
@@ -107,12 +106,12 @@ export function negotiateOffer(sdp: string, codecs: readonly CodecName[]): Negot
 }
 
 /** Our own offer, for an INVITE that came without one (RFC 3264 5, RFC 3261 13.2.1). */
-export function writeOffer(local: LocalDescription, codecs: readonly StaticCodecName[]): string {
-  const payloadTypes = codecs.map((codec) => CODECS[codec].staticPayloadType);
+export function writeOffer(local: LocalDescription, codecs: readonly StreamEncoding[]): string {
+  const payloadTypes = codecs.map(offeredPayloadType);
   return joinLines([
     ...sessionLines(local),
     `m=audio ${local.rtp.port} RTP/AVP ${[...payloadTypes, TELEPHONE_EVENT_PAYLOAD_TYPE].join(' ')}`,
-    ...codecs.map((codec) => rtpmap(CODECS[codec].staticPayloadType, codecOf(codec))),
+    ...codecs.map((codec) => rtpmap(offeredPayloadType(codec), codecOf(codec))),
     ...telephoneEventLines(TELEPHONE_EVENT_PAYLOAD_TYPE),
     `a=ptime:${PTIME_MS}`,
     'a=sendrecv',
@@ -127,7 +126,7 @@ export function readAnswer(sdp: string, codecs: readonly CodecName[]): Negotiate
 
 /** An offer of one stream with one codec: the bridge's own RTP, as a media server is told of it. */
 export function writeStream(local: LocalDescription, codec: StreamEncoding): string {
-  const payloadType = codecOf(codec).staticPayloadType ?? L16_PAYLOAD_TYPE;
+  const payloadType = offeredPayloadType(codec);
   return joinLines([
     ...sessionLines(local),
     `m=audio ${local.rtp.port} RTP/AVP ${payloadType} ${TELEPHONE_EVENT_PAYLOAD_TYPE}`,
@@ -136,6 +135,10 @@ export function writeStream(local: LocalDescription, codec: StreamEncoding): str
     `a=ptime:${PTIME_MS}`,
     'a=sendrecv',
   ]);
+}
+
+function offeredPayloadType(codec: StreamEncoding): number {
+  return codecOf(codec).staticPayloadType ?? L16_PAYLOAD_TYPE;
 }
 
 function parse(sdp: string): sdpTransform.SessionDescription {
@@ -227,9 +230,10 @@ function payloadTypeOf(media: ParsedMedia, formats: string, codec: CodecName): n
 }
 
 /** Encoding names are compared in any case (RFC 8866 6.6); absent channels are one. */
-function isCodec({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, { name, clockRateHz, ...is }: Codec): boolean {
-  const sameName = String(codec).toLowerCase() === name.toLowerCase();
-  return sameName && Number(rate) === clockRateHz && Number(channels) === is.channels;
+function isCodec({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, is: Codec): boolean {
+  const sameName = String(codec).toLowerCase() === is.name.toLowerCase();
+  const sameRate = Number(rate) === is.clockRateHz || Number(rate) === is.mistakenClockRateHz;
+  return sameName && sameRate && Number(channels) === is.channels;
 }
 
 function chooseCodec(

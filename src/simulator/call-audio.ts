@@ -1,22 +1,18 @@
 import { randomInt } from 'node:crypto';
-import { encodeG711, type G711Law } from '../audio/g711.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { Scheduler, Ticking } from '../bridge/scheduler.js';
-import type { EmbeddedCodec } from '../media/embedded.js';
 import { negotiateOffer, readAnswer, writeOffer, type NegotiatedStream } from '../media/sdp.js';
 import type { RtpEndpoint } from '../rtp/endpoint.js';
 import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
 import { RtpSender } from '../rtp/sender.js';
-import { HeardAudio, TELEPHONE_RATE_HZ } from './heard-audio.js';
+import { HeardAudio } from './heard-audio.js';
+import { createPhoneCodec, type PhoneCodec } from './phone-codec.js';
 import { SpokenAudio } from './spoken-audio.js';
 
-/** 20 ms at 8 kHz: samples, and bytes of G.711. */
-const FRAME_SAMPLES = 160;
 const FRAME_MS = 20;
 
-const LAW: Readonly<Record<EmbeddedCodec, G711Law>> = { PCMU: 'mulaw', PCMA: 'alaw' };
-
 export interface CallAudioOptions {
-  readonly codec: EmbeddedCodec;
+  readonly codec: StreamEncoding;
   /** Our address as the callee reaches it, for the SDP. */
   readonly address: string;
   /** Recorded at most, in each direction. */
@@ -33,8 +29,9 @@ export class CallAudio implements Ticking {
   readonly heard: HeardAudio;
   readonly spoken: SpokenAudio;
   readonly #options: CallAudioOptions;
-  readonly #sender = new RtpSender({ payloadType: 0, payloadBytes: FRAME_SAMPLES, samplesPerPacket: FRAME_SAMPLES });
-  readonly #frame = new Int16Array(FRAME_SAMPLES);
+  readonly #codec: PhoneCodec;
+  readonly #sender: RtpSender;
+  readonly #frame: Int16Array;
   readonly #sessionId = randomInt(1, 2 ** 31);
   #sdpVersion = 1;
   #localSdp = '';
@@ -46,8 +43,17 @@ export class CallAudio implements Ticking {
 
   constructor(options: CallAudioOptions) {
     this.#options = options;
-    this.heard = new HeardAudio(LAW[options.codec], options.maxRecordMs / FRAME_MS);
-    this.spoken = new SpokenAudio((options.maxRecordMs / 1_000) * TELEPHONE_RATE_HZ);
+    this.#codec = createPhoneCodec(options.codec);
+    const { payloadBytes, unitsPerMs, rateHz } = this.#codec;
+    this.#sender = new RtpSender({ payloadType: 0, payloadBytes, samplesPerPacket: FRAME_MS * unitsPerMs });
+    this.#frame = new Int16Array((rateHz * FRAME_MS) / 1_000);
+    this.heard = new HeardAudio(this.#codec, options.maxRecordMs / FRAME_MS);
+    this.spoken = new SpokenAudio((options.maxRecordMs / 1_000) * rateHz);
+  }
+
+  /** Of all samples said and heard: the codec's own. */
+  get rateHz(): number {
+    return this.#codec.rateHz;
   }
 
   get sentPackets(): number {
@@ -97,14 +103,14 @@ export class CallAudio implements Ticking {
     this.spoken.stop();
   }
 
-  /** Both directions at 8 kHz on one time axis, which begins with the first packet of either. */
+  /** Both directions on one time axis, which begins with the first packet of either. */
   recording(): { sent: Int16Array; heard: Int16Array } {
     const sentFromMs = this.#firstSentAtMs ?? Infinity;
     const heardFromMs = this.heard.packets[0]?.arrivedMs ?? Infinity;
     const startMs = Math.min(sentFromMs, heardFromMs);
     return {
-      sent: delayed(this.spoken.timeline(), sentFromMs - startMs),
-      heard: delayed(this.heard.timeline(), heardFromMs - startMs),
+      sent: this.#delayed(this.spoken.timeline(), sentFromMs - startMs),
+      heard: this.#delayed(this.heard.timeline(), heardFromMs - startMs),
     };
   }
 
@@ -115,14 +121,14 @@ export class CallAudio implements Ticking {
     }
     this.spoken.next(this.#frame);
     const packet = this.#sender.nextPacket();
-    encodeG711(LAW[this.#options.codec], this.#frame, 0, FRAME_SAMPLES, packet, RTP_HEADER_BYTES);
+    this.#codec.encode(this.#frame, packet, RTP_HEADER_BYTES);
     this.#firstSentAtMs ??= nowMs;
     this.#endpoint?.send(packet);
   }
 
   skip(ticks: number): void {
     for (let i = 0; i < ticks; i++) this.#sender.skip();
-    this.spoken.pass(ticks * FRAME_SAMPLES);
+    this.spoken.pass(ticks * this.#frame.length);
   }
 
   #local(): Parameters<typeof writeOffer>[0] {
@@ -140,12 +146,12 @@ export class CallAudio implements Ticking {
     if (packet.payloadType === this.#media?.payloadType) this.heard.add(packet, nowMs);
     else this.#otherPayloads += 1;
   }
-}
 
-function delayed(samples: Int16Array, byMs: number): Int16Array {
-  if (!Number.isFinite(byMs)) return samples;
-  const offset = Math.round((byMs * TELEPHONE_RATE_HZ) / 1_000);
-  const shifted = new Int16Array(offset + samples.length);
-  shifted.set(samples, offset);
-  return shifted;
+  #delayed(samples: Int16Array, byMs: number): Int16Array {
+    if (!Number.isFinite(byMs)) return samples;
+    const offset = Math.round((byMs * this.rateHz) / 1_000);
+    const shifted = new Int16Array(offset + samples.length);
+    shifted.set(samples, offset);
+    return shifted;
+  }
 }

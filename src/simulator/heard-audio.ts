@@ -1,19 +1,19 @@
-import { decodeG711, type G711Law } from '../audio/g711.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { sequenceDistance, timestampDistance } from '../rtp/sequence.js';
 import { levelDbm0 } from './audio-measure.js';
+import type { PhoneCodec } from './phone-codec.js';
 
+/** Of narrowband telephones. */
 export const TELEPHONE_RATE_HZ = 8_000;
-const SAMPLES_PER_MS = TELEPHONE_RATE_HZ / 1_000;
 
-/** The smallest code words of both laws: what is no louder is silence. */
+/** The smallest code words of G.711, and G.722's own noise: what is no louder is silence. */
 const SILENCE_PEAK = 8;
 
 /** A timestamp that runs further than this ahead of time itself is not a pause but a sender that started anew. */
 const MAX_AHEAD_MS = 5_000;
 
-/** 200 ms: no telephone sends more in one packet. */
-const MAX_PAYLOAD_BYTES = 1_600;
+/** 200 ms of the largest: no telephone sends more in one packet. */
+const MAX_PAYLOAD_BYTES = 6_400;
 
 /** One packet as it came off the wire. */
 export interface HeardPacket {
@@ -22,7 +22,9 @@ export interface HeardPacket {
   readonly sequenceNumber: number;
   readonly timestamp: number;
   readonly ssrc: number;
-  /** Decoded payload, 8 kHz. */
+  /** Units of the timestamp the payload is long. */
+  readonly units: number;
+  /** Decoded payload, at the codec's rate. */
   readonly samples: Int16Array;
   /** Its greatest distance from zero. */
   readonly peak: number;
@@ -55,14 +57,16 @@ export interface HeardReport {
  * or filled in on the way here, so that faults of the sender are seen as they were.
  */
 export class HeardAudio {
-  readonly #law: G711Law;
+  readonly #codec: PhoneCodec;
+  readonly #samplesPerUnit: number;
   readonly #maxPackets: number;
   readonly #packets: HeardPacket[] = [];
   #unrecorded = 0;
 
   /** `maxPackets` bounds what is kept; what comes later is only counted. */
-  constructor(law: G711Law, maxPackets: number) {
-    this.#law = law;
+  constructor(codec: PhoneCodec, maxPackets: number) {
+    this.#codec = codec;
+    this.#samplesPerUnit = codec.rateHz / 1_000 / codec.unitsPerMs;
     this.#maxPackets = maxPackets;
   }
 
@@ -81,11 +85,11 @@ export class HeardAudio {
       this.#unrecorded += 1;
       return;
     }
-    const samples = new Int16Array(packet.payloadLength);
-    decodeG711(this.#law, packet.bytes, packet.payloadOffset, packet.payloadLength, samples, 0);
-    const { sequenceNumber, timestamp, ssrc } = packet;
+    const { sequenceNumber, timestamp, ssrc, payloadLength } = packet;
+    const units = this.#codec.unitsOf(payloadLength);
+    const samples = this.#codec.decode(packet.bytes, packet.payloadOffset, payloadLength);
     const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-    this.#packets.push({ arrivedMs, sequenceNumber, timestamp, ssrc, samples, peak });
+    this.#packets.push({ arrivedMs, sequenceNumber, timestamp, ssrc, units, samples, peak });
   }
 
   /** Arrival of the first packet with sound at or after `fromMs`. */
@@ -105,17 +109,22 @@ export class HeardAudio {
   }
 
   /**
-   * What was heard, continuous at 8 kHz on the sender's timeline: each payload where its timestamp says, silence where
+   * What was heard, continuous at the codec's rate on the sender's timeline: each payload where its timestamp says, silence where
    * nothing came. A sender that starts anew goes on where it left off.
    */
   timeline(): Int16Array {
-    const places = timelinePlaces(this.#packets);
+    const places = this.#places();
     const length = this.#packets.reduce((end, { samples }, n) => Math.max(end, (places[n] ?? 0) + samples.length), 0);
     const timeline = new Int16Array(length);
     this.#packets.forEach(({ samples }, n) => {
       timeline.set(samples, places[n] ?? 0);
     });
     return timeline;
+  }
+
+  /** Where each packet's samples belong. */
+  #places(): number[] {
+    return timelinePlaces(this.#packets, this.#codec.unitsPerMs).map((place) => place * this.#samplesPerUnit);
   }
 
   report(): HeardReport {
@@ -134,15 +143,15 @@ export class HeardAudio {
   }
 }
 
-/** Offset of each packet on the common timeline; the smallest is 0. */
-function timelinePlaces(packets: readonly HeardPacket[]): number[] {
+/** Offset of each packet on the common timeline, in units of the timestamp; the smallest is 0. */
+function timelinePlaces(packets: readonly HeardPacket[], unitsPerMs: number): number[] {
   const startMs = packets[0]?.arrivedMs ?? 0;
   let previous: HeardPacket | undefined;
   let place = 0;
   let end = 0;
   const places = packets.map((packet) => {
-    place = continued(place, previous, packet, startMs) ?? end;
-    end = Math.max(end, place + packet.samples.length);
+    place = continued(place, previous, packet, { startMs, unitsPerMs }) ?? end;
+    end = Math.max(end, place + packet.units);
     previous = packet;
     return place;
   });
@@ -155,11 +164,11 @@ function continued(
   place: number,
   previous: HeardPacket | undefined,
   packet: HeardPacket,
-  startMs: number,
+  { startMs, unitsPerMs }: { startMs: number; unitsPerMs: number },
 ): number | undefined {
   if (previous?.ssrc !== packet.ssrc) return undefined;
   const next = place + timestampDistance(previous.timestamp, packet.timestamp);
-  const nextMs = next / SAMPLES_PER_MS;
+  const nextMs = next / unitsPerMs;
   return nextMs >= -MAX_AHEAD_MS && nextMs <= packet.arrivedMs - startMs + MAX_AHEAD_MS ? next : undefined;
 }
 
@@ -177,7 +186,7 @@ function countFaults(packets: readonly HeardPacket[]): Faults {
       streamStart = n;
     } else if (sequenceDistance(previous.sequenceNumber, packet.sequenceNumber) !== 1) {
       faults.sequenceBreaks += 1;
-    } else if (timestampDistance(previous.timestamp, packet.timestamp) !== previous.samples.length) {
+    } else if (timestampDistance(previous.timestamp, packet.timestamp) !== previous.units) {
       faults.timestampBreaks += 1;
     }
   });

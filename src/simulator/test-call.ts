@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { CancelTimer, Clock } from '../clock.js';
-import type { EmbeddedCodec } from '../media/embedded.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import { SdpError } from '../media/sdp.js';
 import { CallRefused, type DrachtioSipEndpoint, type OutgoingCall } from '../signaling/drachtio.js';
 import { RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
@@ -32,7 +32,7 @@ export interface TestCallEvents {
 
 /** What became of a call; times are on the caller's clock. */
 export interface TestCallReport {
-  readonly codec: EmbeddedCodec;
+  readonly codec: StreamEncoding;
   readonly progress: readonly CallProgress[];
   readonly placedAtMs: number;
   readonly answeredAtMs?: number;
@@ -46,7 +46,7 @@ export interface TestCallReport {
 
 export interface TestCallOptions {
   readonly uri: string;
-  readonly codec: EmbeddedCodec;
+  readonly codec: StreamEncoding;
   /** User part of our From. */
   readonly from: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -116,6 +116,11 @@ export class TestCall extends EventEmitter<TestCallEvents> {
     return this.#audio.heard;
   }
 
+  /** Of all samples said and heard: 16,000 with a wideband codec, else 8,000. */
+  get rateHz(): number {
+    return this.#audio.rateHz;
+  }
+
   /** How it ended, once it has. */
   get ending(): CallEnding | undefined {
     return this.#ending;
@@ -132,14 +137,14 @@ export class TestCall extends EventEmitter<TestCallEvents> {
   }
 
   /**
-   * Says `samples` (8 kHz) after what it is saying already; before the answer they wait. Resolves when the last packet of
+   * Says `samples` (at `rateHz`) after what it is saying already; before the answer they wait. Resolves when the last packet of
    * them has been sent, or the call has ended.
    */
   play(samples: Int16Array): Promise<void> {
     return this.#ending ? Promise.resolve() : this.#audio.spoken.play(samples);
   }
 
-  /** Both directions at 8 kHz on one time axis, which begins with the first packet of either. */
+  /** Both directions at `rateHz` on one time axis, which begins with the first packet of either. */
   recording(): { sent: Int16Array; heard: Int16Array } {
     return this.#audio.recording();
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Scheduler } from '../bridge/scheduler.js';
 import { systemClock, type Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import type { EmbeddedCodec } from '../media/embedded.js';
+import type { StreamEncoding } from '../audio/frame-codec.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { PortPool } from '../rtp/port-pool.js';
@@ -24,7 +24,7 @@ export interface TestCallerOptions {
 
 export interface CallOptions {
   /** Default PCMU. */
-  readonly codec?: EmbeddedCodec;
+  readonly codec?: StreamEncoding;
   /** Calling number, the user part of From. Default `test-caller`. */
   readonly from?: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -35,8 +35,8 @@ export class RawPhone {
     return new RawPhone(socket);
   }
 
-  /** An answer or offer with G.711 of one payload type on this phone's port. */
-  sdp(payloadType: 0 | 8, direction = 'sendrecv'): string {
+  /** An answer or offer with one payload type, G.711's unless more is said of it, on this phone's port. */
+  sdp(payloadType: number, direction = 'sendrecv'): string {
     const lines = ['v=0', 'o=phone 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0'];
     const media = [`m=audio ${this.#socket.address().port} RTP/AVP ${payloadType}`, `a=${direction}`, ''];
     return [...lines, ...media].join('\r\n');
@@ -48,13 +48,13 @@ export class RawPhone {
     return this.received;
   }
 
-  /** Sends the next 20 ms. */
-  send(payloadType: 0 | 8, payload: Uint8Array): void {
+  /** Sends the next 20 ms, which are `units` of the timestamp. */
+  send(payloadType: number, payload: Uint8Array, units = 160): void {
     const header = Buffer.alloc(12);
     header[0] = 0x80;
     header[1] = payloadType;
     header.writeUInt16BE(this.#sequence & 0xffff, 2);
-    header.writeUInt32BE((this.#sequence * 160) >>> 0, 4);
+    header.writeUInt32BE((this.#sequence * units) >>> 0, 4);
     header.writeUInt32BE(7, 8);
     this.#sequence += 1;
     if (this.#from) this.#socket.send(Buffer.concat([header, payload]), this.#from.port, this.#from.address);

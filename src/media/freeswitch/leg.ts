@@ -10,7 +10,6 @@ import {
   type LocalDescription,
   type NegotiatedOffer,
   type NegotiatedStream,
-  type StaticCodecName,
 } from '../sdp.js';
 import type { MrfEndpoint } from './fsmrf-types.js';
 import type { FreeSwitchServer } from './server.js';
@@ -26,7 +25,7 @@ export interface FreeSwitchLegParts {
   readonly advertise: string | undefined;
   readonly codecs: readonly CodecName[];
   /** For offers of our own. */
-  readonly offeredCodecs: readonly StaticCodecName[];
+  readonly offeredCodecs: readonly StreamEncoding[];
   readonly negotiated: NegotiatedOffer | undefined;
   readonly replaceWith: (lastOffer: string | undefined) => Promise<MediaLeg>;
 }

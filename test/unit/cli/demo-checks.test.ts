@@ -4,6 +4,7 @@ import { checkDemo, type DemoFacts } from '../../../src/cli/demo/checks.js';
 import { atTelephoneRate, readDemoSpeech, type DemoSpeech } from '../../../src/cli/demo/speech.js';
 import { newRtpPacket, parseRtp, writeRtpHeader } from '../../../src/rtp/packet.js';
 import { HeardAudio } from '../../../src/simulator/heard-audio.js';
+import { createPhoneCodec } from '../../../src/simulator/phone-codec.js';
 
 const FRAME = 160;
 /** The first packet arrives here, the answer is heard here, and is cut here; the reply is said here. */
@@ -25,7 +26,7 @@ function heardTimeline(speech: DemoSpeech): Int16Array {
 
 /** As packets; those of `lost` do not come. */
 function overRtp(timeline: Int16Array, lost: readonly number[] = []): HeardAudio {
-  const heard = new HeardAudio('mulaw', 10_000);
+  const heard = new HeardAudio(createPhoneCodec('PCMU'), 10_000);
   for (let n = 0; n * FRAME < timeline.length; n++) {
     if (lost.includes(n)) continue;
     const bytes = new Uint8Array(12 + FRAME);

@@ -323,7 +323,7 @@ function expectPassedOn(negotiated: NegotiatedOffer, codecs: readonly CodecName[
   if (stream.remote && shown.remote?.port !== stream.remote.port) throw new Error(`port: ${onlyStream}`);
 }
 
-describe('the codecs of a media server', () => {
+describe('wideband codecs', () => {
   const WIDE = ['OPUS', 'G722', 'PCMU', 'PCMA'] as const;
 
   it('are taken from offers of the field in our order of preference', () => {
@@ -347,9 +347,15 @@ describe('the codecs of a media server', () => {
       rtp: [{ payload: 9, codec: 'G722', rate: 8_000 }],
     });
     expect(streamOf(offerOf('audio 4000 RTP/AVP 97', ['a=rtpmap:97 g722/8000']), ['G722']).payloadType).toBe(97);
-    for (const wrong of ['G722/16000', 'G729/8000']) {
+    for (const wrong of ['G722/8000/2', 'G722/48000', 'G729/8000']) {
       expect(() => negotiate(offerOf('audio 4000 RTP/AVP 9', [`a=rtpmap:9 ${wrong}`]), ['G722'])).toThrow(SdpError);
     }
+  });
+
+  it('G.722 is known by the mistake of giving its 16 kHz, and answered without it', () => {
+    const mistaken = offerOf('audio 4000 RTP/AVP 9 97', ['a=rtpmap:9 G722/16000', 'a=rtpmap:97 G722/8000']);
+    expect(streamOf(mistaken, ['G722'])).toMatchObject({ codec: 'G722', payloadType: 9 });
+    expect(answerTo(mistaken, ['G722']).media[0]?.rtp).toEqual([{ payload: 9, codec: 'G722', rate: 8_000 }]);
   });
 
   it('Opus is opus/48000/2 of any dynamic payload type, and of none without an rtpmap', () => {
@@ -368,18 +374,22 @@ describe('the codecs of a media server', () => {
     const offer = offerOf('audio 4000 RTP/AVP 11 10 98', ['a=rtpmap:98 L16/16000']);
     expect(streamOf(offer, ['L16'])).toMatchObject({ codec: 'L16', payloadType: 98 });
     expect(() => negotiate(offerOf('audio 4000 RTP/AVP 11 10'), ['L16'])).toThrow(SdpError);
+    for (const wrong of ['L16/8000', 'L16/44100', 'L16/16000/2']) {
+      expect(() => negotiate(offerOf('audio 4000 RTP/AVP 98', [`a=rtpmap:98 ${wrong}`]), ['L16'])).toThrow(SdpError);
+    }
   });
 
-  it('are not spoken by the bridge itself', () => {
+  it('are not spoken unless they are asked for', () => {
     expect(refusal(offerOf('audio 4000 RTP/AVP 9 111', ['a=rtpmap:111 opus/48000/2']))).toBe(
       'm=audio 9 111: none of PCMU, PCMA',
     );
   });
 
-  it('are offered by their static payload types', () => {
-    const offer = sdpTransform.parse(writeOffer(LOCAL, ['G722', 'PCMU']));
-    expect(offer.media[0]?.payloads).toBe('9 0 101');
+  it('are offered by their static payload types, and by a dynamic one that has none', () => {
+    const offer = sdpTransform.parse(writeOffer(LOCAL, ['G722', 'PCMU', 'L16']));
+    expect(offer.media[0]?.payloads).toBe('9 0 96 101');
     expect(offer.media[0]?.rtp[0]).toMatchObject({ payload: 9, codec: 'G722', rate: 8_000 });
+    expect(offer.media[0]?.rtp[2]).toMatchObject({ payload: 96, codec: 'L16', rate: 16_000 });
   });
 });
 
@@ -530,6 +540,23 @@ describe('EmbeddedMediaEngine', () => {
     expect(leg.media).toMatchObject({ encoding: 'PCMU', remote: { port: 15_342 } });
     await leg.close();
     await leg.close();
+  });
+
+  it('speaks G.722 before G.711 to those that offer it, and G.711 to the others', async () => {
+    const wide = new EmbeddedMediaEngine({ codecs: ['G722', 'PCMU', 'PCMA'], bind: '0.0.0.0' });
+    const streams = await Promise.all(
+      [OFFERS.asterisk, OFFERS.cisco, offerOf('audio 4000 RTP/AVP 8 9')].map(async (offer) => {
+        const leg = await wide.accept(offer).connect(20_000, '10.0.0.9');
+        return [leg.codec, leg.media?.encoding, leg.media?.payloadType];
+      }),
+    );
+    expect(streams).toEqual([
+      ['G722', 'G722', 9],
+      ['PCMU', 'PCMU', 0],
+      ['G722', 'G722', 9],
+    ]);
+    const leg = await wide.accept(undefined).connect(20_000, '10.0.0.9');
+    expect(sdpTransform.parse(leg.localSdp).media[0]?.payloads).toBe('9 0 8 101');
   });
 
   it('refuses what it cannot speak before anything is spent on the call', () => {

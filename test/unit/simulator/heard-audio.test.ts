@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeG711, G711_SILENCE } from '../../../src/audio/g711.js';
 import { newRtpPacket, parseRtp, writeRtpHeader, type RtpPacket } from '../../../src/rtp/packet.js';
 import { HeardAudio } from '../../../src/simulator/heard-audio.js';
+import { createPhoneCodec } from '../../../src/simulator/phone-codec.js';
 
 const FRAME = 160;
 
@@ -25,7 +26,7 @@ function packet({ sequenceNumber, timestamp, ssrc = 1, value = 0, samples = FRAM
 }
 
 function heard(sent: (Sent & { atMs: number })[], maxPackets = 1_000): HeardAudio {
-  const audio = new HeardAudio('mulaw', maxPackets);
+  const audio = new HeardAudio(createPhoneCodec('PCMU'), maxPackets);
   for (const { atMs, ...fields } of sent) audio.add(packet(fields), atMs);
   return audio;
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFrameEncoder } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import type { LogFields, Logger } from '../../../src/logger.js';
 import { hostOf, localAddressTowards } from '../../../src/simulator/local-address.js';
@@ -7,7 +8,7 @@ import type { TestCall } from '../../../src/simulator/test-call.js';
 import { AgentRig } from '../../support/agent-rig.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RawPhone } from '../../support/raw-phone.js';
-import { tone } from '../../support/signal.js';
+import { fitSine, tone } from '../../support/signal.js';
 import { respond } from '../../support/sip-call.js';
 import { UdpPeer } from '../../support/sip-peer.js';
 import { answer, hangUp, type TestDialog } from '../../support/srf-client.js';
@@ -91,6 +92,37 @@ describe('an answered call', () => {
     expect(call.report().heard).toMatchObject({ packets: 5, lost: 0, sequenceBreaks: 0, timestampBreaks: 0 });
     expect(dialog.connected).toBe(false);
     expect(whats(call)).toEqual(['sent INVITE', 'received 180 Ringing', 'received 200 OK', 'sent BYE']);
+  });
+
+  it.each([
+    { codec: 'G722', payloadType: 9, units: 160, samples: 320 },
+    { codec: 'L16', payloadType: 96, units: 320, samples: 320 },
+  ] as const)('carries $codec both ways, at 16 kHz', async ({ codec, payloadType, units, samples }) => {
+    const call = caller.call(uri(), { codec });
+    expect(call.rateHz).toBe(16_000);
+    const said = tone({ rateHz: 16_000, frequencyHz: 6_000, levelDbm0: -10, durationMs: 100 });
+    const played = call.play(said);
+    await pickUp(`${phone.sdp(payloadType)}a=rtpmap:${payloadType} ${codec}/${50 * units}\r\n`);
+    await call.answered;
+    await played;
+    const sent = (await phone.packets(6)).slice(0, 6);
+    const encoder = createFrameEncoder(codec);
+    const expected = Buffer.alloc(5 * encoder.payloadBytes);
+    for (let n = 0; n < 5; n++) {
+      encoder.encode(said.subarray(n * samples, (n + 1) * samples), expected, n * encoder.payloadBytes);
+    }
+    expect(Buffer.concat(sent.slice(0, 5).map(({ payload }) => payload))).toEqual(expected);
+    expect(sent.map(({ timestamp }) => (timestamp - (sent[0]?.timestamp ?? 0)) >>> 0)).toEqual(
+      sent.map((_, n) => n * units),
+    );
+
+    for (const { payload } of sent) phone.send(payloadType, payload, units);
+    await phone.packets(10);
+    await call.hangUp();
+    expect(call.report().heard).toMatchObject({ packets: 6, lost: 0, sequenceBreaks: 0, timestampBreaks: 0 });
+    const heard = call.heard.timeline().subarray(samples, 5 * samples);
+    expect(Math.abs(fitSine(heard, 16_000, 6_000).levelDbm0 + 10)).toBeLessThan(0.5);
+    expect(call.recording().sent.subarray(0, said.length)).toEqual(said);
   });
 
   it('sends without a break in sequence or time from the answer on', async () => {
