@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -60,12 +60,13 @@ const terminal = (): Terminal => new Terminal();
 
 describe('call', () => {
   const { logger } = createLog({ level: 'silent', pretty: false, redactNumbers: false });
-  const folder = mkdtempSync(join(tmpdir(), 'bridge-call-'));
+  let folder: string;
   let simulator: PranthoraSimulator;
   let bridge: Awaited<ReturnType<typeof startBridge>>;
   let host: string;
 
   beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bridge-call-'));
     simulator = new PranthoraSimulator({ apiKey: DEMO_API_KEY });
     const { url } = await simulator.start();
     bridge = await startBridge(demoConfig(url), { logger, version: '0' });
@@ -90,6 +91,17 @@ describe('call', () => {
     expect(io.stdout).toMatch(/^heard +first audio \d+ ms after the answer, level -1\d\.\d dBm0$/m);
     expect(readWav(recording, 8_000).length).toBeGreaterThan(8_000);
     expect(io.signals.eventNames()).toEqual([]);
+  });
+
+  it('speaks G.722 and records it at 16 kHz', async () => {
+    const io = terminal();
+    const recording = join(folder, 'wideband.wav');
+    const args = ['--play', 'config/demo/caller-question.wav', '--record', recording, '--seconds', '1.2'];
+    const done = await io.run('call', `sip:${DEMO_NUMBER}@${host}`, '--codec', 'G722', ...args);
+    expect([done, io.stderr]).toEqual([0, '']);
+    expect(io.stdout).toMatch(/^answered +\d+ ms after the INVITE, G722$/m);
+    expect(io.stdout).toMatch(/^received +\d+ packets: 0 lost, 0 repeated, 0 breaks in sequence, 0 in time/m);
+    expect(readFileSync(recording).readUInt32LE(24)).toBe(16_000);
   });
 
   it('fails with the callee’s status when it is refused', async () => {

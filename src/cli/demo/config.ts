@@ -26,7 +26,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       engine: 'embedded',
       bind: '127.0.0.1',
       ports: { min: 20_000, max: 29_999 },
-      codecs: ['PCMU', 'PCMA'],
+      codecs: ['G722', 'PCMU', 'PCMA'],
       workers: 0,
       reorderMs: 40,
       freeswitch: [],
