@@ -1,6 +1,7 @@
 import alawmulaw from 'alawmulaw';
 import waveResampler from 'wave-resampler';
 import { decodeG711, encodeG711 } from '../../src/audio/g711.js';
+import { G722Decoder, G722Encoder } from '../../src/audio/g722.js';
 import { Downsampler2x, Upsampler2x } from '../../src/audio/resampler.js';
 import { parseDatagram } from '../../src/sip-agent/parse.js';
 import { speechLikeNoise } from '../support/wire-audio.js';
@@ -73,6 +74,39 @@ export function measureAudioCost(): Row[] {
       },
       () => waveResampler.resample(pcm16k, 16_000, 8_000),
     ),
+    ...measureG722Cost(),
+  ];
+}
+
+/** Of speech that goes on, for the codec's state and the branches of the processor follow it. */
+function measureG722Cost(): Row[] {
+  const frames = 50;
+  const pcm = speechLikeNoise(20 * frames, 2);
+  const encoder = new G722Encoder();
+  const decoder = new G722Decoder();
+  const octets = new Uint8Array(160 * frames);
+  encoder.encode(pcm, 0, octets.length, octets, 0);
+  const out = new Int16Array(320);
+  const outCoded = new Uint8Array(160);
+  let frame = 0;
+  const nextFrame = (): number => (frame = (frame + 1) % frames);
+  return [
+    {
+      name: 'G.722 decode, 160 octets',
+      values: {
+        ours: costUs(() => {
+          decoder.decode(octets, 160 * nextFrame(), 160, out, 0);
+        }),
+      },
+    },
+    {
+      name: 'G.722 encode, 320 samples',
+      values: {
+        ours: costUs(() => {
+          encoder.encode(pcm, 320 * nextFrame(), 160, outCoded, 0);
+        }),
+      },
+    },
   ];
 }
 
