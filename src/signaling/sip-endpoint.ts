@@ -66,6 +66,19 @@ export class RenegotiationRefused extends Error {
   }
 }
 
+/** The callee's final response was not a 2xx. */
+export class CallRefused extends Error {
+  override readonly name = 'CallRefused';
+  /** `warning` is the Warning header of the response, which may say why. */
+  constructor(
+    readonly status: number,
+    readonly reason: string,
+    warning?: string,
+  ) {
+    super(`${status} ${reason}${warning === undefined ? '' : ` (${warning})`}`);
+  }
+}
+
 export interface Dialog {
   /**
    * Sends BYE. Resolves when it is answered or given up; never rejects. Idempotent, and harmless when the peer's BYE

@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events';
 import type { CancelTimer, Clock } from '../clock.js';
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import { SdpError } from '../media/sdp.js';
-import { CallRefused, type DrachtioSipEndpoint, type OutgoingCall } from '../signaling/drachtio.js';
-import { RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
+import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio.js';
+import { CallRefused, RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
 import type { CallAudio } from './call-audio.js';
 import type { HeardAudio, HeardReport } from './heard-audio.js';
 

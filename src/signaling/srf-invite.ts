@@ -1,0 +1,115 @@
+import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
+import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
+import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
+import { describe, quotable } from './text.js';
+
+/** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
+const ANSWER_TIMEOUT_MS = 4_000;
+
+/** An INVITE that drachtio-srf was offered. */
+export class SrfInvite implements IncomingInvite {
+  readonly callId: string;
+  readonly from: SipAddress;
+  readonly to: SipAddress;
+  readonly requestUri: SipAddress;
+  readonly source: { address: string; port: number; protocol: string };
+  readonly localAddress: string;
+  readonly offer: string | undefined;
+  onCancel: (() => void) | undefined;
+
+  readonly #srf: SrfInstance;
+  readonly #options: SrfDialogOptions;
+  readonly #request: SrfRequest;
+  readonly #response: SrfResponse;
+  #canceled = false;
+
+  constructor(srf: SrfInstance, options: SrfDialogOptions, request: SrfRequest, response: SrfResponse) {
+    this.#srf = srf;
+    this.#options = options;
+    this.#request = request;
+    this.#response = response;
+    this.callId = request.get('Call-ID') ?? '';
+    this.from = sipAddress(request.getParsedHeader('from').uri);
+    this.to = sipAddress(request.getParsedHeader('to').uri);
+    this.requestUri = sipAddress(request.uri);
+    this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
+    this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+    this.offer = request.body === '' ? undefined : request.body;
+    request.on('cancel', () => {
+      this.#canceled = true;
+      this.onCancel?.();
+    });
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.get(name);
+  }
+
+  ring(): void {
+    if (!this.#isAnswered()) this.#response.send(180);
+  }
+
+  reject(rejection: SipRejection): void {
+    if (this.#isAnswered()) return;
+    const { status, warning, retryAfterSec, contact } = rejection;
+    const headers: Record<string, string> = {};
+    if (warning !== undefined) headers['Warning'] = `399 pranthora-sip-bridge "${quotable(warning)}"`;
+    if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
+    if (contact !== undefined) headers['Contact'] = `<${contact}>`;
+    try {
+      this.#response.send(status, { headers });
+    } catch {
+      // drachtio-srf knows only a list of statuses; any other one means its class's x00 (RFC 3261 8.1.3.2).
+      this.#response.send(status - (status % 100), { headers });
+    }
+  }
+
+  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
+    return new Promise((resolve, reject) => {
+      if (this.#isAnswered()) {
+        reject(new Error('the INVITE is gone'));
+        return;
+      }
+      let failed = false;
+      const fail = (why: string): void => {
+        cancelTimer();
+        failed = true;
+        reject(new Error(why));
+      };
+      const cancelTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => {
+        fail('the SIP server did not take the answer');
+      });
+      this.#srf.createUAS(this.#request, this.#response, { localSdp }, (error, srfDialog) => {
+        if (!srfDialog) {
+          fail(describe(error));
+          return;
+        }
+        cancelTimer();
+        const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers);
+        // A CANCEL may cross our 200, and drachtio-srf sends it even when it has said that it cannot (no Contact): the
+        // failure has been told, so the dialog nobody wants is ended.
+        if (failed) void dialog.bye();
+        resolve(dialog);
+      });
+    });
+  }
+
+  #isAnswered(): boolean {
+    return this.#canceled || this.#response.finalResponseSent;
+  }
+}
+
+/** `sip:`, `sips:` or `tel:` URI → its user part, without parameters or password. */
+function sipAddress(uri: string): SipAddress {
+  const match = /^(?:sips?:(?:([^@]*)@)?|tel:([^;]*))/i.exec(uri);
+  const user = (match?.[1] ?? match?.[2] ?? '').split(/[;:]/, 1)[0] ?? '';
+  return { uri, user: percentDecoded(user) };
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
