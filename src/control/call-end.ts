@@ -34,7 +34,6 @@ export type EndReason =
   | 'rtp_timeout'
   | 'max_duration'
   | 'no_ack'
-  | 'sip_lost'
   | 'no_media_port'
   | 'media_unavailable'
   | 'shutdown'
@@ -134,12 +133,6 @@ export const callEnd = {
   }),
   /** The SIP agent ended the dialog by itself: our 200 was never acknowledged, or a session timer ran out. */
   noAck: (detail: string): CallEnd => ({ reason: 'no_ack', endedBy: 'bridge', outcome: 'client_error', detail }),
-  sipLost: (detail: string): CallEnd => ({
-    reason: 'sip_lost',
-    endedBy: 'bridge',
-    outcome: 'server_error',
-    detail,
-  }),
   shutdown: (): CallEnd => ({
     reason: 'shutdown',
     endedBy: 'bridge',

@@ -1,6 +1,6 @@
-import type { BridgeEvent, BridgeHandle, BridgePool, BridgeStats } from '../bridge/messages.js';
+import type { BridgeEvent, BridgeHandle, BridgePool } from '../bridge/messages.js';
 import type { CancelTimer, Clock } from '../clock.js';
-import type { CustomParametersConfig, Route, Target } from '../config/types.js';
+import type { CustomParametersConfig, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import { MediaUnavailable, type AcceptedOffer, type MediaEngine } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
@@ -11,11 +11,14 @@ import {
   type IncomingInvite,
   type RenegotiationRequest,
 } from '../signaling/sip-endpoint.js';
+import { CallAccount } from './call-account.js';
+import { CallAgents } from './call-agents.js';
 import { CallerMedia } from './caller-media.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
-import type { CallFacts, CallRecord, CallSnapshot } from './call-record.js';
+import type { CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
 import { CallTargets } from './call-targets.js';
+import { customParameters } from './custom-parameters.js';
 import type { TargetBreaker } from './target-breaker.js';
 
 export interface CallDependencies {
@@ -50,12 +53,10 @@ export class Call {
   readonly #dependencies: CallDependencies;
   readonly #logger: Logger;
   readonly #onClosed: (call: Call) => void;
-  readonly #receivedAt: Date;
-  readonly #receivedAtMs: number;
+  readonly #account: CallAccount;
 
   #state: CallState = 'received';
-  #end: CallEnd | undefined;
-  #targets: CallTargets | undefined;
+  #agents: CallAgents | undefined;
   #offer: AcceptedOffer | undefined;
   #bridge: BridgeHandle | undefined;
   #bridgeClosed: Promise<void> = Promise.resolve();
@@ -67,8 +68,6 @@ export class Call {
   #answering: Promise<void> = Promise.resolve();
   #peerEnded = false;
   #cancelMaxDuration: CancelTimer | undefined;
-  #answeredAt: Date | undefined;
-  #stats: BridgeStats | undefined;
 
   constructor(
     invite: IncomingInvite,
@@ -82,8 +81,8 @@ export class Call {
     this.#dependencies = dependencies;
     this.#logger = dependencies.logger.child({ callId: invite.callId });
     this.#onClosed = onClosed;
-    this.#receivedAt = dependencies.wallTime();
-    this.#receivedAtMs = dependencies.clock.nowMs();
+    const { clock, wallTime, sipEngine, media } = dependencies;
+    this.#account = new CallAccount({ invite, ...plan, sipEngine, mediaEngine: media.name, clock, wallTime });
   }
 
   get callId(): string {
@@ -106,7 +105,7 @@ export class Call {
       return;
     }
     if (!this.#enter('accept')) return;
-    if (this.route) this.#targets = this.#newTargets(this.route);
+    if (this.route) this.#agents = this.#newAgents(this.route);
     this.#invite.ring();
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => {
@@ -120,40 +119,19 @@ export class Call {
   /** Ends the call, whatever it is doing. The first reason counts. */
   end(end: CallEnd): void {
     if (!this.#enter('end')) return;
-    this.#end = withFallback(end, this.route?.fallback);
+    const told = withFallback(end, this.route?.fallback);
+    this.#account.end = told;
     this.#cancelMaxDuration?.();
-    void this.#closeOut(this.#end);
+    void this.#closeOut(told);
   }
 
   snapshot(): CallSnapshot {
-    return {
-      ...this.#facts(),
-      state: this.#state,
-      durationMs: this.#durationMs(),
-      ...(this.#stats ? { media: this.#stats } : {}),
-    };
+    return this.#upToDate().snapshot(this.#state);
   }
 
   /** The record, once closed. */
   record(): CallRecord {
-    const end = this.#end ?? callEnd.internalError('ended without a reason');
-    const { interruptions = [], reconnects = 0, uplink, downlink, firstAudioMs } = this.#stats ?? {};
-    return {
-      ...this.#facts(),
-      endedAt: this.#dependencies.wallTime().toISOString(),
-      durationMs: this.#durationMs(),
-      endedBy: end.endedBy,
-      reason: end.reason,
-      detail: end.detail,
-      outcome: end.outcome,
-      sipStatus: this.#answeredAt ? 200 : (end.sipStatus ?? end.rejection?.status ?? 500),
-      ...(end.closeCode === undefined ? {} : { closeCode: end.closeCode }),
-      interruptions,
-      reconnects,
-      ...(uplink ? { uplink } : {}),
-      ...(downlink ? { downlink } : {}),
-      ...(firstAudioMs === undefined ? {} : { firstAudioMs }),
-    };
+    return this.#upToDate().record();
   }
 
   /** True when `input` was possible and its state entered; false when it came too late. */
@@ -183,18 +161,13 @@ export class Call {
         this.#onAgentEnded(event.ending);
         break;
       case 'interrupted':
-        this.#logger.info({ event: 'agent.interrupted', ...event.interruption });
+        this.#agents?.interrupted(event);
         break;
       case 'agent-reconnecting':
-        this.#logger.warn({
-          event: 'agent.reconnecting',
-          attempt: event.attempt,
-          delayMs: Math.round(event.delayMs),
-          detail: event.ending.detail,
-        });
+        this.#agents?.reconnecting(event);
         break;
       case 'agent-reconnected':
-        this.#logger.info({ event: 'agent.reconnected', outageMs: Math.round(event.outageMs) });
+        this.#agents?.reconnected(event);
         break;
       case 'dtmf':
         // Callers type card numbers and PINs: that there was a digit is logged, not which.
@@ -207,10 +180,10 @@ export class Call {
         this.end(callEnd.rtpTimeout(event.silentMs));
         break;
       case 'stats':
-        this.#stats = event.stats;
+        this.#account.stats = event.stats;
         break;
       case 'closed':
-        this.#stats = event.stats;
+        this.#account.stats = event.stats;
         this.#onBridgeClosed?.();
         break;
     }
@@ -218,47 +191,30 @@ export class Call {
 
   /** The route's next target; when there is none left, the call ends for the reason the last one gave. */
   #connectAgent(): void {
-    if (!this.#targets || !this.#isOpen()) return;
-    const address = this.#targets.next();
+    if (!this.#agents || !this.#isOpen()) return;
+    const address = this.#agents.next();
     if (address) this.#bridge?.connectAgent(address);
-    else this.end(callEnd.agentEnded(this.#targets.lastEnding));
+    else this.end(callEnd.agentEnded(this.#agents.lastEnding));
   }
 
-  #newTargets(route: Route): CallTargets {
-    const { breaker, clock, random } = this.#dependencies;
-    const about = { callSid: this.callId, customParameters: this.#customParameters() };
-    return new CallTargets(route, { breaker, clock, random, about });
-  }
-
-  /** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
-  #customParameters(): Record<string, string> {
-    const { from, to } = this.#facts();
-    const { headers = [], ...wanted } = this.#dependencies.customParameters;
-    const known = { from, to, did: this.did, sipCallId: this.callId };
-    const told = Object.entries(known).filter(([name]) => wanted[name as keyof typeof known]);
-    for (const name of headers) {
-      const value = this.#invite.header(name);
-      if (value !== undefined) told.push([name, value]);
-    }
-    return Object.fromEntries(told);
+  #newAgents(route: Route): CallAgents {
+    const { breaker, clock, random, onAgentOutcome } = this.#dependencies;
+    const told = customParameters(this.#dependencies.customParameters, this.#account.facts(), (name) =>
+      this.#invite.header(name),
+    );
+    const about = { callSid: this.callId, customParameters: told };
+    const targets = new CallTargets(route, { breaker, clock, random, about });
+    return new CallAgents(targets, { logger: this.#logger, onOutcome: onAgentOutcome });
   }
 
   #isOpen(): boolean {
     return this.#state !== 'closing' && this.#state !== 'closed';
   }
 
-  #onAgentReady(event: { connectMs: number; startMs: number }): void {
+  #onAgentReady(event: Extract<BridgeEvent, { kind: 'agent-ready' }>): void {
     const unanswered = this.#state === 'connecting';
     if (!this.#enter('agent-ready')) return;
-    const inMs = Math.round(event.connectMs + event.startMs);
-    this.#targets?.succeeded();
-    this.#dependencies.onAgentOutcome({ ok: true, detail: `last agent connected in ${inMs} ms` });
-    this.#logger.info({
-      event: 'agent.connected',
-      ...identity(this.#targets),
-      connectMs: Math.round(event.connectMs),
-      startMs: Math.round(event.startMs),
-    });
+    this.#agents?.ready(event);
     if (unanswered) this.#answering = this.#answer();
   }
 
@@ -269,9 +225,7 @@ export class Call {
       this.end(callEnd.agentEnded(ending));
       return;
     }
-    this.#dependencies.onAgentOutcome({ ok: false, detail: ending.detail });
-    this.#logger.warn({ event: 'agent.failed', ...identity(this.#targets), detail: ending.detail });
-    this.#targets?.failed(ending);
+    this.#agents?.failed(ending);
     this.#connectAgent();
   }
 
@@ -298,14 +252,14 @@ export class Call {
   }
 
   #onAnswered(): void {
-    const { clock, wallTime, maxDurationMs } = this.#dependencies;
-    this.#answeredAt = wallTime();
+    const { clock, maxDurationMs } = this.#dependencies;
+    this.#account.answered();
     if (!this.#enter('answered')) return;
     if (this.#media?.agreed) this.#bridge?.start();
     this.#cancelMaxDuration = clock.after(maxDurationMs - noticeMs(maxDurationMs), () => {
       this.#warnOfMaxDuration();
     });
-    this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: Math.round(this.#durationMs()) });
+    this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: this.#account.durationMs });
   }
 
   #warnOfMaxDuration(): void {
@@ -381,7 +335,7 @@ export class Call {
     await this.#answering;
     if (this.#dialog && !this.#peerEnded) await this.#dialog.bye(end.byeReason);
     if (this.#bridge) await this.#bridgeClosed;
-    this.#targets?.release();
+    this.#agents?.release();
     await this.#media?.close();
   }
 
@@ -396,34 +350,10 @@ export class Call {
     return callEnd.internalError(error instanceof Error ? error.message : String(error));
   }
 
-  #durationMs(): number {
-    return Math.round(this.#dependencies.clock.nowMs() - this.#receivedAtMs);
-  }
-
-  #facts(): CallFacts {
-    const { route } = this;
-    const codec = this.#media?.codec;
-    return {
-      callId: this.callId,
-      from: this.#invite.from.user || this.#invite.from.uri,
-      to: this.#invite.to.user || this.#invite.to.uri,
-      did: this.did,
-      ...(route ? { route: route.name, mode: route.mode, ...(identity(this.#targets) ?? first(route)) } : {}),
-      sipEngine: this.#dependencies.sipEngine,
-      mediaEngine: this.#dependencies.media.name,
-      ...(codec === undefined ? {} : { codec }),
-      receivedAt: this.#receivedAt.toISOString(),
-      ...(this.#answeredAt ? { answeredAt: this.#answeredAt.toISOString() } : {}),
-    };
+  /** The account, brought up to date with what others keep. */
+  #upToDate(): CallAccount {
+    if (this.#agents) this.#account.target = this.#agents.current;
+    this.#account.codec = this.#media?.codec;
+    return this.#account;
   }
 }
-
-/** Which agent or workflow, for logs and records. */
-function identity(targets: CallTargets | undefined): { agentId?: string; workflowId?: string } | undefined {
-  return targets?.current && idsOf(targets.current);
-}
-
-const first = (route: Route): object => (route.targets[0] ? idsOf(route.targets[0]) : {});
-
-const idsOf = ({ agentId, workflowId }: Target): { agentId?: string; workflowId?: string } =>
-  agentId === undefined ? { workflowId } : { agentId };

@@ -1,0 +1,102 @@
+import type { BridgeStats } from '../bridge/messages.js';
+import type { Clock } from '../clock.js';
+import type { Route, Target } from '../config/types.js';
+import type { IncomingInvite } from '../signaling/sip-endpoint.js';
+import { callEnd, type CallEnd } from './call-end.js';
+import type { CallFacts, CallRecord, CallSnapshot } from './call-record.js';
+import type { CallState } from './call-state.js';
+
+export interface CallAccountOptions {
+  readonly invite: IncomingInvite;
+  readonly did: string;
+  readonly route: Route | undefined;
+  readonly sipEngine: string;
+  readonly mediaEngine: string;
+  readonly clock: Clock;
+  readonly wallTime: () => Date;
+}
+
+/** What is known of a call, from its INVITE on: for `/calls` while it lasts, and for its record. */
+export class CallAccount {
+  /** The latest figures of its media. */
+  stats: BridgeStats | undefined;
+  codec: string | undefined;
+  /** The agent being tried or talking. */
+  target: Target | undefined;
+  /** Why it is over. */
+  end: CallEnd | undefined;
+  readonly #options: CallAccountOptions;
+  readonly #receivedAt: Date;
+  readonly #receivedAtMs: number;
+  #answeredAt: Date | undefined;
+
+  constructor(options: CallAccountOptions) {
+    this.#options = options;
+    this.target = options.route?.targets[0];
+    this.#receivedAt = options.wallTime();
+    this.#receivedAtMs = options.clock.nowMs();
+  }
+
+  /** Since the INVITE. */
+  get durationMs(): number {
+    return Math.round(this.#options.clock.nowMs() - this.#receivedAtMs);
+  }
+
+  answered(): void {
+    this.#answeredAt = this.#options.wallTime();
+  }
+
+  facts(): CallFacts {
+    const { invite, did, route, sipEngine, mediaEngine } = this.#options;
+    return {
+      callId: invite.callId,
+      from: invite.from.user || invite.from.uri,
+      to: invite.to.user || invite.to.uri,
+      did,
+      ...(route ? { route: route.name, mode: route.mode, ...idsOf(this.target) } : {}),
+      sipEngine,
+      mediaEngine,
+      ...(this.codec === undefined ? {} : { codec: this.codec }),
+      receivedAt: this.#receivedAt.toISOString(),
+      ...(this.#answeredAt ? { answeredAt: this.#answeredAt.toISOString() } : {}),
+    };
+  }
+
+  snapshot(state: CallState): CallSnapshot {
+    return {
+      ...this.facts(),
+      state,
+      durationMs: this.durationMs,
+      ...(this.stats ? { media: this.stats } : {}),
+    };
+  }
+
+  /** The record, once it is over. */
+  record(): CallRecord {
+    const end = this.end ?? callEnd.internalError('ended without a reason');
+    const { interruptions = [], reconnects = 0, uplink, downlink, firstAudioMs } = this.stats ?? {};
+    return {
+      ...this.facts(),
+      endedAt: this.#options.wallTime().toISOString(),
+      durationMs: this.durationMs,
+      endedBy: end.endedBy,
+      reason: end.reason,
+      detail: end.detail,
+      outcome: end.outcome,
+      sipStatus: this.#answeredAt ? 200 : (end.sipStatus ?? end.rejection?.status ?? 500),
+      ...(end.closeCode === undefined ? {} : { closeCode: end.closeCode }),
+      interruptions,
+      reconnects,
+      ...(uplink ? { uplink } : {}),
+      ...(downlink ? { downlink } : {}),
+      ...(firstAudioMs === undefined ? {} : { firstAudioMs }),
+    };
+  }
+}
+
+/** Which agent or workflow, for logs and records. */
+export function idsOf(target: Target | undefined): { agentId?: string; workflowId?: string } {
+  if (!target) return {};
+  const { agentId, workflowId } = target;
+  return agentId === undefined ? { workflowId } : { agentId };
+}

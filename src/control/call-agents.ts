@@ -1,0 +1,72 @@
+import type { AgentAddress, BridgeEvent } from '../bridge/messages.js';
+import type { Target } from '../config/types.js';
+import type { Logger } from '../logger.js';
+import type { AgentEnding } from '../pranthora/endings.js';
+import { idsOf } from './call-account.js';
+import type { CallTargets } from './call-targets.js';
+
+export interface CallAgentsOptions {
+  readonly logger: Logger;
+  /** How the last attempt to reach an agent went, for `/health`. */
+  readonly onOutcome: (outcome: { ok: boolean; detail: string }) => void;
+}
+
+type EventOf<K extends BridgeEvent['kind']> = Extract<BridgeEvent, { kind: K }>;
+
+/** The agents a call has, one after the other, and what the log is told of them. */
+export class CallAgents {
+  readonly #targets: CallTargets;
+  readonly #options: CallAgentsOptions;
+
+  constructor(targets: CallTargets, options: CallAgentsOptions) {
+    this.#targets = targets;
+    this.#options = options;
+  }
+
+  get current(): Target | undefined {
+    return this.#targets.current;
+  }
+
+  /** Why the last one did not take the call, or left it. */
+  get lastEnding(): AgentEnding {
+    return this.#targets.lastEnding;
+  }
+
+  /** The next one to connect to; undefined when there is none left. */
+  next(): AgentAddress | undefined {
+    return this.#targets.next();
+  }
+
+  ready(event: EventOf<'agent-ready'>): void {
+    const [connectMs, startMs] = [Math.round(event.connectMs), Math.round(event.startMs)];
+    const inMs = Math.round(event.connectMs + event.startMs);
+    this.#targets.succeeded();
+    this.#options.onOutcome({ ok: true, detail: `last agent connected in ${inMs} ms` });
+    this.#options.logger.info({ event: 'agent.connected', ...idsOf(this.current), connectMs, startMs });
+  }
+
+  failed(ending: AgentEnding): void {
+    const { detail } = ending;
+    this.#options.onOutcome({ ok: false, detail });
+    this.#options.logger.warn({ event: 'agent.failed', ...idsOf(this.current), detail });
+    this.#targets.failed(ending);
+  }
+
+  interrupted({ interruption }: EventOf<'interrupted'>): void {
+    this.#options.logger.info({ event: 'agent.interrupted', ...interruption });
+  }
+
+  reconnecting({ attempt, delayMs, ending }: EventOf<'agent-reconnecting'>): void {
+    const { detail } = ending;
+    this.#options.logger.warn({ event: 'agent.reconnecting', attempt, delayMs: Math.round(delayMs), detail });
+  }
+
+  reconnected({ outageMs }: EventOf<'agent-reconnected'>): void {
+    this.#options.logger.info({ event: 'agent.reconnected', outageMs: Math.round(outageMs) });
+  }
+
+  /** The call is over. */
+  release(): void {
+    this.#targets.release();
+  }
+}

@@ -1,0 +1,18 @@
+import type { CustomParametersConfig } from '../config/types.js';
+import type { CallFacts } from './call-record.js';
+
+/** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
+export function customParameters(
+  wanted: CustomParametersConfig,
+  { from, to, did, callId }: CallFacts,
+  header: (name: string) => string | undefined,
+): Record<string, string> {
+  const { headers = [], ...flags } = wanted;
+  const known = { from, to, did, sipCallId: callId };
+  const told = Object.entries(known).filter(([name]) => flags[name as keyof typeof known]);
+  for (const name of headers) {
+    const value = header(name);
+    if (value !== undefined) told.push([name, value]);
+  }
+  return Object.fromEntries(told);
+}
