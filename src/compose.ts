@@ -261,11 +261,13 @@ function narrowbandOf(codecs: readonly Codec[]): readonly NarrowbandEncoding[] {
 }
 
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {
-  const { maxConcurrent, maxDurationMs } = config.call;
+  const { maxConcurrent, maxDurationMs, transferTimeoutMs } = config.call;
   // The embedded agent has refused strangers already.
   const allow = config.sip.engine === 'drachtio' ? cidrMatcher(config.sip.allow) : () => true;
   const { customParameters } = config.pranthora;
-  return { routes: config.routes, maxConcurrent, maxDurationMs, customParameters, allow };
+  const { routes, log } = config;
+  const { dtmfDigits: logDigits } = log;
+  return { routes, maxConcurrent, maxDurationMs, transferTimeoutMs, logDigits, customParameters, allow };
 }
 
 const hostport = (address: string, port: number): string =>

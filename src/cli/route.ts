@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import type { Route } from '../config/types.js';
+import type { CallAction, Fallback, Route } from '../config/types.js';
 import { selectRoute } from '../control/dial-plan.js';
 import type { RouteChoice } from '../control/dial-plan.js';
 import { addConfigOptions, loadForQuestions } from './config-options.js';
@@ -53,10 +53,34 @@ function describe(number: string, { route, considered }: RouteChoice): string {
     .map(({ route: { name }, why }) => `  ${name}: ${why}`);
   const lines = [
     `${number} ${verdict}`,
-    ...(route ? [`  ${route.targets.map(describeTarget).join(', then ')}; mode ${route.mode}; ${route.url}`] : []),
+    ...(route
+      ? [
+          `  ${route.targets.map(describeTarget).join(', then ')}; mode ${route.mode}; ${route.url}`,
+          ...describeActions(route),
+        ]
+      : []),
     ...(others.length > 0 ? ['Not taken:', ...others] : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What becomes of the call besides: a line for each thing that is not as it is by default. */
+function describeActions({ fallback, onAgentEnd, dtmf = {} }: Route): string[] {
+  const digits = Object.entries(dtmf).map(([digit, action]) => `${digit}: ${describeAction(action)}`);
+  return [
+    ...(fallback ? [`  without an agent: ${describeFallback(fallback)}`] : []),
+    ...(onAgentEnd === 'hangup' ? [] : [`  when the agent ends the call: ${describeAction(onAgentEnd)}`]),
+    ...(digits.length > 0 ? [`  digits: ${digits.join('; ')}`] : []),
+  ];
+}
+
+function describeFallback(fallback: Fallback): string {
+  if ('reject' in fallback) return `refused with ${fallback.reject}`;
+  return `302 to ${fallback.redirect}, or a transfer there once answered`;
+}
+
+function describeAction(action: CallAction): string {
+  return action === 'hangup' ? 'hang up' : `transfer to ${action.refer}`;
 }
 
 function describeTarget(target: Route['targets'][number]): string {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { parseCidr } from './cidr.js';
 import { MAX_NUMBER_LENGTH } from './number.js';
 import { patternFault } from './pattern.js';
+import { parseSipUri } from './sip-uri.js';
 import type { Codec, LogLevel, PortRange } from './types.js';
 
 /**
@@ -239,8 +240,13 @@ export const environmentName = textFormat(
 export const label = textFormat('a name', 'up to 128 printable characters', (text) => /^[^\p{C}]{1,128}$/u.test(text));
 
 /** It travels in SIP headers between angle brackets. */
-export const sipUri = textFormat('a SIP URI', 'sip:, sips: or tel:, up to 256 characters', (text) =>
-  /^(sips?|tel):[^\s<>"\p{C}]{1,250}$/iu.test(text),
+export const sipUri = textFormat(
+  'a SIP URI',
+  'sip:, sips: or tel:, up to 256 characters, all others than those of a URI escaped (# is %23)',
+  (text) => {
+    const uri = parseSipUri(text);
+    return uri !== undefined && (uri.host === '' || isHost(uri.host)) && isPort(String(uri.port));
+  },
 );
 
 export const phoneNumber = textFormat('a number or a user name', `up to ${MAX_NUMBER_LENGTH} characters`, (text) =>

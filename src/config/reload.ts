@@ -1,7 +1,7 @@
 import type { BridgeConfig } from './types.js';
 
 export interface Reloaded {
-  /** What to run on from now: the new routes, keys, limits and log level, the rest as it was. */
+  /** What to run on from now: the new routes, keys, limits and what is logged, the rest as it was. */
   readonly config: BridgeConfig;
   /** Settings that differ in the new file but only take effect at a restart, by dotted path. */
   readonly needRestart: readonly string[];
@@ -10,7 +10,8 @@ export interface Reloaded {
 /** Merges a newly loaded configuration into the running one, whose sockets are open and stay so. */
 export function applyReload(running: BridgeConfig, next: BridgeConfig): Reloaded {
   const { pranthora, call, drainMs, routes } = next;
-  const log = { ...running.log, level: next.log.level };
+  const { level, dtmfDigits } = next.log;
+  const log = { ...running.log, level, dtmfDigits };
   return {
     config: Object.freeze({ ...running, pranthora, call, drainMs, routes, log: Object.freeze(log) }),
     needRestart: [

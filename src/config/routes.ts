@@ -1,5 +1,5 @@
 import { isMapping } from './document.js';
-import { REDACTED, showValue } from './faults.js';
+import { REDACTED, showKey, showValue } from './faults.js';
 import type { FaultList } from './faults.js';
 import * as formats from './formats.js';
 import { normaliseNumber } from './number.js';
@@ -7,7 +7,7 @@ import { present } from './present.js';
 import { distinct } from './route-set.js';
 import type { UnnamedRoute } from './route-set.js';
 import { Section } from './section.js';
-import type { Fallback, HeaderMatch, OnAgentEnd, Route, RouteMatch, Target } from './types.js';
+import type { CallAction, Fallback, HeaderMatch, Route, RouteMatch, Target } from './types.js';
 
 /** What a route falls back on where it says nothing of its own; keys are `''` where there is none. */
 export interface RouteDefaults {
@@ -46,13 +46,14 @@ function readRoute(section: Section, defaults: RouteDefaults): UnnamedRoute | un
     header: readHeader(section),
     maxConcurrent: section.read('maxConcurrent', formats.wholeNumber(1, 100_000)),
     fallback: readFallback(section),
+    dtmf: readDtmf(section),
   };
   const required = {
     targets: readTargets(section),
     ...readProtocol(section),
     apiKey: readApiKey(section, defaults),
     url: section.read('url', formats.webSocketUrl) ?? defaults.url,
-    onAgentEnd: readOnAgentEnd(section),
+    onAgentEnd: readAction(section, 'onAgentEnd') ?? 'hangup',
   };
   section.end();
   return match && { match, ...required, ...present(optional) };
@@ -169,16 +170,35 @@ function readFallback(section: Section): Fallback | undefined {
   return kind === 'reject' && reject !== undefined ? { reject } : undefined;
 }
 
-function readOnAgentEnd(section: Section): OnAgentEnd {
-  const raw = section.raw('onAgentEnd');
-  if (raw === undefined || raw === 'hangup') return 'hangup';
-  if (typeof raw === 'string') {
-    section.fault('onAgentEnd', 'no such action', { value: showValue(raw), allowed: 'hangup, or refer: URI' });
-    return 'hangup';
+/** What each digit does. Digits that do nothing are not there. */
+function readDtmf(section: Section): Readonly<Record<string, CallAction>> | undefined {
+  const map = section.child('dtmf');
+  if (!map) return undefined;
+  const actions: Record<string, CallAction> = {};
+  for (const key of map.keys()) {
+    const digit = key.toUpperCase();
+    if (!/^[0-9*#A-D]$/.test(digit)) {
+      map.fault(showKey(key), 'no such digit', { allowed: '0 to 9, *, #, A to D' });
+    } else if (Object.hasOwn(actions, digit)) {
+      map.fault(key, `already given as ${digit === key ? key.toLowerCase() : digit}`);
+    } else {
+      const action = readAction(map, key);
+      if (action !== undefined) actions[digit] = action;
+    }
   }
-  const action = section.child('onAgentEnd');
+  return actions;
+}
+
+function readAction(section: Section, key: string): CallAction | undefined {
+  const raw = section.raw(key);
+  if (raw === undefined || raw === 'hangup') return raw;
+  if (typeof raw === 'string') {
+    section.fault(key, 'no such action', { value: showValue(raw), allowed: 'hangup, or refer: URI' });
+    return undefined;
+  }
+  const action = section.child(key);
   if (action && !action.has('refer')) action.fault('refer', 'required', { allowed: formats.sipUri.allowed });
   const refer = action?.read('refer', formats.sipUri);
   action?.end();
-  return refer === undefined ? 'hangup' : { refer };
+  return refer === undefined ? undefined : { refer };
 }

@@ -85,6 +85,7 @@ export const SCHEMA = {
     maxDurationMs: setting(formats.wholeNumber(100, 7 * DAY_MS), { default: 14_400_000 }),
     rtpTimeoutMs: setting(formats.wholeNumber(100, DAY_MS), { default: 30_000 }),
     farewellMs: setting(formats.wholeNumber(0, 600_000), { default: 10_000 }),
+    transferTimeoutMs: setting(formats.wholeNumber(100, 600_000), { default: 15_000 }),
   },
   http: {
     host: setting(formats.host, { default: '127.0.0.1', env: 'HTTP_HOST' }),
@@ -94,6 +95,7 @@ export const SCHEMA = {
     level: setting(formats.logLevel, { default: 'info', env: 'LOG_LEVEL' }),
     pretty: setting(formats.flag, { default: false, env: 'LOG_PRETTY' }),
     redactNumbers: setting(formats.flag, { default: false }),
+    dtmfDigits: setting(formats.flag, { default: false }),
   },
   drainMs: setting(formats.wholeNumber(0, DAY_MS), { default: 30_000, env: 'DRAIN_MS' }),
   routes: setting(formats.anyList, { default: [] }),

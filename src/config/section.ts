@@ -32,6 +32,11 @@ export class Section {
     return Object.hasOwn(this.#values, key);
   }
 
+  /** Every key there is, in the order of the file. */
+  keys(): string[] {
+    return Object.keys(this.#values);
+  }
+
   /** The value as the file has it; undefined if it is not there. */
   raw(key: string): unknown {
     return this.has(key) ? this.#values[key] : undefined;

@@ -5,11 +5,19 @@ export interface BridgeConfig {
   readonly media: MediaConfig;
   readonly call: CallConfig;
   readonly http: { readonly host: string; readonly port: number };
-  readonly log: { readonly level: LogLevel; readonly pretty: boolean; readonly redactNumbers: boolean };
+  readonly log: LogConfig;
   /** How long calls in progress may go on after SIGTERM or SIGINT. */
   readonly drainMs: number;
   /** In the order of the file. `control/dial-plan.ts` decides which one a call takes. */
   readonly routes: readonly Route[];
+}
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly pretty: boolean;
+  readonly redactNumbers: boolean;
+  /** Whether `call.dtmf` says which digit it was. */
+  readonly dtmfDigits: boolean;
 }
 
 export interface PranthoraConfig {
@@ -92,6 +100,8 @@ export interface CallConfig {
   readonly maxDurationMs: number;
   readonly rtpTimeoutMs: number;
   readonly farewellMs: number;
+  /** From a REFER to its outcome. */
+  readonly transferTimeoutMs: number;
 }
 
 export interface ServerAddress {
@@ -127,7 +137,9 @@ export interface Route {
   readonly url: string;
   readonly maxConcurrent?: number;
   readonly fallback?: Fallback;
-  readonly onAgentEnd: OnAgentEnd;
+  readonly onAgentEnd: CallAction;
+  /** What a caller's digit does, by digit: `0` to `9`, `*`, `#`, `A` to `D`. */
+  readonly dtmf?: Readonly<Record<string, CallAction>>;
 }
 
 /** `did` and `prefix` are normalised numbers; `pattern` is the source of a regular expression. */
@@ -148,10 +160,14 @@ export type Target = { readonly weight?: number } & (
 
 export type RouteMode = 'websocket' | 'handshake' | 'telephony';
 
-/** Where a call goes that no target would take: a SIP URI, or a final status of 400 to 699. */
+/**
+ * Where a call goes that no target would take: a SIP URI (302 before the answer, REFER after it), or a final status of
+ * 400 to 699.
+ */
 export type Fallback = { readonly redirect: string } | { readonly reject: number };
 
-export type OnAgentEnd = 'hangup' | { readonly refer: string };
+/** `refer`: the SIP URI the caller is transferred to. */
+export type CallAction = 'hangup' | { readonly refer: string };
 
 /** Who decided a value, from the weakest to the strongest. */
 export type Source = 'default' | 'file' | 'environment' | 'command line';

@@ -1,20 +1,15 @@
 import { showValue } from './faults.js';
 import type { Fault } from './faults.js';
-import type { BridgeConfig, Route } from './types.js';
+import type { BridgeConfig } from './types.js';
 
 /** What the configuration may ask for and this version cannot do: faults, so that nobody finds out by a call. */
 export function unsupported(config: BridgeConfig): Fault[] {
-  const { sip, routes } = config;
+  const { sip } = config;
   return [
     ...sip.listen.flatMap((uri, index) =>
       /^tls:/i.test(uri) ? [unavailable(`sip.listen[${index}]`, uri, 'udp:// and tcp://')] : [],
     ),
-    ...routes.flatMap((route, index) => unsupportedIn(route, `routes[${index}]`)),
   ];
-}
-
-function unsupportedIn({ onAgentEnd }: Route, path: string): Fault[] {
-  return onAgentEnd === 'hangup' ? [] : [unavailable(`${path}.onAgentEnd.refer`, onAgentEnd.refer, 'hangup')];
 }
 
 function unavailable(path: string, value: string, allowed: string): Fault {

@@ -24,6 +24,9 @@ export type EndReason =
   | 'caller_hangup'
   | 'caller_cancel'
   | 'agent_hangup'
+  | 'dtmf_hangup'
+  | 'transferred'
+  | 'transfer_failed'
   | 'forbidden'
   | 'no_route'
   | 'at_capacity'
@@ -57,6 +60,32 @@ export const callEnd = {
     endedBy: 'caller',
     outcome: 'completed',
     detail: 'the caller hung up',
+  }),
+  /** By a key the route has given this meaning; which one is nobody's business. */
+  dtmfHangup: (): CallEnd => ({
+    reason: 'dtmf_hangup',
+    endedBy: 'caller',
+    outcome: 'completed',
+    detail: 'the caller hung up by a digit',
+    byeReason: { cause: NORMAL_CLEARING, text: 'hung up by a digit' },
+  }),
+  /** `withoutAgent`: the end the call would have had, if it was for want of an agent that the caller was sent on. */
+  transferred: (detail: string, withoutAgent?: CallEnd): CallEnd => ({
+    reason: 'transferred',
+    endedBy: withoutAgent?.endedBy ?? 'caller',
+    outcome: 'completed',
+    detail: withoutAgent ? `${withoutAgent.detail}; ${detail}` : detail,
+    byeReason: { cause: NORMAL_CLEARING, text: 'transferred' },
+    ...codeOf(withoutAgent),
+  }),
+  /** There is no agent to go back to. */
+  transferFailed: (detail: string, withoutAgent: CallEnd): CallEnd => ({
+    reason: 'transfer_failed',
+    endedBy: 'bridge',
+    outcome: withoutAgent.outcome === 'completed' ? 'client_error' : withoutAgent.outcome,
+    detail: `${withoutAgent.detail}; ${detail}`,
+    byeReason: { cause: NORMAL_UNSPECIFIED, text: detail },
+    ...codeOf(withoutAgent),
   }),
   callerCancel: (): CallEnd => ({
     reason: 'caller_cancel',
@@ -152,9 +181,13 @@ export const callEnd = {
   agentEnded,
 } as const;
 
+function codeOf(end: { closeCode?: number } | undefined): { closeCode?: number } {
+  return end?.closeCode === undefined ? {} : { closeCode: end.closeCode };
+}
+
 /** No target of the route would, or will any longer, take the call. */
 function agentEnded(ending: AgentEnding): CallEnd {
-  const code = ending.closeCode === undefined ? {} : { closeCode: ending.closeCode };
+  const code = codeOf(ending);
   switch (ending.kind) {
     case 'agent-hangup':
       return {

@@ -1,6 +1,6 @@
 import type { BridgeEvent, BridgeHandle, BridgePool } from '../bridge/messages.js';
 import type { CancelTimer, Clock } from '../clock.js';
-import type { CustomParametersConfig, Route } from '../config/types.js';
+import type { CallAction, CustomParametersConfig, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import { MediaUnavailable, type AcceptedOffer, type MediaEngine } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
@@ -14,11 +14,13 @@ import {
 import { CallAccount } from './call-account.js';
 import { CallAgents } from './call-agents.js';
 import { CallerMedia } from './caller-media.js';
+import { CallerTransfer } from './caller-transfer.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
 import { CallTargets } from './call-targets.js';
 import { customParameters } from './custom-parameters.js';
+import { DigitFilter, type DigitPath } from './digit-filter.js';
 import type { TargetBreaker } from './target-breaker.js';
 
 export interface CallDependencies {
@@ -29,6 +31,8 @@ export interface CallDependencies {
   readonly media: MediaEngine;
   readonly sipEngine: string;
   readonly maxDurationMs: number;
+  readonly transferTimeoutMs: number;
+  readonly logDigits: boolean;
   readonly customParameters: CustomParametersConfig;
   readonly breaker: TargetBreaker;
   /** A number in [0, 1), for targets with weights. */
@@ -67,6 +71,8 @@ export class Call {
   /** The answer on its way; the call is not over before it is known whether there is a dialog to end. */
   #answering: Promise<void> = Promise.resolve();
   #peerEnded = false;
+  readonly #digits = new DigitFilter();
+  readonly #transfer: CallerTransfer;
   #cancelMaxDuration: CancelTimer | undefined;
 
   constructor(
@@ -81,8 +87,16 @@ export class Call {
     this.#dependencies = dependencies;
     this.#logger = dependencies.logger.child({ callId: invite.callId });
     this.#onClosed = onClosed;
-    const { clock, wallTime, sipEngine, media } = dependencies;
+    const { clock, wallTime, sipEngine, media, transferTimeoutMs } = dependencies;
     this.#account = new CallAccount({ invite, ...plan, sipEngine, mediaEngine: media.name, clock, wallTime });
+    this.#transfer = new CallerTransfer({
+      timeoutMs: transferTimeoutMs,
+      logger: this.#logger,
+      enter: (input) => this.#enter(input),
+      end: (end) => {
+        this.end(end);
+      },
+    });
   }
 
   get callId(): string {
@@ -170,14 +184,14 @@ export class Call {
         this.#agents?.reconnected(event);
         break;
       case 'dtmf':
-        // Callers type card numbers and PINs: that there was a digit is logged, not which.
-        this.#logger.info({ event: 'call.dtmf' });
+        this.#onDigit(event.digit, 'telephone-event', 0);
         break;
       case 'lost':
         this.end(callEnd.mediaUnavailable(event.detail));
         break;
       case 'rtp-timeout':
-        this.end(callEnd.rtpTimeout(event.silentMs));
+        // A caller who is being sent on may be on hold; that it is not for ever is seen to there.
+        if (!this.#transfer.underWay) this.end(callEnd.rtpTimeout(event.silentMs));
         break;
       case 'stats':
         this.#account.stats = event.stats;
@@ -189,12 +203,12 @@ export class Call {
     }
   }
 
-  /** The route's next target; when there is none left, the call ends for the reason the last one gave. */
+  /** The route's next target; when there is none left, the fallback, or the end for the reason the last one gave. */
   #connectAgent(): void {
     if (!this.#agents || !this.#isOpen()) return;
     const address = this.#agents.next();
     if (address) this.#bridge?.connectAgent(address);
-    else this.end(callEnd.agentEnded(this.#agents.lastEnding));
+    else this.#transfer.insteadOf(callEnd.agentEnded(this.#agents.lastEnding), redirectOf(this.route));
   }
 
   #newAgents(route: Route): CallAgents {
@@ -222,11 +236,21 @@ export class Call {
   #onAgentEnded(ending: AgentEnding): void {
     if (!this.#isOpen()) return;
     if (ending.kind === 'agent-hangup') {
-      this.end(callEnd.agentEnded(ending));
+      this.#transfer.insteadOf(callEnd.agentEnded(ending), referOf(this.route?.onAgentEnd));
       return;
     }
     this.#agents?.failed(ending);
     this.#connectAgent();
+  }
+
+  #onDigit(digit: string, path: DigitPath, durationMs: number): void {
+    if (!this.#isOpen() || !this.#digits.accept(digit, path, this.#dependencies.clock.nowMs(), durationMs)) return;
+    // Callers type card numbers and PINs: that there was a digit is logged, and which only if the operator wants it.
+    this.#logger.info({ event: 'call.dtmf', path, ...(this.#dependencies.logDigits ? { digit } : {}) });
+    const action = this.route?.dtmf?.[digit];
+    if (action === undefined || this.#state !== 'active') return;
+    if (action === 'hangup') this.end(callEnd.dtmfHangup());
+    else this.#transfer.to(action.refer);
   }
 
   async #answer(): Promise<void> {
@@ -235,6 +259,7 @@ export class Call {
       // The bridge listens before the caller learns where to send, and speaks when it knows that it is answered.
       const localSdp = await this.#media.connect(this.#offer, this.#rtpPort, this.#invite.localAddress);
       if (this.#state !== 'answering') return;
+      this.#transfer.answering();
       this.#dialog = await this.#invite.answer(localSdp, {
         onEnd: (end) => {
           this.#onDialogEnd(end);
@@ -243,6 +268,9 @@ export class Call {
           void this.#onAck(sdp);
         },
         onRenegotiate: (request) => this.#onRenegotiate(request),
+        onDigit: ({ digit, durationMs }) => {
+          this.#onDigit(digit, 'info', durationMs);
+        },
       });
       this.#onAnswered();
     } catch (error) {
@@ -260,6 +288,7 @@ export class Call {
       this.#warnOfMaxDuration();
     });
     this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: this.#account.durationMs });
+    if (this.#dialog) this.#transfer.answered(this.#dialog);
   }
 
   #warnOfMaxDuration(): void {
@@ -273,7 +302,7 @@ export class Call {
 
   #onDialogEnd(end: { byPeer: boolean; reason: string }): void {
     this.#peerEnded = true;
-    this.end(end.byPeer ? callEnd.callerHangup() : callEnd.noAck(end.reason));
+    this.end(end.byPeer ? this.#transfer.endByCaller() : callEnd.noAck(end.reason));
   }
 
   async #onAck(sdp: string | undefined): Promise<void> {
@@ -296,7 +325,7 @@ export class Call {
   /** The agent stays on the line while the caller is moved to other media. */
   #onMediaLost(detail: string): void {
     const dialog = this.#dialog;
-    if (!dialog || this.#state !== 'active') {
+    if (!dialog || (this.#state !== 'active' && this.#state !== 'transferring')) {
       this.end(callEnd.mediaUnavailable(detail));
       return;
     }
@@ -357,3 +386,9 @@ export class Call {
     return this.#account;
   }
 }
+
+const referOf = (action: CallAction | undefined): string | undefined =>
+  action === undefined || action === 'hangup' ? undefined : action.refer;
+
+const redirectOf = (route: Route | undefined): string | undefined =>
+  route?.fallback && 'redirect' in route.fallback ? route.fallback.redirect : undefined;

@@ -13,6 +13,9 @@ export interface ControllerSettings {
   readonly routes: readonly Route[];
   readonly maxConcurrent: number;
   readonly maxDurationMs: number;
+  readonly transferTimeoutMs: number;
+  /** Whether `call.dtmf` says which digit it was. */
+  readonly logDigits: boolean;
   readonly customParameters: CustomParametersConfig;
   /** Whether calls from a source address are taken (`sip.allow`). */
   readonly allow: (address: string) => boolean;
@@ -21,7 +24,7 @@ export interface ControllerSettings {
 /** What a call needs, less what the controller adds. */
 export type ControllerDependencies = Omit<
   CallDependencies,
-  'maxDurationMs' | 'customParameters' | 'breaker' | 'random'
+  'maxDurationMs' | 'transferTimeoutMs' | 'logDigits' | 'customParameters' | 'breaker' | 'random'
 >;
 
 /** Log levels of ends: what an operator must act on is not buried among what is everyday. */
@@ -72,10 +75,12 @@ export class CallController {
       fromUri: invite.from.uri,
       header: (name) => invite.header(name),
     });
-    const { maxDurationMs, customParameters } = this.#settings;
+    const { maxDurationMs, transferTimeoutMs, logDigits, customParameters } = this.#settings;
     const dependencies = {
       ...this.#dependencies,
       maxDurationMs,
+      transferTimeoutMs,
+      logDigits,
       customParameters,
       breaker: this.#breaker,
       random: Math.random,

@@ -9,7 +9,7 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** For a person at a terminal, instead of one JSON object a line. */
   readonly pretty: boolean;
-  /** Masks phone numbers in `from`, `to`, `did` and `route`, but for their last two digits. */
+  /** Masks phone numbers in `from`, `to`, `did`, `referTo` and `route`, but for their last two digits. */
   readonly redactNumbers: boolean;
   /** Texts that no line may contain, such as API keys. */
   readonly secrets?: readonly string[];
@@ -66,6 +66,7 @@ const NUMBER_SERIALIZERS = {
   to: numberAlone,
   did: numberAlone,
   number: numberAlone,
+  referTo: numberAlone,
   // A route without a name is called after its number.
   route: numberQuoted,
 };

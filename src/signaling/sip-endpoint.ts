@@ -48,6 +48,14 @@ export interface DialogHandlers {
   onAck(sdp: string | undefined): void;
   /** Re-INVITE or UPDATE. Resolves to the SDP for the 200 (undefined: none), or rejects with a RenegotiationRefused. */
   onRenegotiate(request: RenegotiationRequest): Promise<string | undefined>;
+  /** A digit by INFO, already answered. Absent: digits mean nothing here. */
+  onDigit?(digit: InfoDigit): void;
+}
+
+export interface InfoDigit {
+  /** One of `0123456789*#ABCD`. */
+  readonly digit: string;
+  readonly durationMs: number;
 }
 
 export interface RenegotiationRequest {
@@ -87,6 +95,25 @@ export interface Dialog {
   bye(reason?: { cause: number; text: string }): Promise<void>;
   /** Re-INVITE with our offer; resolves to the peer's answer. Rejects when it is refused or not answered in time. */
   reinvite(offer: string): Promise<string>;
+  /**
+   * REFER (RFC 3515): asks the peer to call `uri` instead of us. Resolves to what became of that as soon as it is known,
+   * which ends neither the dialog nor the session; never rejects. One at a time.
+   */
+  refer(uri: string, options: ReferOptions): Promise<ReferOutcome>;
+}
+
+export interface ReferOptions {
+  /** From the REFER to its outcome, however much the peer tells in between. */
+  readonly timeoutMs: number;
+  /** The peer has taken the REFER on (2xx), or tells how far it has got: 100, 180, 200. */
+  readonly onProgress: (status: number) => void;
+}
+
+export interface ReferOutcome {
+  /** The other side has answered the peer, or the peer has taken the REFER on without wanting to tell more. */
+  readonly transferred: boolean;
+  /** One line. */
+  readonly detail: string;
 }
 
 export interface SipEndpointHandlers {

@@ -1,6 +1,15 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import { CallRefused, RenegotiationRefused, type Dialog, type DialogHandlers } from './sip-endpoint.js';
+import { DTMF_TYPES, readDtmfInfo } from './dtmf-info.js';
+import { Referral } from './referral.js';
+import {
+  CallRefused,
+  RenegotiationRefused,
+  type Dialog,
+  type DialogHandlers,
+  type ReferOptions,
+  type ReferOutcome,
+} from './sip-endpoint.js';
 import type { SrfDialog, SrfRequest, SrfResponse } from './srf-types.js';
 import { describe, quotable } from './text.js';
 
@@ -15,16 +24,27 @@ export interface SrfDialogOptions {
   readonly logger: Logger;
 }
 
+/** `Event: refer;id=93809823`, the id being the CSeq number of the REFER (RFC 3515 section 2.4.6). */
+const REFER_EVENT = /^refer\s*(?:;|$)/i;
+const EVENT_ID = /;\s*id\s*=\s*(\d{1,10})\s*(?:;|$)/i;
+
 /** A dialog of drachtio-srf. */
 export class SrfBackedDialog implements Dialog {
   readonly #dialog: SrfDialog;
   readonly #options: SrfDialogOptions;
   readonly #handlers: DialogHandlers;
+  readonly #localUri: string | undefined;
   #bye: Promise<void> | undefined;
   #over = false;
+  #referral: Referral | undefined;
+  /** CSeq number of the newest REFER that has been answered, and of the newest whose outcome is known. */
+  #answeredRefer = 0;
+  #settledRefer = 0;
 
-  constructor(dialog: SrfDialog, options: SrfDialogOptions, handlers: DialogHandlers) {
+  /** `localUri`: who we are in this dialog, for the peer to tell others who has sent it. */
+  constructor(dialog: SrfDialog, options: SrfDialogOptions, handlers: DialogHandlers, localUri?: string) {
     this.#dialog = dialog;
+    this.#localUri = localUri;
     this.#options = options;
     this.#handlers = handlers;
     dialog.on('destroy', (request: SrfRequest, reason: string) => {
@@ -32,6 +52,12 @@ export class SrfBackedDialog implements Dialog {
     });
     dialog.on('ack', (request: SrfRequest) => {
       if (!this.#over) this.#handlers.onAck(request.body === '' ? undefined : request.body);
+    });
+    dialog.on('info', (request: SrfRequest, response: SrfResponse) => {
+      this.#onInfo(request, response);
+    });
+    dialog.on('notify', (request: SrfRequest, response: SrfResponse) => {
+      this.#onNotify(request, response);
     });
     for (const event of ['modify', 'update']) {
       dialog.on(event, (request: SrfRequest, response: SrfResponse) => {
@@ -46,7 +72,7 @@ export class SrfBackedDialog implements Dialog {
   }
 
   #sendBye(reason: { cause: number; text: string } | undefined): Promise<void> {
-    this.#over = true;
+    this.#end();
     const headers: Record<string, string> = {};
     // RFC 3326; Q.850 causes are what PBXs and carriers put in their records.
     if (reason) headers['Reason'] = `Q.850;cause=${reason.cause};text="${quotable(reason.text)}"`;
@@ -62,8 +88,13 @@ export class SrfBackedDialog implements Dialog {
 
   #onDestroyed(request: SrfRequest, reason: string): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#end();
     this.#handlers.onEnd({ byPeer: request.source === 'network', reason });
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#referral?.abandon('the dialog is over');
   }
 
   async reinvite(offer: string): Promise<string> {
@@ -86,6 +117,61 @@ export class SrfBackedDialog implements Dialog {
         else if (response.status >= 200) resolve(response);
       });
     });
+  }
+
+  async refer(uri: string, options: ReferOptions): Promise<ReferOutcome> {
+    if (this.#over) return { transferred: false, detail: 'the dialog is over' };
+    if (this.#referral) return { transferred: false, detail: 'another transfer is under way' };
+    const referral = new Referral(this.#options.clock, options);
+    this.#referral = referral;
+    this.#sendRefer(uri, referral);
+    const outcome = await referral.outcome;
+    this.#settledRefer = this.#answeredRefer;
+    this.#referral = undefined;
+    return outcome;
+  }
+
+  #sendRefer(uri: string, referral: Referral): void {
+    const headers: Record<string, string> = { 'Refer-To': `<${uri}>`, Contact: this.#dialog.local.contact };
+    // RFC 3892 section 2.1.
+    if (this.#localUri !== undefined) headers['Referred-By'] = `<${this.#localUri}>`;
+    this.#dialog.request({ method: 'REFER', headers }, (error, response) => {
+      if (!response) {
+        referral.abandon(describe(error));
+        return;
+      }
+      if (response.status >= 200) this.#answeredRefer = Math.max(this.#answeredRefer, sequenceOf(response));
+      const tellsMore = response.get('Refer-Sub')?.trim().toLowerCase() !== 'false';
+      referral.onResponse(response.status, quotable(response.reason), tellsMore);
+    });
+  }
+
+  #onNotify(request: SrfRequest, response: SrfResponse): void {
+    const event = request.get('Event') ?? 'refer';
+    if (this.#over) response.send(481);
+    // RFC 6665 section 4.1.3.
+    else if (!REFER_EVENT.test(event)) response.send(489, { headers: { 'Allow-Events': 'refer' } });
+    else {
+      // What comes after the end is taken as well: there are peers that end the call when it is not.
+      response.send(200);
+      const id = EVENT_ID.exec(event)?.[1];
+      const isOld = id !== undefined && Number(id) <= this.#settledRefer;
+      if (!isOld) this.#referral?.onNotify(request.body);
+    }
+  }
+
+  #onInfo(request: SrfRequest, response: SrfResponse): void {
+    if (this.#over) {
+      response.send(481);
+      return;
+    }
+    const info = readDtmfInfo(request.get('Content-Type'), request.body);
+    if (info.kind === 'refused') {
+      response.send(info.status, info.status === 415 ? { headers: { Accept: DTMF_TYPES.join(', ') } } : {});
+      return;
+    }
+    response.send(200);
+    if (info.kind === 'digit') this.#handlers.onDigit?.({ digit: info.digit, durationMs: info.durationMs });
   }
 
   async #onRenegotiate(request: SrfRequest, response: SrfResponse): Promise<void> {
@@ -112,4 +198,9 @@ function within<T>(timeoutMs: number, failure: string, pending: Promise<T>, cloc
     });
     pending.then(resolve, reject).finally(cancelTimer);
   });
+}
+
+/** CSeq number; 0 for one that cannot be read. */
+function sequenceOf(response: SrfResponse): number {
+  return Number.parseInt(response.get('CSeq') ?? '', 10) || 0;
 }

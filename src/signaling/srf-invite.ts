@@ -85,7 +85,7 @@ export class SrfInvite implements IncomingInvite {
           return;
         }
         cancelTimer();
-        const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers);
+        const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers, localUri(this.to.uri));
         // A CANCEL may cross our 200, and drachtio-srf sends it even when it has said that it cannot (no Contact): the
         // failure has been told, so the dialog nobody wants is ended.
         if (failed) void dialog.bye();
@@ -112,4 +112,9 @@ function percentDecoded(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** As a URI of ours goes between angle brackets, or undefined if this one cannot: it was the caller who wrote it. */
+function localUri(uri: string): string | undefined {
+  return /^(?:sips?|tel):[!#-;=?-~]{1,256}$/i.test(uri) ? uri : undefined;
 }

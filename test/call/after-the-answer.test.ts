@@ -311,7 +311,9 @@ describe('during a call', () => {
     expect(bench.logger.of('agent.interrupted')).toMatchObject([{ reactionMs: 14, discardedMs: 800 }]);
     expect(bench.logger.of('agent.reconnecting')).toMatchObject([{ attempt: 1, delayMs: 152, level: 'warn' }]);
     expect(bench.logger.of('agent.reconnected')).toMatchObject([{ outageMs: 260 }]);
-    expect(bench.logger.of('call.dtmf')).toEqual([{ level: 'info', event: 'call.dtmf', callId: invite.callId }]);
+    expect(bench.logger.of('call.dtmf')).toEqual([
+      { level: 'info', event: 'call.dtmf', callId: invite.callId, path: 'telephone-event' },
+    ]);
     dialog.end();
     await bench.expectAllOver();
   });
@@ -334,6 +336,8 @@ describe('during a call', () => {
       routes: [route({ name: 'new', targets: [{ workflowId: 'w' }] })],
       maxConcurrent: 2,
       maxDurationMs: 10_000,
+      transferTimeoutMs: 15_000,
+      logDigits: false,
       customParameters: TELL_ALL,
       allow: () => true,
     });

@@ -115,6 +115,8 @@ export class CallBench {
         routes: [route()],
         maxConcurrent: 100,
         maxDurationMs: 600_000,
+        transferTimeoutMs: 15_000,
+        logDigits: false,
         customParameters: TELL_ALL,
         allow: () => true,
         ...settings,

@@ -37,6 +37,8 @@ describe('a target that cannot be reached', () => {
       routes: [route({ targets: [{ agentId: 'agent-1' }, { agentId: 'agent-2' }] })],
       maxConcurrent: 10,
       maxDurationMs: 600_000,
+      transferTimeoutMs: 15_000,
+      logDigits: false,
       customParameters: TELL_ALL,
       allow: () => true,
     });

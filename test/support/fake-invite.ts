@@ -2,6 +2,8 @@ import type {
   Dialog,
   DialogHandlers,
   IncomingInvite,
+  ReferOptions,
+  ReferOutcome,
   SipAddress,
   SipRejection,
 } from '../../src/signaling/sip-endpoint.js';
@@ -136,12 +138,17 @@ export class FakeDialog implements Dialog {
   readonly offers: string[] = [];
   #pendingOffer: { readonly resolve: (answer: string) => void; readonly reject: (error: Error) => void } | undefined;
 
+  /** URI of each REFER sent. */
+  readonly refers: string[] = [];
+  #referral: { readonly options: ReferOptions; readonly settle: (outcome: ReferOutcome) => void } | undefined;
+
   constructor(handlers: DialogHandlers) {
     this.handlers = handlers;
   }
 
   bye(reason?: { cause: number; text: string }): Promise<void> {
     this.byes.push(reason);
+    if (this.#referral) this.settleRefer(false, 'the dialog is over');
     if (!this.holdBye) return Promise.resolve();
     return new Promise((resolve) => (this.#onByeAnswered = resolve));
   }
@@ -171,9 +178,33 @@ export class FakeDialog implements Dialog {
     this.#takeOffer().reject(new Error(why));
   }
 
+  refer(uri: string, options: ReferOptions): Promise<ReferOutcome> {
+    if (this.#referral) throw new Error('one REFER at a time');
+    this.refers.push(uri);
+    return new Promise((settle) => (this.#referral = { options, settle }));
+  }
+
+  get referTimeoutMs(): number | undefined {
+    return this.#referral?.options.timeoutMs;
+  }
+
+  /** The REFER is accepted (202), or a NOTIFY tells how far it has got. */
+  progressRefer(status: number): void {
+    this.#referral?.options.onProgress(status);
+  }
+
+  /** It is known what became of it. */
+  settleRefer(transferred: boolean, detail = transferred ? '200 OK' : '603 Decline'): void {
+    const referral = this.#referral;
+    if (!referral) throw new Error('no REFER on its way');
+    this.#referral = undefined;
+    referral.settle({ transferred, detail });
+  }
+
   /** The caller's BYE, or the one the SIP agent had to send. */
   end(byPeer = true, reason = 'normal release'): void {
     this.endedByPeer = true;
+    if (this.#referral) this.settleRefer(false, 'the dialog is over');
     this.handlers.onEnd({ byPeer, reason });
   }
 

@@ -31,9 +31,15 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       reorderMs: 40,
       freeswitch: [],
     },
-    call: { maxConcurrent: 10, maxDurationMs: 60_000, rtpTimeoutMs: 30_000, farewellMs: 10_000 },
+    call: {
+      maxConcurrent: 10,
+      maxDurationMs: 60_000,
+      rtpTimeoutMs: 30_000,
+      farewellMs: 10_000,
+      transferTimeoutMs: 15_000,
+    },
     http: { host: '127.0.0.1', port: 0 },
-    log: { level: 'warn', pretty: true, redactNumbers: false },
+    log: { level: 'warn', pretty: true, redactNumbers: false, dtmfDigits: false },
     drainMs: 1_000,
     routes: [
       {

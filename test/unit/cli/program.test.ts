@@ -10,6 +10,11 @@ media: {ports: 30000-30999}
 routes:
   - {did: '+15550100', name: reception, targets: [{agentId: a1}, {workflowId: w1}]}
   - {prefix: '+1555', from: 'alice', agentId: a2}
+  - did: '+15550199'
+    agentId: a4
+    fallback: {redirect: 'sip:desk@pbx.example'}
+    onAgentEnd: {refer: 'sip:survey@pbx.example'}
+    dtmf: {'0': {refer: 'sip:operator@pbx.example'}, '#': hangup}
   - {pattern: '^9', header: {name: X-Tenant, value: sales}, agentId: a3}
 `;
 
@@ -122,10 +127,20 @@ describe('route', () => {
       text: `1-555-0100 takes the route reception: the number is +15550100
   agent a1, then workflow w1; mode websocket; wss://api.pranthora.com
 Not taken:
+  did:+15550199: the number is not +15550199
   prefix:+1555: the number begins with +1555 and the caller is among alice, but reception comes first
   pattern:^9: the number does not match ^9
 `,
     });
+  });
+
+  it('says what else becomes of the call', async () => {
+    const { text } = await ask('15550199');
+    expect(text.split('\n').slice(2, 5)).toEqual([
+      '  without an agent: 302 to sip:desk@pbx.example, or a transfer there once answered',
+      '  when the agent ends the call: transfer to sip:survey@pbx.example',
+      '  digits: 0: transfer to sip:operator@pbx.example; #: hang up',
+    ]);
   });
 
   it('reads headers in any case', async () => {

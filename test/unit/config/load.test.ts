@@ -32,9 +32,15 @@ describe('precedence', () => {
         reorderMs: 40,
         freeswitch: [],
       },
-      call: { maxConcurrent: 500, maxDurationMs: 14_400_000, rtpTimeoutMs: 30_000, farewellMs: 10_000 },
+      call: {
+        maxConcurrent: 500,
+        maxDurationMs: 14_400_000,
+        rtpTimeoutMs: 30_000,
+        farewellMs: 10_000,
+        transferTimeoutMs: 15_000,
+      },
       http: { host: '127.0.0.1', port: 8080 },
-      log: { level: 'info', pretty: false, redactNumbers: false },
+      log: { level: 'info', pretty: false, redactNumbers: false, dtmfDigits: false },
       drainMs: 30_000,
       routes: [
         {
@@ -118,7 +124,7 @@ describe('precedence', () => {
     expect([config.call.maxConcurrent, config.http, config.log, config.drainMs]).toEqual([
       7,
       { host: '0.0.0.0', port: 0 },
-      { level: 'debug', pretty: true, redactNumbers: false },
+      { level: 'debug', pretty: true, redactNumbers: false, dtmfDigits: false },
       0,
     ]);
   });

@@ -94,7 +94,7 @@ routes:
 `,
     );
     expect(unsupported(config).map(({ path, message }) => `${path}: ${message}`)).toEqual(
-      ['sip.listen[1]', 'routes[1].onAgentEnd.refer'].map((path) => `${path}: not available in this version`),
+      ['sip.listen[1]'].map((path) => `${path}: not available in this version`),
     );
     expect(unsupported(load(ROUTES).config)).toEqual([]);
   });
@@ -161,7 +161,7 @@ describe('the configurations in the repository', () => {
     const routes = at(example, 'routes') as object[];
     const keys = new Set(routes.flatMap((route) => Object.keys(route)));
     const all = 'did prefix pattern default name from header agentId workflowId targets mode encoding apiKeyEnv url';
-    expect([...keys].sort()).toEqual([...all.split(' '), 'maxConcurrent', 'fallback', 'onAgentEnd'].sort());
+    expect([...keys].sort()).toEqual([...all.split(' '), 'maxConcurrent', 'fallback', 'onAgentEnd', 'dtmf'].sort());
   });
 
   function at(document: unknown, path: string): unknown {

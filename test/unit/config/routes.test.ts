@@ -39,6 +39,7 @@ describe('a route', () => {
   maxConcurrent: 5
   fallback: {redirect: 'sip:operator@pbx.example'}
   onAgentEnd: {refer: 'tel:+15550199'}
+  dtmf: {0: {refer: 'sip:operator@pbx.example;user=phone?Priority=urgent'}, '#': hangup, a: hangup}
 `,
       { SALES_KEY: 'sales-key' },
     );
@@ -55,6 +56,11 @@ describe('a route', () => {
       maxConcurrent: 5,
       fallback: { redirect: 'sip:operator@pbx.example' },
       onAgentEnd: { refer: 'tel:+15550199' },
+      dtmf: {
+        '0': { refer: 'sip:operator@pbx.example;user=phone?Priority=urgent' },
+        '#': 'hangup',
+        A: 'hangup',
+      },
     });
   });
 
@@ -130,6 +136,22 @@ describe('a route', () => {
       'routes[0].onAgentEnd: no such action (got "sing"; allowed: hangup, or refer: URI)',
     ],
     ['default: true, agentId: a, onAgentEnd: {}', 'routes[0].onAgentEnd.refer: required'],
+    ['default: true, agentId: a, onAgentEnd: ', 'routes[0].onAgentEnd: expected a mapping (got null)'],
+    [
+      'default: true, agentId: a, onAgentEnd: {refer: bob}',
+      'routes[0].onAgentEnd.refer: expected a SIP URI (got "bob";',
+    ],
+    ['default: true, agentId: a, dtmf: hangup', 'routes[0].dtmf: expected a mapping (got "hangup")'],
+    ['default: true, agentId: a, dtmf: {E: hangup}', 'routes[0].dtmf.E: no such digit (allowed: 0 to 9, *, #, A to D)'],
+    ['default: true, agentId: a, dtmf: {"**": hangup}', 'routes[0].dtmf."**": no such digit'],
+    ['default: true, agentId: a, dtmf: {A: hangup, a: hangup}', 'routes[0].dtmf.a: already given as A'],
+    ['default: true, agentId: a, dtmf: {"#": sing}', 'routes[0].dtmf.#: no such action (got "sing"; allowed: hangup,'],
+    ['default: true, agentId: a, dtmf: {0: {}}', 'routes[0].dtmf.0.refer: required (allowed: sip:, sips: or tel:'],
+    ['default: true, agentId: a, dtmf: {0: {refer: "sip:a b@c"}}', 'routes[0].dtmf.0.refer: expected a SIP URI'],
+    [
+      'default: true, agentId: a, dtmf: {0: {refer: "sip:a@c", by: x}}',
+      'routes[0].dtmf.0.by: unknown key (allowed: refer)',
+    ],
     ['default: true, agentId: a, from: "a*b"', 'routes[0].from: expected a caller'],
     ['default: true, agentId: a, from: []', 'routes[0].from: expected a list'],
     ['default: true, agentId: a, header: {value: x}', 'routes[0].header.name: required'],
