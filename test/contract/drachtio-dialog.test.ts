@@ -4,14 +4,16 @@ import {
   RenegotiationRefused,
   type Dialog,
   type DialogHandlers,
+  type InfoDigit,
   type IncomingInvite,
+  type ReferOutcome,
   type RenegotiationRequest,
 } from '../../src/signaling/sip-endpoint.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 import { ANSWER, OFFER, PeerCall, respond } from '../support/sip-call.js';
-import type { UdpPeer } from '../support/sip-peer.js';
+import type { SipText, UdpPeer } from '../support/sip-peer.js';
 
 const SECRET = 'of the test';
 
@@ -23,6 +25,7 @@ class Heard implements DialogHandlers {
   readonly ends: { byPeer: boolean; reason: string }[] = [];
   readonly acks: (string | undefined)[] = [];
   readonly requests: RenegotiationRequest[] = [];
+  readonly digits: InfoDigit[] = [];
   respond: (request: RenegotiationRequest) => Promise<string | undefined> = () => Promise.resolve(ANSWER);
 
   onEnd(end: { byPeer: boolean; reason: string }): void {
@@ -31,6 +34,10 @@ class Heard implements DialogHandlers {
 
   onAck(sdp: string | undefined): void {
     this.acks.push(sdp);
+  }
+
+  onDigit(digit: InfoDigit): void {
+    this.digits.push(digit);
   }
 
   onRenegotiate(request: RenegotiationRequest): Promise<string | undefined> {
@@ -242,6 +249,237 @@ describe('a dialog through drachtio-srf', () => {
         expect(peer.count('487 INVITE') + peer.count('200 INVITE')).toBe(2);
       });
       if (peer.count('487 INVITE') > 0) call.ack(await peer.next('487 INVITE'));
+    });
+  });
+
+  describe('REFER', () => {
+    const FROM_REFER = ['Event: refer', 'Content-Type: message/sipfrag'];
+    const DESK = 'sip:desk@pbx.example;user=phone?Priority=urgent';
+    let progress: number[];
+
+    /** Sends one; resolves when the caller has it. */
+    async function refer(): Promise<{ outcome: Promise<ReferOutcome>; request: SipText }> {
+      progress = [];
+      const outcome = dialog.refer(DESK, { timeoutMs: 15_000, onProgress: (status) => progress.push(status) });
+      return { outcome, request: await peer.next('REFER') };
+    }
+
+    /** A NOTIFY of the subscription a REFER has made; resolves to the status it is answered with. */
+    async function notify(body: string, headers: readonly string[] = ['Event: refer']): Promise<number> {
+      call.next('NOTIFY', {
+        headers: [...headers, 'Subscription-State: active;expires=60', 'Content-Type: message/sipfrag;version=2.0'],
+        body,
+      });
+      const sequence = `${call.sequence} NOTIFY`;
+      return vi.waitFor(() => {
+        const response = peer.received.find((one) => one.status > 0 && one.header('CSeq') === sequence);
+        if (!response) throw new Error('the NOTIFY is not answered');
+        return response.status;
+      });
+    }
+
+    /** The call goes on: a re-INVITE is taken. */
+    async function expectAlive(): Promise<void> {
+      const answered = dialog.reinvite(OFFER);
+      respond(peer, await peer.next('INVITE'), '200 OK', { body: ANSWER });
+      expect(await answered).toBe(ANSWER);
+      await peer.next('ACK');
+    }
+
+    it('says where to and who says so', async () => {
+      const { outcome, request } = await refer();
+      expect(request.header('Refer-To')).toBe(`<${DESK}>`);
+      expect(request.header('Referred-By')).toBe('<sip:1000@127.0.0.1>');
+      expect(request.header('Contact')).toContain(`127.0.0.1:${rig.port('udp')}`);
+      expect([request.tag('From'), request.tag('To')]).toEqual([call.remoteTag, call.localTag]);
+      respond(peer, request, '603 Decline');
+      await outcome;
+    });
+
+    it('is done when a NOTIFY tells of a 2xx', async () => {
+      const { outcome, request } = await refer();
+      respond(peer, request, '202 Accepted');
+      for (const told of ['100 Trying', '180 Ringing', '180 Ringing', '200 OK']) {
+        expect(await notify(`SIP/2.0 ${told}\r\n`)).toBe(200);
+      }
+      expect(await outcome).toEqual({ transferred: true, detail: 'the transfer was answered with 200 OK' });
+      expect(progress).toEqual([202, 100, 180, 200]);
+      // The dialog is left to whoever asked.
+      expect(heard.ends).toEqual([]);
+      expect(peer.count('BYE')).toBe(0);
+      expect(await notify('SIP/2.0 200 OK', ['Event: refer'])).toBe(200);
+    });
+
+    it('that the target refuses has failed, and the call goes on', async () => {
+      const { outcome, request } = await refer();
+      respond(peer, request, '202 Accepted');
+      await notify('SIP/2.0 100 Trying');
+      await notify('SIP/2.0 486 Busy Here');
+      expect(await outcome).toEqual({ transferred: false, detail: 'the transfer was answered with 486 Busy Here' });
+      await expectAlive();
+    });
+
+    it.each(['403 Forbidden', '405 Method Not Allowed', '481 Gone', '501 Not Implemented', '603 Decline', '302 Moved'])(
+      'that the caller refuses has failed, and the call goes on: %s',
+      async (refusal) => {
+        const { outcome, request } = await refer();
+        respond(peer, request, refusal);
+        expect(await outcome).toEqual({ transferred: false, detail: `the REFER was answered with ${refusal}` });
+        expect(progress).toEqual([]);
+        await expectAlive();
+      },
+    );
+
+    it('that the caller does not answer at all has failed', async () => {
+      const { outcome } = await refer();
+      // The SIP agent gives up after 64·T1.
+      expect(await outcome).toEqual({ transferred: false, detail: 'the REFER was answered with 408 Request Timeout' });
+      await expectAlive();
+    });
+
+    it('of which nothing more is heard has failed in time', async () => {
+      const { outcome, request } = await refer();
+      respond(peer, request, '202 Accepted');
+      await notify('SIP/2.0 180 Ringing');
+      clock.advance(14_999);
+      expect(clock.pendingTimers).toBe(1);
+      clock.advance(1);
+      expect(await outcome).toEqual({ transferred: false, detail: 'the transfer was not completed within 15000 ms' });
+      // Too late, but no harm.
+      expect(await notify('SIP/2.0 200 OK')).toBe(200);
+      await expectAlive();
+    });
+
+    it.each(['false', ' False '])(
+      'is done when it is accepted without a subscription (Refer-Sub: %s)',
+      async (value) => {
+        const { outcome, request } = await refer();
+        respond(peer, request, '200 OK', { headers: [`Refer-Sub: ${value}`] });
+        expect(await outcome).toEqual({ transferred: true, detail: 'the REFER was answered with 200 OK' });
+      },
+    );
+
+    it('is over when the caller hangs up', async () => {
+      const { outcome, request } = await refer();
+      respond(peer, request, '202 Accepted');
+      await notify('SIP/2.0 100 Trying');
+      call.next('BYE');
+      await peer.next('200 BYE');
+      expect(await outcome).toEqual({ transferred: false, detail: 'the dialog is over' });
+      expect(heard.ends).toEqual([{ byPeer: true, reason: 'normal release' }]);
+      expect(await notify('SIP/2.0 200 OK')).toBe(481);
+    });
+
+    it('is over when we hang up', async () => {
+      const { outcome } = await refer();
+      const over = dialog.bye();
+      expect(await outcome).toEqual({ transferred: false, detail: 'the dialog is over' });
+      expect(await notify('SIP/2.0 200 OK')).toBe(481);
+      respond(peer, await peer.next('BYE'), '200 OK');
+      await over;
+      expect(await notify('SIP/2.0 200 OK')).toBe(481);
+      heard.ends.push({ byPeer: false, reason: 'we did' }); // nothing is left to be answered
+    });
+
+    it('is not sent twice at a time, nor into a dialog that is over', async () => {
+      const { outcome, request } = await refer();
+      expect(await dialog.refer(DESK, { timeoutMs: 15_000, onProgress: () => undefined })).toEqual({
+        transferred: false,
+        detail: 'another transfer is under way',
+      });
+      respond(peer, request, '603 Decline');
+      await outcome;
+      call.next('BYE');
+      await peer.next('200 BYE');
+      await vi.waitFor(() => {
+        expect(heard.ends).toHaveLength(1);
+      });
+      expect(await dialog.refer(DESK, { timeoutMs: 15_000, onProgress: () => undefined })).toEqual({
+        transferred: false,
+        detail: 'the dialog is over',
+      });
+      expect(peer.count('REFER')).toBe(1);
+    });
+
+    it('is told apart from the one before it by the id of its NOTIFYs', async () => {
+      const first = await refer();
+      respond(peer, first.request, '202 Accepted');
+      await notify('SIP/2.0 486 Busy Here');
+      await first.outcome;
+      const second = await refer();
+      respond(peer, second.request, '202 Accepted');
+      const [firstId = '', secondId = ''] = [first, second].map(({ request }) => request.header('CSeq').split(' ')[0]);
+      await notify('SIP/2.0 200 OK', [`Event: refer;id=${firstId}`]);
+      await notify('SIP/2.0 183 Session Progress', [`Event: refer ; id=${secondId}`]);
+      expect(progress).toEqual([202, 183]);
+      await notify('SIP/2.0 603 Decline', [`Event: refer;id=${secondId}`]);
+      expect(await second.outcome).toMatchObject({ transferred: false });
+    });
+
+    it('stands a flood of NOTIFYs and any rubbish in them', async () => {
+      const { outcome, request } = await refer();
+      respond(peer, request, '202 Accepted');
+      for (let n = 1; n <= 300; n++) {
+        // A socket's buffer holds no more than a part of them.
+        if (n % 20 === 0) await notify('SIP/2.0 180 Ringing');
+        else call.next('NOTIFY', { headers: FROM_REFER, body: 'SIP/2.0 180 Ringing' });
+      }
+      const rubbish = ['', '\0\0\0', 'SIP/2.0 2OO OK', `SIP/2.0 ${'2'.repeat(9_000)}`, '\r\n'.repeat(4_000), '<xml/>'];
+      for (const body of rubbish) expect(await notify(body)).toBe(200);
+      expect(await notify('SIP/2.0 200 OK', ['Event: presence'])).toBe(489);
+      expect(await notify('SIP/2.0 200 OK', ['Event: referral'])).toBe(489);
+      expect(progress).toEqual([202, 180]);
+      expect(await notify('SIP/2.0 200 OK', ['o: refer'])).toBe(200);
+      expect(await outcome).toMatchObject({ transferred: true });
+      await vi.waitFor(() => {
+        expect(peer.count('200 NOTIFY')).toBe(300 + rubbish.length + 1);
+      });
+    });
+
+    it('that was never sent is not notified of', async () => {
+      expect(await notify('SIP/2.0 200 OK')).toBe(200);
+      await expectAlive();
+    });
+  });
+
+  describe('INFO', () => {
+    /** Sends one; resolves to its answer. */
+    function info(type: string, body: string): Promise<SipText> {
+      call.next('INFO', { headers: type === '' ? [] : [`Content-Type: ${type}`], body });
+      const sequence = `${call.sequence} INFO`;
+      return vi.waitFor(() => {
+        const response = peer.received.find((one) => one.status > 0 && one.header('CSeq') === sequence);
+        if (!response) throw new Error('the INFO is not answered');
+        return response;
+      });
+    }
+
+    it('brings digits', async () => {
+      expect((await info('application/dtmf-relay', 'Signal=5\r\nDuration=240\r\n')).status).toBe(200);
+      expect((await info('application/dtmf', '#')).status).toBe(200);
+      expect(heard.digits).toEqual([
+        { digit: '5', durationMs: 240 },
+        { digit: '#', durationMs: 160 },
+      ]);
+    });
+
+    it('is taken without meaning anything, or refused with what we do take', async () => {
+      expect((await info('', '')).status).toBe(200);
+      expect((await info('application/dtmf-relay', 'Signal=flash?')).status).toBe(400);
+      const refused = await info('application/media_control+xml', '<media_control/>');
+      expect(refused.status).toBe(415);
+      expect(refused.header('Accept')).toBe('application/dtmf-relay, application/dtmf');
+      expect(heard.digits).toEqual([]);
+    });
+
+    it('comes too late when the call is over', async () => {
+      call.next('BYE');
+      await peer.next('200 BYE');
+      expect((await info('application/dtmf', '5')).status).toBe(481);
+      await vi.waitFor(() => {
+        expect(heard.ends).toHaveLength(1);
+      });
+      expect(heard.digits).toEqual([]);
     });
   });
 });

@@ -62,7 +62,8 @@ export class PeerCall {
       `Contact: ${parts.contact ?? peer.contact}`,
       ...(parts.headers ?? []),
     ];
-    return sipText(body === '' ? lines : [...lines, 'Content-Type: application/sdp'], body);
+    const typed = body === '' || lines.some((line) => /^Content-Type:/i.test(line));
+    return sipText(typed ? lines : [...lines, 'Content-Type: application/sdp'], body);
   }
 
   send(method: string, parts: RequestParts = {}): string {

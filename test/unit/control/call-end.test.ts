@@ -9,6 +9,9 @@ const agent = (kind: AgentEnding['kind'], closeCode?: number): CallEnd =>
 const WAYS: readonly (readonly [name: string, end: CallEnd, status: number | undefined])[] = [
   ['callerHangup', callEnd.callerHangup(), undefined],
   ['callerCancel', callEnd.callerCancel(), undefined],
+  ['dtmfHangup', callEnd.dtmfHangup(), undefined],
+  ['transferred', callEnd.transferred('the transfer was answered with 200 OK'), undefined],
+  ['transferFailed', callEnd.transferFailed('the REFER was refused', agent('unreachable')), undefined],
   ['forbidden', callEnd.forbidden('203.0.113.5'), 403],
   ['noRoute', callEnd.noRoute('123'), 404],
   ['atCapacity', callEnd.atCapacity('full'), 503],
@@ -51,15 +54,15 @@ describe('the ways a call ends', () => {
   it('tell whose doing it was', () => {
     const by = (who: CallEnd['endedBy']): string[] =>
       WAYS.filter(([, end]) => end.endedBy === who).map(([name]) => name);
-    expect(by('caller')).toEqual(['callerHangup', 'callerCancel']);
+    expect(by('caller')).toEqual(['callerHangup', 'callerCancel', 'dtmfHangup', 'transferred']);
     expect(by('agent')).toEqual(['agent-hangup']);
   });
 
   it('tell what an operator must look at', () => {
     const upstream = WAYS.filter(([, end]) => end.outcome === 'upstream_error').map(([name]) => name);
-    expect(upstream).toEqual(['configuration', 'unreachable', 'session-timeout', 'session-not-found']);
+    expect(upstream).toEqual(['transferFailed', 'configuration', 'unreachable', 'session-timeout', 'session-not-found']);
     const completed = WAYS.filter(([, end]) => end.outcome === 'completed').map(([name]) => name);
-    expect(completed).toEqual(['callerHangup', 'maxDuration', 'agent-hangup']);
+    expect(completed).toEqual(['callerHangup', 'dtmfHangup', 'transferred', 'maxDuration', 'agent-hangup']);
   });
 
   it('keep the close code of the WebSocket', () => {

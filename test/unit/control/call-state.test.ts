@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { nextState, type CallInput, type CallState } from '../../../src/control/call-state.js';
 
-const STATES: CallState[] = ['received', 'connecting', 'answering', 'active', 'closing', 'closed'];
-const INPUTS: CallInput[] = ['accept', 'agent-ready', 'answered', 'end', 'released'];
+const STATES: CallState[] = ['received', 'connecting', 'answering', 'active', 'transferring', 'closing', 'closed'];
+const INPUTS: CallInput[] = ['accept', 'agent-ready', 'answered', 'transfer', 'transfer-failed', 'end', 'released'];
 
 describe('the states of a call', () => {
   it('follow one another in one way', () => {
@@ -37,13 +37,22 @@ describe('the states of a call', () => {
   it('do not change when another agent takes over', () => {
     expect(nextState('answering', 'agent-ready')).toBe('answering');
     expect(nextState('active', 'agent-ready')).toBe('active');
+    expect(nextState('transferring', 'agent-ready')).toBe('transferring');
   });
 
-  it('never go back', () => {
+  it('can be left for a transfer only while active, and come back when it fails', () => {
+    expect(STATES.filter((state) => nextState(state, 'transfer') !== undefined)).toEqual(['active']);
+    expect(nextState('active', 'transfer')).toBe('transferring');
+    expect(STATES.filter((state) => nextState(state, 'transfer-failed') !== undefined)).toEqual(['transferring']);
+    expect(nextState('transferring', 'transfer-failed')).toBe('active');
+  });
+
+  it('never go back otherwise', () => {
     for (const state of STATES) {
       for (const input of INPUTS) {
         const next = nextState(state, input);
-        if (next !== undefined) expect(STATES.indexOf(next)).toBeGreaterThanOrEqual(STATES.indexOf(state));
+        if (next !== undefined && input !== 'transfer-failed')
+          expect(STATES.indexOf(next)).toBeGreaterThanOrEqual(STATES.indexOf(state));
       }
     }
   });
