@@ -1,9 +1,22 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CallRecord } from '../../src/control/call-record.js';
+import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
+import { writeWav } from '../../src/simulator/wav.js';
+import { BridgeUnderTest } from '../support/bridge-under-test.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { missingFor, titleOf, type Engines } from '../support/engines.js';
-import { isInstalled, runSipp, type SippResult } from '../support/tools.js';
+import {
+  hasBaresip,
+  isInstalled,
+  runBaresip,
+  runSipp,
+  withTemporaryDirectory,
+  type SippResult,
+} from '../support/tools.js';
 
 const ENGINES: readonly Engines[] = [
   { sip: 'embedded', media: 'embedded' },
@@ -134,3 +147,39 @@ describe.each(ENGINES)('transfers and digits, $sip', (engines) => {
     });
   });
 });
+
+describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with its WAV modules)', () => {
+  it('follows a REFER: it calls who it is sent to, tells us, and is let go of', async () => {
+    const port = await freePort();
+    const under = await BridgeUnderTest.start({
+      config: { sip: { listen: [`udp://127.0.0.1:${port}`] } },
+      routes: [
+        { did: 'survey', agentId: 'hangs-up', onAgentEnd: { refer: `sip:listener@127.0.0.1:${port}` } },
+        { did: 'listener', agentId: 'listener' },
+      ],
+      simulator: { scenarioFor: (agentId) => AGENTS[agentId] },
+    });
+    const { output } = await withTemporaryDirectory((directory) => {
+      const play = join(directory, 'silence.wav');
+      writeWav(play, [new Int16Array(3 * TELEPHONE_RATE_HZ)], TELEPHONE_RATE_HZ);
+      return runBaresip({ uri: `sip:survey@127.0.0.1:${port}`, codec: 'PCMU', play, directory, quitAfterSec: 3 });
+    });
+    const records = under.log.events('call.ended') as unknown as CallRecord[];
+    expect(records, output).toMatchObject([
+      { to: 'survey', ...transferred('agent') },
+      { to: 'listener', reason: 'caller_hangup', sipStatus: 200 },
+    ]);
+    await under.stop();
+  });
+});
+
+/** One that nobody listens at, to be known before the bridge does. */
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
+}

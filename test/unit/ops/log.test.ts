@@ -70,13 +70,14 @@ describe('createLog', () => {
       to: '+15559876',
       did: '15559876',
       route: 'did:+15559876',
+      referTo: 'sip:15559877@10.0.0.2',
     };
     const open = collect();
     open.logger.info(fields);
     expect(open.lines()[0]).toMatchObject(fields);
     const masked = collect({ redactNumbers: true });
     masked.logger.child({ from: '+15551234' }).info(fields);
-    expect(masked.text.join('')).not.toMatch(/5551234|5559876/);
+    expect(masked.text.join('')).not.toMatch(/5551234|555987/);
     expect(masked.lines()[0]).toMatchObject({ to: '+******76', did: '******76', route: 'did:+******76' });
   });
 
