@@ -1,10 +1,9 @@
 /**
  * A call's life:
  *
- *                                                                                          ┌── transfer ──▶
- *     received ── accept ──▶ connecting ── agent-ready ──▶ answering ── answered ──▶ active      transferring
- *         │                      │                            │                        │ ◀─ transfer-failed ─┘ │
- *         └──────── end ─────────┴──────────── end ───────────┴───────── end ──────────┴───────── end ─────────┘
+ *     received ── accept ──▶ connecting ── agent-ready ──▶ answering ── answered ──▶ active ── transfer ─────▶ transferring
+ *         │                      │                            │                        │ ◀── transfer-failed ────── │
+ *         └──────── end ─────────┴──────────── end ───────────┴───────── end ──────────┴──────────── end ───────────┘
  *                                              ▼
  *                                           closing ── released ──▶ closed
  *

@@ -212,12 +212,10 @@ export class Call {
   }
 
   #newAgents(route: Route): CallAgents {
-    const { breaker, clock, random, onAgentOutcome } = this.#dependencies;
-    const told = customParameters(this.#dependencies.customParameters, this.#account.facts(), (name) =>
-      this.#invite.header(name),
-    );
+    const { onAgentOutcome, customParameters: wanted } = this.#dependencies;
+    const told = customParameters(wanted, this.#account.facts(), (name) => this.#invite.header(name));
     const about = { callSid: this.callId, customParameters: told };
-    const targets = new CallTargets(route, { breaker, clock, random, about });
+    const targets = new CallTargets(route, { ...this.#dependencies, about });
     return new CallAgents(targets, { logger: this.#logger, onOutcome: onAgentOutcome });
   }
 
@@ -369,14 +367,9 @@ export class Call {
   }
 
   #endByFault(error: unknown): void {
-    if (error instanceof SdpError) this.end(callEnd.notAcceptable(error.message));
-    else if (error instanceof MediaUnavailable) this.end(callEnd.mediaUnavailable(error.message));
-    else this.end(this.#internalError(error));
-  }
-
-  #internalError(error: unknown): CallEnd {
-    this.#logger.error({ event: 'call.error', err: error });
-    return callEnd.internalError(error instanceof Error ? error.message : String(error));
+    const end = endOf(error);
+    if (end.reason === 'internal_error') this.#logger.error({ event: 'call.error', err: error });
+    this.end(end);
   }
 
   /** The account, brought up to date with what others keep. */
@@ -392,3 +385,10 @@ const referOf = (action: CallAction | undefined): string | undefined =>
 
 const redirectOf = (route: Route | undefined): string | undefined =>
   route?.fallback && 'redirect' in route.fallback ? route.fallback.redirect : undefined;
+
+/** How a call ends for something that was thrown on its way. */
+function endOf(error: unknown): CallEnd {
+  if (error instanceof SdpError) return callEnd.notAcceptable(error.message);
+  if (error instanceof MediaUnavailable) return callEnd.mediaUnavailable(error.message);
+  return callEnd.internalError(error instanceof Error ? error.message : String(error));
+}
