@@ -246,7 +246,8 @@ describe('a dialog through drachtio-srf', () => {
       });
       decide(ANSWER);
       await vi.waitFor(() => {
-        expect(peer.count('487 INVITE') + peer.count('200 INVITE')).toBe(2);
+        // The refusal is repeated until it is acknowledged.
+        expect(peer.count('487 INVITE') + peer.count('200 INVITE')).toBeGreaterThanOrEqual(2);
       });
       if (peer.count('487 INVITE') > 0) call.ack(await peer.next('487 INVITE'));
     });
@@ -398,7 +399,9 @@ describe('a dialog through drachtio-srf', () => {
         transferred: false,
         detail: 'the dialog is over',
       });
-      expect(peer.count('REFER')).toBe(1);
+      // It may have been repeated before it was answered.
+      const sequences = peer.received.filter(({ method, status }) => method === 'REFER' && status === 0);
+      expect(new Set(sequences.map((each) => each.header('CSeq'))).size).toBe(1);
     });
 
     it('is told apart from the one before it by the id of its NOTIFYs', async () => {

@@ -60,7 +60,13 @@ describe('the ways a call ends', () => {
 
   it('tell what an operator must look at', () => {
     const upstream = WAYS.filter(([, end]) => end.outcome === 'upstream_error').map(([name]) => name);
-    expect(upstream).toEqual(['transferFailed', 'configuration', 'unreachable', 'session-timeout', 'session-not-found']);
+    expect(upstream).toEqual([
+      'transferFailed',
+      'configuration',
+      'unreachable',
+      'session-timeout',
+      'session-not-found',
+    ]);
     const completed = WAYS.filter(([, end]) => end.outcome === 'completed').map(([name]) => name);
     expect(completed).toEqual(['callerHangup', 'dtmfHangup', 'transferred', 'maxDuration', 'agent-hangup']);
   });
