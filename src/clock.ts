@@ -19,3 +19,6 @@ export const systemClock: Clock = {
     };
   },
 };
+
+/** The time of day in milliseconds since 1970: for what is told to others, never for measuring. */
+export const systemWallMs = (): number => Date.now();

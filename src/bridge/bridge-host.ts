@@ -25,6 +25,7 @@ export class BridgeHost {
   #settings: BridgeSettings;
   #network: AgentNetwork;
   readonly #clock: Clock;
+  readonly #wallMs: () => number;
   readonly #logger: Logger;
   readonly #emit: (event: BridgeEvent) => void;
   readonly #scheduler: Scheduler;
@@ -33,12 +34,13 @@ export class BridgeHost {
 
   constructor(
     settings: BridgeHostSettings,
-    dependencies: { clock: Clock; logger: Logger; emit: (event: BridgeEvent) => void },
+    dependencies: { clock: Clock; wallMs: () => number; logger: Logger; emit: (event: BridgeEvent) => void },
   ) {
     const { min, max } = settings.bridge.ports;
     this.#settings = settings.bridge;
     this.#network = new AgentNetwork(settings.network);
     this.#clock = dependencies.clock;
+    this.#wallMs = dependencies.wallMs;
     this.#logger = dependencies.logger;
     this.#emit = dependencies.emit;
     this.#scheduler = new Scheduler(this.#clock);
@@ -65,6 +67,7 @@ export class BridgeHost {
     return new CallBridge(id, this.#settings, {
       network: this.#network,
       clock: this.#clock,
+      wallMs: this.#wallMs,
       logger: this.#logger,
       scheduler: this.#scheduler,
       ports: this.#ports,

@@ -11,6 +11,7 @@ import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
 import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
+import { PathMonitor } from './path-monitor.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink } from './uplink.js';
 
@@ -23,6 +24,7 @@ const MAX_HELD_PACKETS = 32;
 /** Silence after an agent's last word before the call is hung up: the caller's jitter buffer still holds the word. */
 const FAREWELL_TAIL_MS = 100;
 
+const FRAMES_PER_SECOND = 1_000 / TICK_MS;
 const STATS_EVERY_TICKS = 5_000 / TICK_MS;
 
 /** Enough to judge a call by; a caller who interrupts all the time must not fill the memory. */
@@ -42,6 +44,8 @@ export interface BridgeSettings {
 
 export interface BridgeDependencies {
   readonly clock: Clock;
+  /** The time of day in milliseconds since 1970, for RTCP. */
+  readonly wallMs: () => number;
   readonly logger: Logger;
   readonly network: AgentNetwork;
   readonly scheduler: Scheduler;
@@ -70,6 +74,7 @@ export class CallBridge implements Ticking {
   readonly #downlink = new Downlink();
   readonly #telephoneEvents = new TelephoneEventDetector();
   #sender = newSender(this.#downlink.frame);
+  readonly #path: PathMonitor;
   readonly #interruptions: Interruption[] = [];
 
   #endpoint: RtpEndpoint | undefined;
@@ -98,8 +103,12 @@ export class CallBridge implements Ticking {
       },
     });
     this.#uplink = new Uplink(dependencies.clock.nowMs(), (frame) => {
-      this.#agent?.sendFrame(frame, dependencies.clock.nowMs());
+      const nowMs = dependencies.clock.nowMs();
+      this.#agent?.sendFrame(frame, nowMs);
+      this.#path.frameSent(nowMs);
     });
+    const nowMs = dependencies.clock.nowMs();
+    this.#path = new PathMonitor({ nowMs, wallMs: dependencies.wallMs(), ssrc: this.#sender.ssrc });
   }
 
   handle(command: BridgeCommand): void {
@@ -126,6 +135,8 @@ export class CallBridge implements Ticking {
   tick(nowMs: number): void {
     try {
       if (this.#startedAtMs !== undefined) this.#sendRtp(this.#startedAtMs, nowMs);
+      const report = this.#path.rtcp.due(nowMs);
+      if (report) this.#endpoint?.sendRtcp(report);
       this.#receiver.flush(nowMs);
       this.#uplink.tick(nowMs);
       this.#agent?.tick(nowMs);
@@ -150,6 +161,9 @@ export class CallBridge implements Ticking {
         isPlausible: (packet) => this.#isOurs(packet.payloadType),
         onPacket: (packet, nowMs) => {
           this.#onPacket(packet, nowMs);
+        },
+        onRtcp: (bytes, nowMs) => {
+          this.#path.rtcp.onRtcp(bytes, nowMs);
         },
       });
       if (this.#closed) {
@@ -181,11 +195,13 @@ export class CallBridge implements Ticking {
           this.#emit({ kind: 'agent-ready', bridge: this.id, connectMs: info.connectMs, startMs: info.startMs });
         },
         onAudio: (bytes) => {
+          if (this.#downlink.isEmpty) this.#path.speechBegan(clock.nowMs());
           this.#downlink.push(bytes);
         },
         onInterruption: (receivedAtMs) => {
           // Marks that an interruption discards are echoed too (Twilio's way): the agent counts on each of them.
           for (const mark of this.#downlink.interrupt(receivedAtMs)) agent.echoMark(mark);
+          this.#path.speechDiscarded();
           // Before the answer nobody was hearing anything: there is no reaction to measure.
           if (this.#startedAtMs === undefined) this.#downlink.takeInterruption(receivedAtMs);
         },
@@ -229,12 +245,15 @@ export class CallBridge implements Ticking {
     if (this.#downlink.frame.payloadBytes !== payloadBytes) this.#sender = newSender(this.#downlink.frame);
     this.#sender.setPayloadType(media.payloadType);
     this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
-    this.#endpoint?.setRemote({ ...(media.remote ?? { address: '0.0.0.0', port: 0 }), latch: 'any' });
+    this.#path.setMedia(media, this.#downlink.frame.samplesPerFrame * FRAMES_PER_SECOND, this.#lastRtpAtMs);
+    const { remote = { address: '0.0.0.0', port: 0 }, rtcp } = media;
+    this.#endpoint?.setRemote({ ...remote, latch: 'any', ...(rtcp ? { rtcp } : {}) });
   }
 
   #start(): void {
     if (this.#closed || this.#startedAtMs !== undefined) return;
     this.#startedAtMs = this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
+    this.#path.start(this.#startedAtMs);
   }
 
   #isOurs(payloadType: number): boolean {
@@ -245,6 +264,7 @@ export class CallBridge implements Ticking {
   #onPacket(packet: RtpPacket, nowMs: number): void {
     this.#lastRtpAtMs = nowMs;
     try {
+      this.#path.arrived(packet, nowMs);
       this.#receiver.receive(packet, nowMs);
     } catch (error) {
       this.#onFault(error);
@@ -254,7 +274,9 @@ export class CallBridge implements Ticking {
   #onOrderedPacket(packet: RtpPacket): void {
     const { payloadType } = packet;
     if (payloadType === this.#media?.payloadType) {
-      this.#uplink.receive(packet, this.#dependencies.clock.nowMs());
+      const nowMs = this.#dependencies.clock.nowMs();
+      this.#uplink.receive(packet, nowMs);
+      this.#path.taken(packet, this.#uplink.isSent, nowMs);
     } else if (payloadType === this.#media?.telephoneEventPayloadType) {
       const digit = this.#telephoneEvents.receive(packet);
       if (digit !== undefined) this.#emit({ kind: 'dtmf', bridge: this.id, digit });
@@ -266,7 +288,10 @@ export class CallBridge implements Ticking {
     if (!sending) this.#sender.skip();
     const packet = sending ? this.#sender.nextPacket() : this.#unsent;
     const speech = this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
-    if (sending) this.#endpoint?.send(packet);
+    if (sending) {
+      this.#endpoint?.send(packet);
+      this.#path.sent(packet, speech, nowMs);
+    }
     if (speech && sending) this.#firstAudioMs ??= roundMs(nowMs - startedAtMs);
     for (const mark of this.#downlink.takeMarks()) this.#agent?.echoMark(mark);
     const interruption = this.#downlink.takeInterruption(nowMs);
@@ -330,6 +355,8 @@ export class CallBridge implements Ticking {
     this.#closed = true;
     this.#stopTicking?.();
     this.#letAgentGo();
+    const goodbye = this.#path.rtcp.end(this.#dependencies.clock.nowMs());
+    if (goodbye) this.#endpoint?.sendRtcp(goodbye);
     const stats = this.#stats();
     this.#endpoint?.close();
     this.#dependencies.emit({ kind: 'closed', bridge: this.id, stats });
@@ -350,8 +377,8 @@ export class CallBridge implements Ticking {
         late: late + uplink.late,
         duplicates,
         reordered,
-        foreign: rtp?.ignoredSource ?? 0,
-        malformed: rtp?.malformed ?? 0,
+        foreign: (rtp?.ignoredSource ?? 0) + (rtp?.ignoredRtcp ?? 0),
+        malformed: (rtp?.malformed ?? 0) + this.#path.rtcp.stats.malformed,
         frames: uplink.frames,
         filledMs: uplink.filledMs,
         droppedFrames: this.#droppedFrames + (this.#agent?.stats.framesDropped ?? 0),
@@ -361,6 +388,7 @@ export class CallBridge implements Ticking {
       interruptions: [...this.#interruptions],
       reconnects: this.#reconnects,
       ...(rtp?.source ? { remote: rtp.source } : {}),
+      path: this.#path.stats(rtp, this.#dependencies.clock.nowMs()),
     };
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import { systemWallMs, type Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { BridgeHandles } from './bridge-handles.js';
 import { BridgeHost, type BridgeHostSettings, type HeldByBridges } from './bridge-host.js';
@@ -10,9 +10,10 @@ export class LocalBridgePool implements BridgePool {
   readonly #handles: BridgeHandles;
   #lastId = 0;
 
-  constructor(settings: BridgeHostSettings, clock: Clock, logger: Logger) {
+  constructor(settings: BridgeHostSettings, clock: Clock, logger: Logger, wallMs: () => number = systemWallMs) {
     this.#host = new BridgeHost(settings, {
       clock,
+      wallMs,
       logger,
       emit: (event) => {
         this.#handles.deliver(event);

@@ -1,6 +1,8 @@
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentAddress } from '../pranthora/agent-session.js';
+import type { RtcpRemote } from '../rtp/rtcp-route.js';
+import type { RtcpSessionStats } from '../rtp/rtcp-session.js';
 import type { TransportAddress } from '../rtp/source-latch.js';
 
 export type { AgentAddress } from '../pranthora/agent-session.js';
@@ -22,6 +24,8 @@ export interface BridgeMedia {
   readonly telephoneEventPayloadType?: number;
   /** Where the other side wants its RTP; absent while unknown (hold with 0.0.0.0, a host name, or no answer yet). */
   readonly remote?: TransportAddress;
+  /** Where it wants its RTCP; absent when that is the port after the RTP's. */
+  readonly rtcp?: RtcpRemote;
   /** False while the other side does not want our packets (hold): time goes on without them. */
   readonly sending: boolean;
   /** False while the other side has said that it sends nothing: no RTP is then no fault. */
@@ -55,6 +59,8 @@ export interface UplinkStats {
   /** 20 ms frames handed to the WebSocket, and how much of them was silence put in for packets that did not come. */
   readonly frames: number;
   readonly filledMs: number;
+  /** Of that, what was made up from the speech around it instead. Absent where nothing is. */
+  readonly concealedMs?: number;
   /** Frames Pranthora could not take in time. */
   readonly droppedFrames: number;
 }
@@ -69,6 +75,49 @@ export interface DownlinkStats {
   readonly discardedMs: number;
   readonly overflowedMs: number;
   readonly queuedMs: number;
+  /** How often the agent's speech ran dry in the middle of an utterance. Absent where it is not counted. */
+  readonly underruns?: number;
+}
+
+/** Where a given share of the delays was at most: 50, 95 and 100 %. */
+export interface DelaySummary {
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly maxMs: number;
+}
+
+/** The way between the caller and the bridge's port, as far as it can be seen from there. */
+export interface PathStats {
+  /** Since `start`; 0 before. Of it, for how long the SDP wanted our packets, and promised the other side's. */
+  readonly activeMs: number;
+  readonly sendingMs: number;
+  readonly receivingMs: number;
+  /** Where the SDP says the other side is; absent while it does not. */
+  readonly described?: TransportAddress;
+  /** Since the last RTP packet of the call's; absent before the first. */
+  readonly silentMs?: number;
+  /** Packets whose payload type was none of the negotiated ones, and the last such. */
+  readonly foreignPayloads: number;
+  readonly foreignPayloadType?: number;
+  /** The last source that was refused, and the payload type if that was why. */
+  readonly refused?: { readonly source: TransportAddress; readonly payloadType?: number };
+  /** The system's code for the last packet it would not send, such as `EHOSTUNREACH`. */
+  readonly sendError?: string;
+  /** Packets not sent for want of an address. */
+  readonly unaddressed: number;
+  /** Of the caller's stream (RFC 3550 6.4.1, A.3): what the network did, before the reorder buffer. */
+  readonly expectedPackets: number;
+  readonly lostPackets: number;
+  readonly jitterMs: number;
+  /** How much audio one packet of the caller's holds; 0 while not known. */
+  readonly packetMs: number;
+  readonly rtcp: RtcpSessionStats & { readonly foreign: number };
+  /**
+   * What the bridge itself adds. Uplink: from the arrival of a packet to handing the frame with its last sample to the
+   * WebSocket. Downlink: from the first speech after a silence to handing the packet with it to the socket.
+   */
+  readonly addedDelay: { readonly uplink?: DelaySummary; readonly downlink?: DelaySummary };
 }
 
 export interface Interruption {
@@ -86,6 +135,7 @@ export interface BridgeStats {
   readonly reconnects: number;
   /** Where the caller's RTP really comes from, once something came. */
   readonly remote?: TransportAddress;
+  readonly path?: PathStats;
 }
 
 export type BridgeEvent =

@@ -79,6 +79,11 @@ export class Uplink {
     return { frames: this.#frames, filledMs: this.#filledMs, late: this.#latePackets };
   }
 
+  /** Nothing of what was received waits for the rest of its frame. */
+  get isSent(): boolean {
+    return this.#framer.filled === 0;
+  }
+
   /** A packet of speech, in order of sequence number. */
   receive(packet: RtpPacket, nowMs: number): void {
     const { samplesPerMs, bytesPerSample } = this.#framer;

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../clock.js';
+import { systemClock, systemWallMs } from '../clock.js';
 import type { LogFields, Logger } from '../logger.js';
 import { BridgeHost, type BridgeHostSettings } from './bridge-host.js';
 import type { BridgeEvent } from './messages.js';
@@ -32,6 +32,7 @@ function threadLogger(bound: Record<string, unknown>): Logger {
 
 const host = new BridgeHost(workerData as BridgeHostSettings, {
   clock: systemClock,
+  wallMs: systemWallMs,
   logger: threadLogger({}),
   emit: (event: BridgeEvent) => {
     if (event.kind !== 'stats') post({ kind: 'held', held: host.held });

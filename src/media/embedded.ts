@@ -2,7 +2,14 @@ import { randomInt } from 'node:crypto';
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
 import { MediaUnavailable, type AcceptedOffer, type MediaEngine, type MediaLeg } from './engine.js';
-import { negotiateOffer, readAnswer, writeOffer, type NegotiatedOffer, type NegotiatedStream } from './sdp.js';
+import {
+  negotiateOffer,
+  readAnswer,
+  writeOffer,
+  type LocalDescription,
+  type NegotiatedOffer,
+  type NegotiatedStream,
+} from './sdp.js';
 
 export interface EmbeddedMediaOptions {
   /** What is spoken to callers, in order of preference. */
@@ -99,8 +106,8 @@ class EmbeddedMediaLeg implements MediaLeg {
     return Promise.resolve();
   }
 
-  #local(): { sessionId: number; version: number; rtp: TransportAddress } {
-    return { sessionId: this.#sessionId, version: this.#version, rtp: this.#rtp };
+  #local(): LocalDescription {
+    return { sessionId: this.#sessionId, version: this.#version, rtp: this.#rtp, rtcpMux: true };
   }
 }
 

@@ -32,6 +32,7 @@ const codecOf = (name: CodecName): Codec => CODECS[name];
 const TELEPHONE_EVENT: Codec = { name: 'telephone-event', clockRateHz: 8_000, channels: 1 };
 
 const PTIME_MS = 20;
+const RTCP_MUX = 'a=rtcp-mux';
 /** Offered when the offer is ours; 101 is what the field uses (RFC 4733 leaves it dynamic). */
 const TELEPHONE_EVENT_PAYLOAD_TYPE = 101;
 /** Dynamic: what an offer of ours calls L16 of 16 kHz. */
@@ -56,6 +57,8 @@ export interface LocalDescription {
   readonly sessionId: number;
   readonly version: number;
   readonly rtp: TransportAddress;
+  /** RTP and RTCP may share the port (RFC 5761); without it RTCP is on the next one. */
+  readonly rtcpMux?: boolean;
 }
 
 /** The one audio stream both sides agree on, seen from us; every field is checked. */
@@ -86,6 +89,8 @@ interface Stream extends MediaLine {
   readonly telephoneEvent: number | undefined;
   readonly direction: Direction;
   readonly address: string;
+  /** As in BridgeMedia. */
+  readonly rtcp: BridgeMedia['rtcp'];
 }
 
 /**
@@ -101,7 +106,11 @@ export function negotiateOffer(sdp: string, codecs: readonly CodecName[]): Negot
     stream: negotiated(stream),
     answer: (local) => write(local, lines, { stream, direction }),
     onlyStream: () =>
-      joinLines([...sessionLines(originOf(stream)), ...streamLines(stream, stream.direction, stream.port)]),
+      joinLines([
+        ...sessionLines(originOf(stream)),
+        ...streamLines(stream, stream.direction, stream.port),
+        ...rtcpLines(stream),
+      ]),
   };
 }
 
@@ -115,6 +124,7 @@ export function writeOffer(local: LocalDescription, codecs: readonly StreamEncod
     ...telephoneEventLines(TELEPHONE_EVENT_PAYLOAD_TYPE),
     `a=ptime:${PTIME_MS}`,
     'a=sendrecv',
+    ...(local.rtcpMux ? [RTCP_MUX] : []),
   ]);
 }
 
@@ -164,6 +174,8 @@ interface ParsedMedia {
   readonly rtp: readonly ParsedRtpmap[];
   readonly connection?: { readonly ip?: string | number };
   readonly direction?: string;
+  readonly rtcp?: { readonly port?: string | number; readonly address?: string | number };
+  readonly rtcpMux?: string;
 }
 
 interface ParsedRtpmap {
@@ -201,7 +213,9 @@ function chooseStream(
     const address = addressOf(media) ?? addressOf(description);
     if (address === undefined) throw new SdpError('no c= line');
     const direction = directionOf(media) ?? directionOf(description) ?? 'sendrecv';
-    return { ...line, ...match, index, address, direction, telephoneEvent: telephoneEventOf(media, line.formats) };
+    const telephoneEvent = telephoneEventOf(media, line.formats);
+    const rtcp = rtcpOf(media, { address, port: line.port });
+    return { ...line, ...match, index, address, direction, telephoneEvent, rtcp };
   }
   throw new SdpError(why.length > 0 ? why.join('; ') : 'no media line');
 }
@@ -259,6 +273,16 @@ function addressOf(section: { readonly connection?: { readonly ip?: string | num
   return ip === undefined ? undefined : String(ip);
 }
 
+/** RFC 5761 5.1.1, else RFC 3605, unless that only says the default or is no address. */
+function rtcpOf({ rtcp, rtcpMux }: ParsedMedia, rtp: TransportAddress): BridgeMedia['rtcp'] {
+  if (rtcpMux !== undefined) return 'mux';
+  const port = Number(rtcp?.port);
+  const address = String(rtcp?.address ?? rtp.address);
+  if (address === rtp.address && port === rtp.port + 1) return undefined;
+  const usable = Number.isInteger(port) && port >= 1 && port <= 65_535 && isIP(address) !== 0;
+  return usable ? { address, port } : undefined;
+}
+
 function directionOf(section: { direction?: string }): Direction | undefined {
   const { direction } = section;
   return direction !== undefined && direction in ANSWER_DIRECTION ? (direction as Direction) : undefined;
@@ -273,6 +297,7 @@ function negotiated(stream: Stream): NegotiatedStream {
     payloadType: stream.payloadType,
     ...(stream.telephoneEvent === undefined ? {} : { telephoneEventPayloadType: stream.telephoneEvent }),
     ...(known ? { remote: { address: stream.address, port: stream.port } } : {}),
+    ...(stream.rtcp ? { rtcp: stream.rtcp } : {}),
     sending: !held && (stream.direction === 'sendrecv' || stream.direction === 'recvonly'),
     receiving: !held && (stream.direction === 'sendrecv' || stream.direction === 'sendonly'),
   };
@@ -285,7 +310,11 @@ function write(
 ): string {
   const media = lines.flatMap((line, index) =>
     index === ours.stream.index
-      ? streamLines(ours.stream, ours.direction, local.rtp.port)
+      ? [
+          ...streamLines(ours.stream, ours.direction, local.rtp.port),
+          // RFC 5761 5.1.1: only in answer to an offer that has it.
+          ...(local.rtcpMux && ours.stream.rtcp === 'mux' ? [RTCP_MUX] : []),
+        ]
       : [`m=${line.type} 0 ${line.protocol} ${line.formats}`],
   );
   return joinLines([...sessionLines(local), ...media]);
@@ -301,6 +330,12 @@ function streamLines(stream: Stream, direction: Direction, port: number): string
     `a=ptime:${PTIME_MS}`,
     `a=${direction}`,
   ];
+}
+
+/** Where the peer's RTCP is. That it could share the port is not passed on: whoever is shown this has not agreed to it. */
+function rtcpLines({ rtcp }: Stream): string[] {
+  if (rtcp === undefined || rtcp === 'mux') return [];
+  return [`a=rtcp:${rtcp.port} IN ${isIP(rtcp.address) === 6 ? 'IP6' : 'IP4'} ${rtcp.address}`];
 }
 
 function sessionLines(local: LocalDescription): string[] {

@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 const DEFAULT_REST_MS = 5_000;
 
 export interface PortPoolOptions {
-  /** First and last port of the range, both included. Only even ports are given (RFC 3550 section 11). */
+  /** First and last port of the range, both included. */
   minPort: number;
   maxPort: number;
   restMs?: number;
@@ -13,7 +13,8 @@ export interface PortPoolOptions {
 }
 
 /**
- * The even ports of a range, given out round-robin: the one unused for longest first, and none before it has rested.
+ * The even ports of a range, each with the odd one after it for RTCP (RFC 3550 section 11), given out round-robin: the
+ * pair unused for longest first, and none before it has rested.
  */
 export class PortPool {
   readonly #restMs: number;
@@ -24,12 +25,12 @@ export class PortPool {
   #head = 0;
   #free: number;
 
-  /** Throws RangeError if there is no even port in the range, or it is not a range of ports. */
+  /** Throws RangeError if there is no such pair in the range, or it is not a range of ports. */
   constructor({ minPort, maxPort, restMs = DEFAULT_REST_MS, start = randomInt(2 ** 32) / 2 ** 32 }: PortPoolOptions) {
     const first = minPort + (minPort % 2);
-    const count = Math.floor((maxPort - first) / 2) + 1;
+    const count = Math.floor((maxPort + 1 - first) / 2);
     if (!Number.isInteger(minPort) || !Number.isInteger(maxPort) || minPort < 1 || maxPort > 65_535 || count < 1) {
-      throw new RangeError(`No even port in ${minPort}-${maxPort}`);
+      throw new RangeError(`No even port and the one after it in ${minPort}-${maxPort}`);
     }
     const begin = Math.floor(start * count);
     this.#restMs = restMs;
@@ -38,17 +39,17 @@ export class PortPool {
     this.#free = count;
   }
 
-  /** Ports given out. */
+  /** Pairs given out. */
   get inUse(): number {
     return this.#inUse.size;
   }
 
-  /** Ports not given out, those that rest included. */
+  /** Pairs not given out, those that rest included. */
   get free(): number {
     return this.#free;
   }
 
-  /** A port, or undefined if none is free and rested. */
+  /** The even port of a pair, or undefined if none is free and rested. */
   acquire(nowMs: number): number | undefined {
     const port = this.#ports[this.#head];
     if (port === undefined || this.#free === 0 || (this.#restedAtMs[this.#head] ?? 0) > nowMs) return undefined;

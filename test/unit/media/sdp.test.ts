@@ -54,6 +54,7 @@ describe('an offer from the field', () => {
       payloadType,
       telephoneEventPayloadType: event,
       remote: { address, port: Number(port) },
+      ...(name === 'teams' ? { rtcp: 'mux' } : {}),
       sending: true,
       receiving: true,
     });
@@ -405,8 +406,10 @@ describe('what a media server is shown in place of the peer', () => {
       const events = stream.telephoneEventPayloadType;
       expect(media[0]).toMatchObject({ port: stream.remote?.port, payloads: `${stream.payloadType} ${events ?? ''}` });
       expect(connection?.ip).toBe(stream.remote?.address);
-      // Nothing got lost on the way: who reads it agrees to the same.
-      expect(streamOf(negotiate(OFFERS[name], codecs).onlyStream(), codecs)).toEqual(stream);
+      // Nothing got lost on the way: who reads it agrees to the same, but for the shared port, which takes three to agree on.
+      const { rtcp, ...agreed } = stream;
+      expect(streamOf(negotiate(OFFERS[name], codecs).onlyStream(), codecs)).toEqual(agreed);
+      expect(rtcp).toBe(name === 'teams' ? 'mux' : undefined);
     }
   });
 
@@ -465,6 +468,39 @@ describe("the bridge's own RTP, as a media server is told of it", () => {
       sending: true,
       receiving: true,
     });
+  });
+});
+
+describe('RTCP', () => {
+  const rtcpOf = (...lines: string[]): unknown => streamOf(offerOf('audio 4000 RTP/AVP 0', lines)).rtcp;
+
+  it.each([
+    ['the port after the RTP, when nothing is said', [], undefined],
+    ['the port after the RTP, when it is said', ['a=rtcp:4001'], undefined],
+    ['another port', ['a=rtcp:5000'], { port: 5000 }],
+    ['another address', ['a=rtcp:5000 IN IP4 192.0.2.77'], { address: '192.0.2.77', port: 5000 }],
+    ["the RTP's own", ['a=rtcp:4001', 'a=rtcp-mux'], 'mux'],
+    ['no port at all', ['a=rtcp:0'], undefined],
+    ['no such port', ['a=rtcp:70000'], undefined],
+    ['a name', ['a=rtcp:5000 IN IP4 pbx.example.com'], undefined],
+  ])('is expected at %s', (_, lines, expected) => {
+    if (typeof expected === 'object') expect(rtcpOf(...lines)).toMatchObject(expected);
+    else expect(rtcpOf(...lines)).toBe(expected);
+  });
+
+  it('shares the port when both say so, and only then', () => {
+    const muxing = { ...LOCAL, rtcpMux: true };
+    const offer = offerOf('audio 4000 RTP/AVP 0', ['a=rtcp-mux']);
+    expect(negotiate(offer).answer(muxing)).toContain('a=rtcp-mux');
+    expect(negotiate(offer).answer(LOCAL)).not.toContain('rtcp');
+    expect(negotiate(offerOf('audio 4000 RTP/AVP 0')).answer(muxing)).not.toContain('rtcp');
+    expect(writeOffer(muxing, BOTH)).toContain('a=rtcp-mux');
+    expect(writeOffer(LOCAL, BOTH)).not.toContain('rtcp');
+  });
+
+  it('is passed on to a media server that takes the place of ours', () => {
+    const offer = offerOf('audio 4000 RTP/AVP 0', ['a=rtcp:5000 IN IP4 192.0.2.77']);
+    expect(streamOf(negotiate(offer).onlyStream()).rtcp).toEqual({ address: '192.0.2.77', port: 5000 });
   });
 });
 

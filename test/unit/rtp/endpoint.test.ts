@@ -5,6 +5,7 @@ import type { LogFields, Logger } from '../../../src/logger.js';
 import { RtpEndpoint, RtpOpenError } from '../../../src/rtp/endpoint.js';
 import { writeRtpHeader } from '../../../src/rtp/packet.js';
 import { PortPool } from '../../../src/rtp/port-pool.js';
+import { writeRtcp } from '../../../src/rtp/rtcp-packet.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/signal.js';
 
@@ -64,10 +65,13 @@ class Peer {
 const peers: Peer[] = [];
 const benches: Bench[] = [];
 
-async function newPeer(address: string): Promise<Peer> {
+async function newPeer(address: string, port = 0): Promise<Peer> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
-  socket.bind(0, address);
-  await once(socket, 'listening');
+  socket.bind(port, address);
+  await once(socket, 'listening').catch((error: unknown) => {
+    socket.close();
+    throw error;
+  });
   const peer = new Peer(socket);
   peers.push(peer);
   return peer;
@@ -78,11 +82,13 @@ interface Bench {
   endpoint: RtpEndpoint;
   pool: PortPool;
   delivered: number[];
+  rtcp: Buffer[];
 }
 
 async function newBench(bindAddress = CALLER): Promise<Bench> {
   const pool = newPool();
   const delivered: number[] = [];
+  const rtcp: Buffer[] = [];
   const endpoint = await RtpEndpoint.open({
     bindAddress,
     pool,
@@ -90,8 +96,9 @@ async function newBench(bindAddress = CALLER): Promise<Bench> {
     logger,
     isPlausible: (packet) => packet.payloadType === PCMU,
     onPacket: (packet) => delivered.push(packet.sequenceNumber),
+    onRtcp: (bytes) => rtcp.push(bytes),
   });
-  const bench = { endpoint, pool, delivered };
+  const bench = { endpoint, pool, delivered, rtcp };
   benches.push(bench);
   return bench;
 }
@@ -147,6 +154,8 @@ describe('RtpEndpoint', () => {
       received: 2,
       ignoredSource: 0,
       malformed: 0,
+      rtcp: 0,
+      ignoredRtcp: 0,
       sent: 1,
       sendErrors: 0,
       unaddressed: 0,
@@ -170,7 +179,9 @@ describe('RtpEndpoint', () => {
     bench.endpoint.send(rtp(5));
     expect(await behindNat.next()).toEqual(rtp(5));
     expect(stranger.received).toEqual([]);
-    expect(bench.endpoint.stats).toMatchObject({ received: 5, ignoredSource: 2, malformed: 1, sendErrors: 0 });
+    const ignored = { source: { address: STRANGER, port: stranger.port } };
+    expect(bench.endpoint.stats).toMatchObject({ received: 5, ignoredSource: 2, ignored, malformed: 1, sendErrors: 0 });
+    expect(bench.endpoint.stats.ignored).toEqual(ignored);
     expect(lines.map((line) => line.event)).toEqual(['rtp.source-locked']);
   });
 
@@ -241,7 +252,7 @@ describe('RtpEndpoint', () => {
     bench.endpoint.setRemote({ address: '255.255.255.255', port: 4000, latch: 'any' });
     bench.endpoint.send(rtp(1));
     while (bench.endpoint.stats.sendErrors === 0) await nextTurn();
-    expect(bench.endpoint.stats).toMatchObject({ sent: 1, sendErrors: 1 });
+    expect(bench.endpoint.stats).toMatchObject({ sent: 1, sendErrors: 1, sendError: 'EACCES' });
     const caller = await newPeer(CALLER);
     await caller.send(rtp(2), bench.endpoint.port);
     await settle(bench, 1);
@@ -318,13 +329,101 @@ describe('RtpEndpoint', () => {
     bench.endpoint.close();
     bench.endpoint.close();
     bench.endpoint.send(rtp(2));
-    const again = createSocket('udp4').bind(bench.endpoint.port, CALLER);
-    await once(again, 'listening');
-    again.close();
+    for (const port of [bench.endpoint.port, bench.endpoint.port + 1]) {
+      const again = createSocket('udp4').bind(port, CALLER);
+      await once(again, 'listening');
+      again.close();
+    }
     expect(bench.delivered).toEqual([]);
     expect(bench.endpoint.stats.sent).toBe(0);
     expect(bench.pool).toMatchObject({ inUse: 0, free: 1000 });
   });
+});
+
+describe('RtpEndpoint, RTCP', () => {
+  const report = (ssrc: number): Buffer => writeRtcp({ ssrc, cname: 'phone' });
+
+  async function settleRtcp({ endpoint }: Bench, count: number): Promise<void> {
+    while (endpoint.stats.rtcp < count) await nextTurn();
+  }
+
+  it('goes to the port after the RTP, then to where the other side sends its own from', async () => {
+    const bench = await newBench();
+    const [caller, rtcp, after] = await newPair(OTHER);
+    bench.endpoint.setRemote({ address: OTHER, port: caller.port, latch: 'any' });
+    bench.endpoint.sendRtcp(report(1));
+    expect(await after.next()).toEqual(report(1));
+    await rtcp.send(report(2), bench.endpoint.port + 1);
+    await settleRtcp(bench, 1);
+    expect(bench.rtcp).toEqual([report(2)]);
+    bench.endpoint.sendRtcp(report(3));
+    expect(await rtcp.next()).toEqual(report(3));
+    expect(bench.endpoint.stats).toMatchObject({ received: 0, rtcp: 1, ignoredRtcp: 0 });
+  });
+
+  it('goes where the SDP says it is', async () => {
+    const bench = await newBench();
+    const [caller, rtcp] = [await newPeer(CALLER), await newPeer(CALLER)];
+    const told = { address: CALLER, port: rtcp.port };
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any', rtcp: told });
+    bench.endpoint.sendRtcp(report(1));
+    expect(await rtcp.next()).toEqual(report(1));
+  });
+
+  it('shares the port of the RTP when that was agreed on', async () => {
+    const bench = await newBench();
+    const caller = await newPeer(CALLER);
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any', rtcp: 'mux' });
+    await caller.send(rtp(1), bench.endpoint.port);
+    await caller.send(report(2), bench.endpoint.port);
+    await settle(bench, 2);
+    expect([bench.delivered, bench.rtcp]).toEqual([[1], [report(2)]]);
+    bench.endpoint.sendRtcp(report(3));
+    expect(await caller.next()).toEqual(report(3));
+    expect(bench.endpoint.stats).toMatchObject({ malformed: 0, rtcp: 1, sent: 0 });
+  });
+
+  it('is taken from the host of the RTP alone, on either port', async () => {
+    const bench = await newBench('0.0.0.0');
+    const [caller, stranger] = [await newPeer(OTHER), await newPeer(STRANGER)];
+    await stranger.send(report(0), bench.endpoint.port + 1);
+    await settleRtcp(bench, 1);
+    bench.endpoint.setRemote({ address: OTHER, port: caller.port, latch: 'any' });
+    await caller.send(rtp(1), bench.endpoint.port);
+    await stranger.send(report(1), bench.endpoint.port + 1);
+    await stranger.send(report(2), bench.endpoint.port);
+    await settleRtcp(bench, 3);
+    expect(bench.rtcp).toEqual([]);
+    expect(bench.endpoint.stats).toMatchObject({ rtcp: 3, ignoredRtcp: 3, ignoredSource: 0 });
+    // A stranger's RTCP neither takes ours over nor locks a source.
+    expect(bench.endpoint.stats.source).toEqual({ address: OTHER, port: caller.port });
+  });
+
+  it('goes nowhere while nobody knows where, and not after the end', async () => {
+    const bench = await newBench();
+    bench.endpoint.sendRtcp(report(1));
+    const [caller, , after] = await newPair(OTHER);
+    bench.endpoint.setRemote({ address: OTHER, port: caller.port, latch: 'any' });
+    bench.endpoint.sendRtcp(report(2));
+    bench.endpoint.close();
+    bench.endpoint.sendRtcp(report(3));
+    // What was handed over before the end still leaves.
+    expect(await after.next()).toEqual(report(2));
+    await nextTurn();
+    expect(after.received).toEqual([]);
+  });
+
+  /** Sockets on a port, on any other one, and on the one after the first. */
+  async function newPair(address: string): Promise<[Peer, Peer, Peer]> {
+    for (;;) {
+      const first = await newPeer(address);
+      try {
+        return [first, await newPeer(address), await newPeer(address, first.port + 1)];
+      } catch {
+        // Somebody has the port after it.
+      }
+    }
+  }
 });
 
 describe('RtpEndpoint.open', () => {
@@ -339,7 +438,8 @@ describe('RtpEndpoint.open', () => {
   }
 
   it('passes over ports that somebody else has', async () => {
-    const sockets = await occupy([43_000, 43_002]);
+    // The even port of one pair, the odd one of another.
+    const sockets = await occupy([43_000, 43_003]);
     const pool = new PortPool({ minPort: 43_000, maxPort: 43_005, start: 0 });
     const endpoint = await open(pool);
     expect(endpoint.port).toBe(43_004);
@@ -352,7 +452,7 @@ describe('RtpEndpoint.open', () => {
 
   it('gives up after a number of them', async () => {
     const sockets = await occupy(Array.from({ length: 17 }, (_, i) => 43_100 + 2 * i));
-    const pool = new PortPool({ minPort: 43_100, maxPort: 43_140, start: 0 });
+    const pool = new PortPool({ minPort: 43_100, maxPort: 43_141, start: 0 });
     await expect(open(pool)).rejects.toThrow(/in use by other programs/);
     expect(pool).toMatchObject({ inUse: 0, free: 21 });
     for (const socket of sockets) socket.close();

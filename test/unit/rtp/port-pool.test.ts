@@ -8,8 +8,8 @@ const acquireAll = (pool: PortPool, nowMs: number): number[] => {
 };
 
 describe('PortPool', () => {
-  it('gives the even ports of the range, each once, from anywhere in it', () => {
-    const pool = new PortPool({ minPort: 4001, maxPort: 4008, start: 0.6 });
+  it('gives the even port of each pair in the range once, from anywhere in it', () => {
+    const pool = new PortPool({ minPort: 4001, maxPort: 4010, start: 0.6 });
     expect(pool.free).toBe(4);
     expect(acquireAll(pool, 0)).toEqual([4006, 4008, 4002, 4004]);
     expect(pool).toMatchObject({ inUse: 4, free: 0 });
@@ -72,6 +72,8 @@ describe('PortPool', () => {
 
   it.each([
     [4001, 4001],
+    [4000, 4000],
+    [4001, 4002],
     [4004, 4002],
     [0, 10],
     [60_000, 65_536],
