@@ -5,6 +5,7 @@ import { isNarrowband, type NarrowbandEncoding } from './audio/frame-codec.js';
 import { LocalBridgePool } from './bridge/local-pool.js';
 import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
+import { advertisedTo } from './config/advertise.js';
 import { cidrMatcher } from './config/cidr.js';
 import type { BridgeConfig, Codec } from './config/types.js';
 import { CallController } from './control/controller.js';
@@ -150,7 +151,7 @@ export async function startBridge(
     const secret = randomBytes(16).toString('hex');
     const agent = new SipAgent({
       listen: config.sip.listen,
-      ...(config.sip.advertise === undefined ? {} : { advertise: config.sip.advertise }),
+      advertise: advertisedTo(config.sip.advertise),
       secret,
       clock,
       logger,
@@ -167,8 +168,9 @@ export async function startBridge(
   }
 
   async function startMedia(signaling: DrachtioSipEndpoint): Promise<StartedMedia> {
-    const { codecs, bind, advertise = config.sip.advertise, freeswitch } = config.media;
-    const embedded = new EmbeddedMediaEngine({ codecs, bind, advertise });
+    const { codecs, bind, freeswitch } = config.media;
+    const [toSip, toMedia] = [advertisedTo(config.sip.advertise), advertisedTo(config.media.advertise)];
+    const embedded = new EmbeddedMediaEngine({ codecs, bind, advertise: (peer) => toMedia(peer) ?? toSip(peer) });
     if (config.media.engine === 'embedded') {
       return {
         engine: embedded,
@@ -180,7 +182,7 @@ export async function startBridge(
     const engine = new FreeSwitchMediaEngine({
       servers: freeswitch,
       codecs: narrowbandOf(codecs),
-      advertise: config.media.advertise,
+      advertise: toMedia,
       srf,
       embedded,
       owner: owner(config),

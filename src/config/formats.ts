@@ -71,6 +71,15 @@ export const anyList: Format<readonly unknown[]> = {
   parse: (value) => (Array.isArray(value) ? (value as unknown[]) : undefined),
 };
 
+/** One value, or a list whose items are checked elsewhere, each with a path of its own. */
+export function orRules(single: Format<string>): Format<string | readonly unknown[]> {
+  return {
+    what: `${single.what}, or a list of rules {peers, address}`,
+    allowed: single.allowed,
+    parse: (value) => anyList.parse(value) ?? single.parse(value),
+  };
+}
+
 export const flag: Format<boolean> = {
   what: 'a yes or a no',
   allowed: 'true, false',
@@ -196,10 +205,11 @@ export const noProxy: Format<readonly string[]> = {
 
 export const portRange: Format<PortRange> = {
   what: 'a range of ports',
-  allowed: 'FIRST-LAST from 1024 to 65535, at least two ports, such as 20000-29999',
+  allowed: 'FIRST-LAST from 1024 to 65535, with room for an even port and the one after it, such as 20000-29999',
   parse(value) {
     const range = typeof value === 'string' ? readRange(value) : value;
-    return isPortRange(range) && range.min >= 1024 && range.max <= 65_535 && range.min < range.max ? range : undefined;
+    const hasPair = isPortRange(range) && range.min + (range.min % 2) < range.max;
+    return hasPair && range.min >= 1024 && range.max <= 65_535 ? range : undefined;
   },
 };
 

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
+import { readAdvertise } from './advertise.js';
 import { resolveApiKey } from './api-key.js';
 import { readDocument, settingsOf } from './document.js';
 import { FaultList } from './faults.js';
+import { reachableAddress, reachableHost } from './formats.js';
 import { environmentNamesFreeswitch, readFreeswitch } from './freeswitch.js';
 import { present } from './present.js';
 import { needsSharedKey, readRoutes } from './routes.js';
@@ -118,10 +120,14 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       customParameters: { ...customParameters, ...present({ headers }) },
       ...present({ apiKey, allowHosts, tls, proxy, noProxy }),
     },
-    sip: { ...sip, sessionTimer: { minSec, ...present({ expiresSec }) }, ...present({ advertise: sipAdvertise }) },
+    sip: {
+      ...sip,
+      sessionTimer: { minSec, ...present({ expiresSec }) },
+      ...present({ advertise: readAdvertise('sip.advertise', sipAdvertise, reachableHost, faults) }),
+    },
     media: {
       ...media,
-      ...present({ advertise: mediaAdvertise }),
+      ...present({ advertise: readAdvertise('media.advertise', mediaAdvertise, reachableAddress, faults) }),
       freeswitch: faults.has('media.freeswitch') ? [] : readFreeswitch(freeswitch, environment, faults),
     },
     call: settings.call,

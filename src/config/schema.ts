@@ -58,7 +58,7 @@ export const SCHEMA = {
       default: ['udp://0.0.0.0:5060', 'tcp://0.0.0.0:5060'],
       env: 'SIP_LISTEN',
     }),
-    advertise: optional(formats.reachableHost, { env: 'SIP_ADVERTISE' }),
+    advertise: optional(formats.orRules(formats.reachableHost), { env: 'SIP_ADVERTISE' }),
     allow: setting(formats.listOf(formats.cidr), { default: PRIVATE_RANGES, env: 'SIP_ALLOW' }),
     sessionTimer: {
       minSec: setting(formats.wholeNumber(90, 86_400), { default: 90 }),
@@ -73,7 +73,7 @@ export const SCHEMA = {
   media: {
     engine: setting(formats.oneOf('embedded', 'freeswitch'), { default: 'embedded', env: 'MEDIA_ENGINE' }),
     bind: setting(formats.ipAddress, { default: '0.0.0.0', env: 'MEDIA_BIND' }),
-    advertise: optional(formats.reachableAddress, { env: 'MEDIA_ADVERTISE' }),
+    advertise: optional(formats.orRules(formats.reachableAddress), { env: 'MEDIA_ADVERTISE' }),
     ports: setting(formats.portRange, { default: '20000-29999', env: 'MEDIA_PORTS' }),
     codecs: setting(formats.codecs, { default: ['G722', 'PCMU', 'PCMA'], env: 'MEDIA_CODECS' }),
     workers: setting(formats.workers, { default: 'auto', env: 'MEDIA_WORKERS' }),

@@ -66,7 +66,7 @@ export interface SipConfig {
   readonly engine: 'embedded' | 'drachtio';
   /** `udp://`, `tcp://` or `tls://`, an IP address (IPv6 in brackets) and a port; see `parseListen`. */
   readonly listen: readonly string[];
-  readonly advertise?: string;
+  readonly advertise?: Advertise;
   /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
   readonly allow: readonly string[];
   /** RFC 4028, of the embedded engine; drachtio-server has settings of its own. */
@@ -84,7 +84,7 @@ export interface SessionTimerConfig {
 export interface MediaConfig {
   readonly engine: 'embedded' | 'freeswitch';
   readonly bind: string;
-  readonly advertise?: string;
+  readonly advertise?: Advertise;
   /** Both ends included. */
   readonly ports: PortRange;
   /** In order of preference. FreeSWITCH speaks its own wideband codecs: of these it takes G.711 alone. */
@@ -93,6 +93,15 @@ export interface MediaConfig {
   readonly workers: 'auto' | number;
   readonly reorderMs: number;
   readonly freeswitch: readonly ServerAddress[];
+}
+
+/** The address others are told to reach us at: one for all, or by where they are; see `advertisedTo`. */
+export type Advertise = string | readonly AdvertiseRule[];
+
+export interface AdvertiseRule {
+  /** IP addresses and CIDR ranges; absent for everybody. */
+  readonly peers?: readonly string[];
+  readonly address: string;
 }
 
 export interface CallConfig {

@@ -255,7 +255,8 @@ export class Call {
     try {
       if (!this.#offer || !this.#media) throw new Error('answered before it was accepted');
       // The bridge listens before the caller learns where to send, and speaks when it knows that it is answered.
-      const localSdp = await this.#media.connect(this.#offer, this.#rtpPort, this.#invite.localAddress);
+      const { localAddress, source } = this.#invite;
+      const localSdp = await this.#media.connect(this.#offer, this.#rtpPort, localAddress, source.address);
       if (this.#state !== 'answering') return;
       this.#transfer.answering();
       this.#dialog = await this.#invite.answer(localSdp, {

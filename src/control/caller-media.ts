@@ -38,8 +38,8 @@ export class CallerMedia {
   }
 
   /** Resolves to the SDP for the 200. Rejects as AcceptedOffer.connect does. */
-  async connect(offer: AcceptedOffer, rtpPort: number, localAddress: string): Promise<string> {
-    const leg = await offer.connect(rtpPort, localAddress);
+  async connect(offer: AcceptedOffer, rtpPort: number, localAddress: string, peerAddress?: string): Promise<string> {
+    const leg = await offer.connect(rtpPort, localAddress, peerAddress);
     await this.#adopt(leg);
     this.#awaitingAnswer = !leg.media;
     this.#tellBridge();

@@ -1,7 +1,14 @@
 import { randomInt } from 'node:crypto';
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
-import { MediaUnavailable, type AcceptedOffer, type MediaEngine, type MediaLeg } from './engine.js';
+import {
+  MediaUnavailable,
+  type AcceptedOffer,
+  type AdvertisedTo,
+  type BridgeAddress,
+  type MediaEngine,
+  type MediaLeg,
+} from './engine.js';
 import {
   negotiateOffer,
   readAnswer,
@@ -17,7 +24,7 @@ export interface EmbeddedMediaOptions {
   /** `media.bind`: used as our address when it is a specific one. */
   readonly bind: string;
   /** `media.advertise`: the address the caller's network reaches us at, when it is not our own. */
-  readonly advertise?: string | undefined;
+  readonly advertise?: AdvertisedTo;
 }
 
 /** The caller's RTP comes straight to the bridge's port. */
@@ -32,19 +39,21 @@ export class EmbeddedMediaEngine implements MediaEngine {
   accept(offer: string | undefined): AcceptedOffer {
     const negotiated = offer === undefined ? undefined : negotiateOffer(offer, this.#options.codecs);
     return {
-      connect: (bridgePort, localAddress) => Promise.resolve(this.leg(bridgePort, localAddress, negotiated)),
+      connect: (bridgePort, localAddress, peerAddress = '') =>
+        Promise.resolve(this.leg({ bridgePort, localAddress, peerAddress }, negotiated)),
     };
   }
 
   /** The leg itself; without a negotiated offer it makes one. */
-  leg(bridgePort: number, localAddress: string, negotiated?: NegotiatedOffer): MediaLeg {
-    const rtp = { address: this.#advertisedAddress(localAddress), port: bridgePort };
+  leg(at: BridgeAddress, negotiated?: NegotiatedOffer): MediaLeg {
+    const rtp = { address: this.#addressFor(at), port: at.bridgePort };
     return new EmbeddedMediaLeg(this.#options.codecs, rtp, negotiated);
   }
 
-  #advertisedAddress(localAddress: string): string {
+  #addressFor({ localAddress, peerAddress }: BridgeAddress): string {
     const { advertise, bind } = this.#options;
-    if (advertise !== undefined) return advertise;
+    const advertised = advertise?.(peerAddress);
+    if (advertised !== undefined) return advertised;
     return bind === '0.0.0.0' || bind === '::' ? localAddress : bind;
   }
 }

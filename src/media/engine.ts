@@ -16,16 +16,29 @@ export interface MediaEngine {
 
 export interface AcceptedOffer {
   /**
-   * Binds the accepted offer to the bridge's RTP port. `localAddress` is the address the caller reached us at.
+   * Binds the accepted offer to the bridge's RTP port. `localAddress` is the address the caller reached us at,
+   * `peerAddress` the one its signalling came from.
    * Rejects with a MediaUnavailable when the engine has no room or cannot be reached.
    */
-  connect(bridgePort: number, localAddress: string): Promise<MediaLeg>;
+  connect(bridgePort: number, localAddress: string, peerAddress?: string): Promise<MediaLeg>;
 }
 
 /** No media server took the call, for a passing reason: to the caller this is a 503. */
 export class MediaUnavailable extends Error {
   override readonly name = 'MediaUnavailable';
 }
+
+/** Where one call's caller and the bridge are. */
+export interface BridgeAddress {
+  readonly bridgePort: number;
+  /** The address the caller reached us at. */
+  readonly localAddress: string;
+  /** The address its signalling came from; '' when it is not known. */
+  readonly peerAddress: string;
+}
+
+/** The address a peer is told to send its RTP to; undefined for our own. `peerAddress` is '' where it is not known. */
+export type AdvertisedTo = (peerAddress: string) => string | undefined;
 
 export interface MediaLeg {
   /** For the 200: an answer, or our offer when the INVITE had none. */

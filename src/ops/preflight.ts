@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { createServer, isIP, isIPv6 } from 'node:net';
 import type { BridgeConfig } from '../config/types.js';
 import { parseListen } from '../config/formats.js';
+import { advertisedAddresses } from '../config/advertise.js';
 import { cidrMatcher } from '../config/cidr.js';
 
 /** One line of `doctor`: what was looked at and what was found. */
@@ -31,18 +32,18 @@ export async function checkPorts(config: BridgeConfig): Promise<Finding[]> {
 export function checkAdvertised(config: BridgeConfig): Finding[] {
   const { sip, media } = config;
   const loopbackOnly = sip.listen.every((uri) => isLoopback(parseListen(uri)?.address ?? ''));
-  const named = [
-    ['sip.advertise', sip.advertise],
-    ['media.advertise', media.advertise],
-  ] as const;
-  return named.flatMap(([path, address]) =>
-    address === undefined ? [] : [finding(path, whyUnreachable(address, loopbackOnly), address)],
-  );
+  return [
+    ...advertisedAddresses('sip.advertise', sip.advertise),
+    ...advertisedAddresses('media.advertise', media.advertise),
+  ].map(({ path, address, peers }) => {
+    const peersAreHere = peers?.every((range) => isLoopback(range.replace(/\/.*$/, ''))) ?? loopbackOnly;
+    return finding(path, whyUnreachable(address, peersAreHere), address);
+  });
 }
 
-function whyUnreachable(address: string, loopbackOnly: boolean): string | undefined {
+function whyUnreachable(address: string, peersAreHere: boolean): string | undefined {
   if (NOT_AN_ADDRESS_TO_REACH.includes(address)) return `${address} is not an address a peer can send to`;
-  if (isIP(address) !== 0 && isLoopback(address) && !loopbackOnly) {
+  if (isIP(address) !== 0 && isLoopback(address) && !peersAreHere) {
     return `${address} can only be reached from this machine, but sip.listen takes calls from others`;
   }
   return undefined;
@@ -58,12 +59,15 @@ async function checkListen(uri: string): Promise<Finding> {
 async function checkRtpPorts({ media }: BridgeConfig): Promise<Finding> {
   const { min, max } = media.ports;
   const first = min + (min % 2);
-  const count = Math.floor((max - first) / 2) + 1;
+  const count = Math.floor((max + 1 - first) / 2);
   const step = Math.max(1, Math.floor(count / RTP_PORTS_TRIED));
   const taken: string[] = [];
   for (let index = 0; index < count; index += step) {
-    const fault = await bindUdp(media.bind, first + 2 * index);
-    if (fault !== undefined) taken.push(`${first + 2 * index}: ${fault}`);
+    // RTP, and RTCP on the port after it.
+    for (const port of [first + 2 * index, first + 2 * index + 1]) {
+      const fault = await bindUdp(media.bind, port);
+      if (fault !== undefined) taken.push(`${port}: ${fault}`);
+    }
   }
   const what = `rtp ${media.bind} ports ${min}-${max}`;
   return finding(what, taken.length > 0 ? taken.join('; ') : undefined, `room for ${count} calls`);

@@ -14,7 +14,7 @@ import { responseTo } from './responses.js';
 import { SHORTEST_SESSION_S, type SessionPolicy } from './session-expires.js';
 import { sipTimers, type SipTimerBase } from './timers.js';
 import { replyStateless, TransactionLayer } from './transaction-layer.js';
-import type { BoundAddress } from './transport.js';
+import type { Advertise, BoundAddress } from './transport.js';
 import { Transports } from './transports.js';
 import { UsageStore } from './usage-store.js';
 import { responseFlow, stampSource } from './via.js';
@@ -29,8 +29,8 @@ const MAX_LAG_MS = 500;
 export interface SipAgentOptions {
   /** `udp://address:port` and `tcp://address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
   readonly listen: readonly string[];
-  /** Host for Via and Contact. Default: the address by which each peer is reached. */
-  readonly advertise?: string | undefined;
+  /** Host for Via and Contact towards a peer's address. Default: the address by which the peer is reached. */
+  readonly advertise?: Advertise | undefined;
   /** What a client has to present. */
   readonly secret: string;
   readonly clock: Clock;

@@ -2,7 +2,14 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AgentLogger, CancelTimer, Clock } from './environment.js';
 import { formatHostPort, type Endpoint, type Flow } from './flow.js';
 import { TcpConnection } from './tcp-connection.js';
-import { isWildcard, type BoundAddress, type ListenAddress, type MessageSink, type Transport } from './transport.js';
+import {
+  isWildcard,
+  type Advertise,
+  type BoundAddress,
+  type ListenAddress,
+  type MessageSink,
+  type Transport,
+} from './transport.js';
 
 /** A connection nothing goes over and no call depends on is closed after this. */
 const IDLE_MS = 15 * 60_000;
@@ -17,8 +24,8 @@ export interface TcpTransportOptions {
   readonly sink: MessageSink;
   readonly logger: AgentLogger;
   readonly clock: Clock;
-  /** The address Via and Contact give, whatever the interface. */
-  readonly advertise: string | undefined;
+  /** The address Via and Contact give a peer, whatever the interface. */
+  readonly advertise: Advertise | undefined;
   /** Connections, made or accepted, beyond which further ones are closed at once. */
   readonly maxConnections: number;
   readonly allow: (address: string) => boolean;
@@ -94,7 +101,7 @@ export class TcpTransport implements Transport {
       socket.destroy();
       return;
     }
-    this.#add(socket, { address, port }, this.#options.advertise ?? localAddress);
+    this.#add(socket, { address, port }, this.#options.advertise?.(address) ?? localAddress);
   }
 
   #add(socket: Socket, remote: Endpoint, localAddress: string): TcpConnection {

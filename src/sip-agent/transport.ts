@@ -15,6 +15,9 @@ export interface BoundAddress {
   readonly port: number;
 }
 
+/** The host Via and Contact have to give a peer at an address; undefined for ours as the peer is reached from it. */
+export type Advertise = (peerAddress: string) => string | undefined;
+
 /** What the configuration says about one listener. */
 export interface ListenAddress extends BoundAddress {
   /** As it was written, for error messages. */

@@ -5,12 +5,19 @@ import { parseListenAddress } from './listen-address.js';
 import { LocalAddresses } from './local-address.js';
 import { addressOf, type Target } from './target.js';
 import { TcpTransport } from './tcp-transport.js';
-import { isWildcard, type BoundAddress, type ListenAddress, type MessageSink, type Transport } from './transport.js';
+import {
+  isWildcard,
+  type Advertise,
+  type BoundAddress,
+  type ListenAddress,
+  type MessageSink,
+  type Transport,
+} from './transport.js';
 import { UdpTransport } from './udp-transport.js';
 
 export interface TransportsOptions {
   readonly listen: readonly string[];
-  readonly advertise: string | undefined;
+  readonly advertise: Advertise | undefined;
   readonly sink: MessageSink;
   readonly clock: Clock;
   readonly logger: AgentLogger;
@@ -63,7 +70,7 @@ export class Transports {
       : transport.bound.address;
     if (this.#closed) throw new Error('agent stopped');
     if (address === local && target.port === transport.bound.port) throw new Error('can not send request to myself');
-    return transport.flowTo(address, target.port, this.#options.advertise ?? local);
+    return transport.flowTo(address, target.port, this.#options.advertise?.(address) ?? local);
   }
 
   async close(): Promise<void> {

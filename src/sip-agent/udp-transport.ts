@@ -4,7 +4,14 @@ import type { AgentLogger } from './environment.js';
 import { FailureListeners, type Endpoint, type Flow, type FlowFailureListener } from './flow.js';
 import type { LocalAddresses } from './local-address.js';
 import { parseDatagram } from './parse.js';
-import { isWildcard, type BoundAddress, type ListenAddress, type MessageSink, type Transport } from './transport.js';
+import {
+  isWildcard,
+  type Advertise,
+  type BoundAddress,
+  type ListenAddress,
+  type MessageSink,
+  type Transport,
+} from './transport.js';
 
 /** Enough for a burst of some thousand messages while the event loop is busy. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -16,8 +23,8 @@ export interface UdpTransportOptions {
   readonly sink: MessageSink;
   readonly logger: AgentLogger;
   readonly localAddresses: LocalAddresses;
-  /** The address Via and Contact give, whatever the route. */
-  readonly advertise: string | undefined;
+  /** The address Via and Contact give a peer, whatever the route. */
+  readonly advertise: Advertise | undefined;
   /** Whether a source is worth a route lookup. */
   readonly allow: (address: string) => boolean;
 }
@@ -107,7 +114,8 @@ export class UdpTransport implements Transport {
 
   #localAddressFor(source: string): string | undefined {
     const { advertise, localAddresses, allow } = this.#options;
-    if (advertise !== undefined) return advertise;
+    const advertised = advertise?.(source);
+    if (advertised !== undefined) return advertised;
     if (!isWildcard(this.bound.address)) return this.bound.address;
     return localAddresses.known(source) ?? (allow(source) ? undefined : this.bound.address);
   }

@@ -3,7 +3,7 @@ import type { CustomParametersConfig, Route } from '../../src/config/types.js';
 import type { CallRecord } from '../../src/control/call-record.js';
 import { CallController, type ControllerSettings } from '../../src/control/controller.js';
 import { EmbeddedMediaEngine } from '../../src/media/embedded.js';
-import type { AcceptedOffer, MediaEngine, MediaLeg } from '../../src/media/engine.js';
+import type { AcceptedOffer, BridgeAddress, MediaEngine, MediaLeg } from '../../src/media/engine.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
 import { FakeBridgePool, type FakeBridge } from '../support/fake-bridge-pool.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -63,10 +63,11 @@ class FragileMediaEngine implements MediaEngine {
   accept(offer: string | undefined): AcceptedOffer {
     const accepted = this.#engine.accept(offer);
     return {
-      connect: async (port, localAddress) => {
+      connect: async (bridgePort, localAddress, peerAddress = '') => {
         await this.#held;
         if (this.fault) throw this.fault;
-        return this.#counted(await accepted.connect(port, localAddress), { port, localAddress });
+        const at = { bridgePort, localAddress, peerAddress };
+        return this.#counted(await accepted.connect(bridgePort, localAddress, peerAddress), at);
       },
     };
   }
@@ -83,7 +84,7 @@ class FragileMediaEngine implements MediaEngine {
     this.legs.at(-1)?.onLost?.(detail);
   }
 
-  #counted(leg: MediaLeg, at: { port: number; localAddress: string }): MediaLeg {
+  #counted(leg: MediaLeg, at: BridgeAddress): MediaLeg {
     this.legs.push(leg);
     const close = leg.close.bind(leg);
     leg.close = () => {
@@ -93,7 +94,7 @@ class FragileMediaEngine implements MediaEngine {
     leg.replace = async () => {
       await this.#held;
       if (this.replaceFault) throw this.replaceFault;
-      return this.#counted(this.#engine.leg(at.port, at.localAddress), at);
+      return this.#counted(this.#engine.leg(at), at);
     };
     return leg;
   }

@@ -313,16 +313,21 @@ describe('starting and stopping', () => {
     call.ack(await peer.next('486 INVITE'));
   });
 
-  test('an advertised host stands in Contact', async () => {
-    const { peer, call, rig } = await begin('tcp', { advertise: 'sip.example.org' });
-    call.invite();
-    const { response } = await rig.nextInvite();
-    response.send(180);
-    const contact = `<sip:sip.example.org:${rig.port('tcp')};transport=tcp>`;
-    expect((await peer.next(180)).header('Contact')).toBe(contact);
-    response.send(486);
-    call.ack(await peer.next('486 INVITE'));
-  });
+  test.each(['udp', 'tcp'] as const)(
+    'an advertised host stands in Contact over %s, for whom it is for',
+    async (protocol) => {
+      const advertise = (peerAddress: string): string => `to-${peerAddress.replaceAll('.', '-')}.example.org`;
+      const { peer, call, rig } = await begin(protocol, { advertise });
+      call.invite();
+      const { response } = await rig.nextInvite();
+      response.send(180);
+      const transport = protocol === 'tcp' ? ';transport=tcp' : '';
+      const contact = `<sip:to-127-0-0-1.example.org:${rig.port(protocol)}${transport}>`;
+      expect((await peer.next(180)).header('Contact')).toBe(contact);
+      response.send(486);
+      call.ack(await peer.next('486 INVITE'));
+    },
+  );
 
   test('stopping in the middle of calls leaves nothing', async () => {
     const { rig, call, peer } = await begin();

@@ -60,4 +60,17 @@ describe('doctor', () => {
     expect(await io.run(['doctor', '--config', file])).toBe(1);
     expect(io.stdout).toMatch(/^FAIL {2}sip\.advertise: 127\.0\.0\.1 can only be reached from this machine/m);
   });
+
+  it('looks at every address that is advertised, and whom to', async () => {
+    const io = new TestIo();
+    const rules =
+      '[{peers: [127.0.0.0/8], address: 127.0.0.1}, {peers: [10.0.0.0/8], address: 10.0.0.5}, {address: 127.0.0.3}]';
+    const file = await configFile({ listen: 'udp://0.0.0.0:0', advertise: rules });
+    expect(await io.run(['doctor', '--config', file])).toBe(1);
+    expect(io.stdout).toMatch(/^ok {4}sip\.advertise\[0\]\.address: 127\.0\.0\.1$/m);
+    expect(io.stdout).toMatch(/^ok {4}sip\.advertise\[1\]\.address: 10\.0\.0\.5$/m);
+    expect(io.stdout).toMatch(
+      /^FAIL {2}sip\.advertise\[2\]\.address: 127\.0\.0\.3 can only be reached from this machine/m,
+    );
+  });
 });

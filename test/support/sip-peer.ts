@@ -70,7 +70,7 @@ function isWanted(message: SipText, wanted: Wanted): boolean {
 export abstract class SipPeer {
   abstract readonly protocol: 'UDP' | 'TCP';
   abstract readonly port: number;
-  readonly address = '127.0.0.1';
+  readonly address: string = '127.0.0.1';
   /** Everything that came, in order. */
   readonly received: SipText[] = [];
   readonly #unread: SipText[] = [];
@@ -135,12 +135,14 @@ export abstract class SipPeer {
 
 export class UdpPeer extends SipPeer {
   readonly protocol = 'UDP';
+  override readonly address: string;
   readonly #socket: UdpSocket;
   /** Where messages go. */
   readonly #target: { readonly address: string; readonly port: number };
 
   private constructor(socket: UdpSocket, target: { readonly address: string; readonly port: number }) {
     super();
+    this.address = socket.address().address;
     this.#socket = socket;
     this.#target = target;
     socket.on('message', (bytes) => {
@@ -148,9 +150,12 @@ export class UdpPeer extends SipPeer {
     });
   }
 
-  static async open(target: { readonly address: string; readonly port: number }): Promise<UdpPeer> {
+  static async open(
+    target: { readonly address: string; readonly port: number },
+    address = '127.0.0.1',
+  ): Promise<UdpPeer> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(0, address);
     await once(socket, 'listening');
     return new UdpPeer(socket, target);
   }

@@ -3,7 +3,14 @@ import type { StreamEncoding } from '../../audio/frame-codec.js';
 import type { Clock } from '../../clock.js';
 import type { Logger } from '../../logger.js';
 import type { EmbeddedMediaEngine } from '../embedded.js';
-import { MediaUnavailable, type AcceptedOffer, type MediaEngine, type MediaLeg } from '../engine.js';
+import {
+  MediaUnavailable,
+  type AcceptedOffer,
+  type AdvertisedTo,
+  type BridgeAddress,
+  type MediaEngine,
+  type MediaLeg,
+} from '../engine.js';
 import { negotiateOffer, writeStream, type CodecName, type NegotiatedOffer } from '../sdp.js';
 import type { EventSocketAddress } from './event-socket-probe.js';
 import { FreeSwitchLeg } from './leg.js';
@@ -20,7 +27,7 @@ export interface FreeSwitchEngineOptions {
   /** `media.codecs`: narrowband, in order of preference. */
   readonly codecs: readonly ('PCMU' | 'PCMA')[];
   /** `media.advertise`: FreeSWITCH's address as callers reach it, when it is not its own. */
-  readonly advertise?: string | undefined;
+  readonly advertise?: AdvertisedTo;
   /** Our SIP, through which FreeSWITCH is called. */
   readonly srf: object;
   /** Takes a caller over whose FreeSWITCH is gone, when it speaks G.711. */
@@ -66,7 +73,8 @@ export class FreeSwitchMediaEngine implements MediaEngine {
   accept(offer: string | undefined): AcceptedOffer {
     const negotiated = offer === undefined ? undefined : negotiateOffer(offer, this.#codecs());
     return {
-      connect: (bridgePort, localAddress) => this.#connect({ bridgePort, localAddress }, negotiated),
+      connect: (bridgePort, localAddress, peerAddress = '') =>
+        this.#connect({ bridgePort, localAddress, peerAddress }, negotiated),
     };
   }
 
@@ -113,7 +121,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
         caller,
         bridge,
         encoding,
-        advertise: this.#options.advertise,
+        advertise: this.#options.advertise?.(at.peerAddress),
         codecs: this.#codecs(),
         offeredCodecs: this.#options.codecs,
         negotiated,
@@ -128,16 +136,10 @@ export class FreeSwitchMediaEngine implements MediaEngine {
   /** The bridge's own RTP for a caller that speaks G.711, another FreeSWITCH for one that does not. */
   async #replacement(at: BridgeAddress, lastOffer: string | undefined): Promise<MediaLeg> {
     if (lastOffer === undefined || offersAny(lastOffer, this.#options.codecs)) {
-      return this.#options.embedded.leg(at.bridgePort, at.localAddress);
+      return this.#options.embedded.leg(at);
     }
     return this.#connect(at, negotiateOffer(lastOffer, this.#codecs()));
   }
-}
-
-interface BridgeAddress {
-  readonly bridgePort: number;
-  /** The address the caller reached us at. */
-  readonly localAddress: string;
 }
 
 /** Both channels at the same time; if one fails, the other is not left behind. */

@@ -535,10 +535,11 @@ describe('EmbeddedMediaEngine', () => {
   };
 
   it('says where it is: what is advertised, else what is bound, else what the caller reached', async () => {
-    const addressOf = async (bind: string, advertise?: string): Promise<string> => {
-      const leg = await new EmbeddedMediaEngine({ codecs: BOTH, bind, advertise })
+    const addressOf = async (bind: string, advertise?: string, peer = '192.0.2.9'): Promise<string> => {
+      const advertisedTo = (address: string): string | undefined => (address === '192.0.2.9' ? advertise : undefined);
+      const leg = await new EmbeddedMediaEngine({ codecs: BOTH, bind, advertise: advertisedTo })
         .accept(OFFERS.cisco)
-        .connect(4, '10.0.0.9');
+        .connect(4, '10.0.0.9', peer);
       const { connection, origin } = sdpTransform.parse(leg.localSdp);
       expect(origin.address).toBe(connection?.ip);
       return origin.address;
@@ -546,6 +547,7 @@ describe('EmbeddedMediaEngine', () => {
     expect(await addressOf('0.0.0.0')).toBe('10.0.0.9');
     expect(await addressOf('10.1.1.1')).toBe('10.1.1.1');
     expect(await addressOf('10.1.1.1', '203.0.113.5')).toBe('203.0.113.5');
+    expect(await addressOf('10.1.1.1', '203.0.113.5', '192.0.2.10')).toBe('10.1.1.1');
   });
 
   it('keeps its session and counts its version up with every new description', async () => {
