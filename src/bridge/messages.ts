@@ -95,7 +95,7 @@ export interface PathStats {
   readonly receivingMs: number;
   /** Where the SDP says the other side is; absent while it does not. */
   readonly described?: TransportAddress;
-  /** Since the last RTP packet of the call's; absent before the first. */
+  /** Since the last RTP packet of the call's, or the hold that ended after it; absent before the first, and on hold. */
   readonly silentMs?: number;
   /** Packets whose payload type was none of the negotiated ones, and the last such. */
   readonly foreignPayloads: number;

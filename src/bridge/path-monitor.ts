@@ -37,6 +37,7 @@ export class PathMonitor {
   #sendingMs = 0;
   #receivingMs = 0;
   #lastRtpAtMs: number | undefined;
+  #mediaSetAtMs = 0;
   #foreignPayloads = 0;
   #foreignPayloadType: number | undefined;
   /** Arrival of the packet whose end waits for the frame it is in to be filled. */
@@ -53,6 +54,7 @@ export class PathMonitor {
   setMedia(media: BridgeMedia, clockRateHz: number, nowMs: number): void {
     this.#countTo(nowMs);
     this.#media = media;
+    this.#mediaSetAtMs = nowMs;
     this.rtcp.clockRateHz = clockRateHz;
   }
 
@@ -115,7 +117,7 @@ export class PathMonitor {
       sendingMs: Math.round(this.#sendingMs),
       receivingMs: Math.round(this.#receivingMs),
       ...(remote ? { described: remote } : {}),
-      ...(this.#lastRtpAtMs === undefined ? {} : { silentMs: Math.round(nowMs - this.#lastRtpAtMs) }),
+      ...this.#silence(nowMs),
       foreignPayloads: this.#foreignPayloads,
       ...(this.#foreignPayloadType === undefined ? {} : { foreignPayloadType: this.#foreignPayloadType }),
       ...(rtp?.ignored ? { refused: rtp.ignored } : {}),
@@ -128,6 +130,12 @@ export class PathMonitor {
       rtcp: { ...this.rtcp.stats, foreign: rtp?.ignoredRtcp ?? 0 },
       addedDelay: { ...(uplink ? { uplink } : {}), ...(downlink ? { downlink } : {}) },
     };
+  }
+
+  /** Only counts while there should be RTP. */
+  #silence(nowMs: number): Pick<PathStats, 'silentMs'> {
+    if (this.#lastRtpAtMs === undefined || !this.#media?.receiving) return {};
+    return { silentMs: Math.round(nowMs - Math.max(this.#lastRtpAtMs, this.#mediaSetAtMs)) };
   }
 
   #countTo(nowMs: number): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Route, Target } from '../config/types.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
-import type { CallFacts, CallRecord, CallSnapshot } from './call-record.js';
+import { audioReport, type CallFacts, type CallRecord, type CallSnapshot } from './call-record.js';
 import type { CallState } from './call-state.js';
 
 export interface CallAccountOptions {
@@ -67,6 +67,7 @@ export class CallAccount {
       ...this.facts(),
       state,
       durationMs: this.durationMs,
+      ...audioReport(this.stats, this.#options.invite.source.address),
       ...(this.stats ? { media: this.stats } : {}),
     };
   }
@@ -85,6 +86,7 @@ export class CallAccount {
       outcome: end.outcome,
       sipStatus: this.#answeredAt ? 200 : (end.sipStatus ?? end.rejection?.status ?? 500),
       ...(end.closeCode === undefined ? {} : { closeCode: end.closeCode }),
+      ...audioReport(this.stats, this.#options.invite.source.address),
       interruptions,
       reconnects,
       ...(uplink ? { uplink } : {}),

@@ -1,6 +1,8 @@
 import type { BridgeStats, DownlinkStats, Interruption, UplinkStats } from '../bridge/messages.js';
 import type { CallState } from './call-state.js';
 import type { EndReason, Outcome } from './call-end.js';
+import { qualityOf, type Quality } from './quality.js';
+import { verdictOf } from './verdict.js';
 
 /** What is known of a call from its INVITE on. */
 export interface CallFacts {
@@ -20,8 +22,22 @@ export interface CallFacts {
   readonly answeredAt?: string;
 }
 
+/** What became of the audio; both absent before the answer. */
+export interface AudioReport {
+  /** In words: "two-way audio", or what was missing. */
+  readonly verdict?: string;
+  readonly quality?: Quality;
+}
+
+/** `sipSource` is the address the caller's signalling came from. */
+export function audioReport(stats: BridgeStats | undefined, sipSource: string): AudioReport {
+  const verdict = stats && verdictOf(stats, sipSource);
+  const quality = stats && qualityOf(stats);
+  return { ...(verdict === undefined ? {} : { verdict }), ...(quality ? { quality } : {}) };
+}
+
 /** `GET /calls`: a call in progress. */
-export interface CallSnapshot extends CallFacts {
+export interface CallSnapshot extends CallFacts, AudioReport {
   readonly state: CallState;
   readonly durationMs: number;
   /** A few seconds old at most; absent until the first figures came. */
@@ -29,7 +45,7 @@ export interface CallSnapshot extends CallFacts {
 }
 
 /** The `call.ended` line: the call's record. */
-export interface CallRecord extends CallFacts {
+export interface CallRecord extends CallFacts, AudioReport {
   readonly endedAt: string;
   /** From the INVITE to the end. */
   readonly durationMs: number;
