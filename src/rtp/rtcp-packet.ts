@@ -34,6 +34,8 @@ const SENDER_REPORT = 200;
 const RECEIVER_REPORT = 201;
 const SOURCE_DESCRIPTION = 202;
 const BYE = 203;
+/** XR, RFC 3611. */
+const LAST_KNOWN_TYPE = 207;
 const CNAME = 1;
 
 const VERSION_2 = 0x80;
@@ -174,9 +176,9 @@ function writeReportBlock(bytes: Buffer, at: number, report: ReportBlock): void 
  */
 export function readRtcp(bytes: Buffer): ReceivedRtcp | undefined {
   if (bytes.length < REPORT_HEAD_BYTES || bytes.length > MAX_COMPOUND_BYTES || bytes.length % 4 !== 0) return undefined;
-  const firstType = bytes[1];
-  // Appendix A.2: the first packet is a report, and only the last one may be padded.
-  if (firstType !== SENDER_REPORT && firstType !== RECEIVER_REPORT) return undefined;
+  const firstType = bytes[1] ?? 0;
+  // Appendix A.2 wants a report first. RFC 5506 section 3.4.2 does not, and telephones send an APP alone to open a NAT.
+  if (firstType < SENDER_REPORT || firstType > LAST_KNOWN_TYPE) return undefined;
 
   let sender: SenderInfo | undefined;
   const reports: ReportBlock[] = [];
@@ -199,7 +201,10 @@ export function readRtcp(bytes: Buffer): ReceivedRtcp | undefined {
 
 const countAt = (bytes: Buffer, at: number): number => (bytes[at] ?? 0) & COUNT;
 
-/** Where the packet at `at` ends; undefined if it is not of version 2, or longer than what is there. */
+/**
+ * Where the packet at `at` ends; undefined if it is not of version 2, or longer than what is there. Appendix A.2: the first
+ * is not padded, and of the others only the last.
+ */
 function packetEnd(bytes: Buffer, at: number): number | undefined {
   const flags = bytes[at] ?? 0;
   const end = at + 4 * (bytes.readUInt16BE(at + 2) + 1);

@@ -248,6 +248,8 @@ export interface BaresipOptions {
   readonly quitAfterSec: number;
   /** Where its files go. */
   readonly directory: string;
+  /** Offers to have RTCP on the port of the RTP. */
+  readonly rtcpMux?: boolean;
 }
 
 export interface BaresipResult extends ProgramResult {
@@ -278,12 +280,13 @@ export async function runBaresip(options: BaresipOptions): Promise<BaresipResult
   };
 }
 
-function baresipConfig({ play, directory, codec }: BaresipOptions, port: number): string {
+function baresipConfig({ play, directory, codec, rtcpMux = false }: BaresipOptions, port: number): string {
   const { module, rateHz } = BARESIP_CODECS[codec];
   const settings = {
     sip_listen: '127.0.0.1:0',
     net_interface: '127.0.0.1',
     rtp_stats: 'yes',
+    rtcp_mux: rtcpMux ? 'yes' : 'no',
     rtp_ports: `${port}-${port + 3}`,
     audio_source: `aufile,${play}`,
     ausrc_srate: rateHz,

@@ -63,6 +63,8 @@ describe('a compound packet', () => {
     const padded = [0xa0, 204, 0, 3, 0, 0, 0, 1, 0x6e, 0x61, 0x6d, 0x65, 0, 0, 0, 4];
     expect(readRtcp(compound(extended, app, bye))).toMatchObject({ ssrc: 0x0102_0304, reports: [], bye: true });
     expect(readRtcp(compound(EMPTY_RR, padded))).toMatchObject({ bye: false });
+    // RFC 5506: of reduced size, without a report.
+    expect(readRtcp(compound(app))).toEqual({ ssrc: 1, sender: undefined, reports: [], bye: false });
   });
 
   it.each([
@@ -70,7 +72,8 @@ describe('a compound packet', () => {
     ['a header alone', [0x80, 201, 0, 0]],
     ['half a word', [...EMPTY_RR, 0]],
     ['another version', [0x40, 201, 0, 1, 1, 2, 3, 4]],
-    ['no report first', [0x81, 203, 0, 1, 1, 2, 3, 4]],
+    ['an unknown type first', [0x80, 208, 0, 1, 1, 2, 3, 4]],
+    ['no type of RTCP', [0x80, 199, 0, 1, 1, 2, 3, 4]],
     ['a length beyond the end', [0x80, 201, 0, 2, 1, 2, 3, 4]],
     ['a report block that is not there', [0x81, 201, 0, 1, 1, 2, 3, 4]],
     ['a report block cut short', [0x81, 201, 0, 2, 1, 2, 3, 4, 1, 2, 3, 4]],
