@@ -226,9 +226,10 @@ function owner({ http }: BridgeConfig): string {
 function bridgeHostSettings(config: BridgeConfig): BridgeHostSettings {
   const { connectTimeoutMs, startTimeoutMs, reconnect } = config.pranthora;
   const { rtpTimeoutMs, farewellMs } = config.call;
-  const { bind, ports, reorderMs } = config.media;
+  const { bind, ports, reorderMs, cushionMs, dtmf } = config.media;
+  const media = { bind, ports, reorderMs, cushionMs, dtmf };
   return {
-    bridge: { bind, ports, reorderMs, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect },
+    bridge: { ...media, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect },
     network: networkSettings(config),
   };
 }

@@ -13,13 +13,16 @@ import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { PathMonitor } from './path-monitor.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
-import { Uplink } from './uplink.js';
+import { Uplink, type UplinkOptions } from './uplink.js';
 
 /** 20 ms of 16-bit samples at 16 kHz. */
 const MAX_FRAME_BYTES = 640;
 
 /** Packets that may wait for one before them. */
 const MAX_HELD_PACKETS = 32;
+
+/** Static (RFC 3389 section 4). Sent by some without having been agreed; a caller may send nothing else for a while. */
+const COMFORT_NOISE_PAYLOAD_TYPE = 13;
 
 /** Silence after an agent's last word before the call is hung up: the caller's jitter buffer still holds the word. */
 const FAREWELL_TAIL_MS = 100;
@@ -35,6 +38,8 @@ export interface BridgeSettings {
   readonly bind: string;
   readonly ports: { readonly min: number; readonly max: number };
   readonly reorderMs: number;
+  readonly cushionMs: number;
+  readonly dtmf: UplinkOptions['dtmf'];
   readonly rtpTimeoutMs: number;
   readonly farewellMs: number;
   readonly connectTimeoutMs: number;
@@ -71,9 +76,9 @@ export class CallBridge implements Ticking {
   readonly #dependencies: BridgeDependencies;
   readonly #receiver: RtpReceiver;
   readonly #uplink: Uplink;
-  readonly #downlink = new Downlink();
+  readonly #downlink: Downlink;
   readonly #telephoneEvents = new TelephoneEventDetector();
-  #sender = newSender(this.#downlink.frame);
+  #sender: RtpSender;
   readonly #path: PathMonitor;
   readonly #interruptions: Interruption[] = [];
 
@@ -102,12 +107,18 @@ export class CallBridge implements Ticking {
         this.#onOrderedPacket(packet);
       },
     });
-    this.#uplink = new Uplink(dependencies.clock.nowMs(), (frame) => {
-      const nowMs = dependencies.clock.nowMs();
-      this.#agent?.sendFrame(frame, nowMs);
-      this.#path.frameSent(nowMs);
-    });
     const nowMs = dependencies.clock.nowMs();
+    this.#uplink = new Uplink(
+      nowMs,
+      (frame) => {
+        const sentAtMs = dependencies.clock.nowMs();
+        this.#agent?.sendFrame(frame, sentAtMs);
+        this.#path.frameSent(sentAtMs);
+      },
+      settings,
+    );
+    this.#downlink = new Downlink(settings);
+    this.#sender = newSender(this.#downlink.frame);
     this.#path = new PathMonitor({ nowMs, wallMs: dependencies.wallMs(), ssrc: this.#sender.ssrc });
   }
 
@@ -258,7 +269,11 @@ export class CallBridge implements Ticking {
 
   #isOurs(payloadType: number): boolean {
     const media = this.#media;
-    return payloadType === media?.payloadType || payloadType === media?.telephoneEventPayloadType;
+    return (
+      payloadType === media?.payloadType ||
+      payloadType === media?.telephoneEventPayloadType ||
+      payloadType === COMFORT_NOISE_PAYLOAD_TYPE
+    );
   }
 
   #onPacket(packet: RtpPacket, nowMs: number): void {
@@ -273,11 +288,14 @@ export class CallBridge implements Ticking {
 
   #onOrderedPacket(packet: RtpPacket): void {
     const { payloadType } = packet;
+    const nowMs = this.#dependencies.clock.nowMs();
     if (payloadType === this.#media?.payloadType) {
-      const nowMs = this.#dependencies.clock.nowMs();
       this.#uplink.receive(packet, nowMs);
       this.#path.taken(packet, this.#uplink.isSent, nowMs);
+    } else if (payloadType === COMFORT_NOISE_PAYLOAD_TYPE) {
+      this.#uplink.receiveComfortNoise(packet);
     } else if (payloadType === this.#media?.telephoneEventPayloadType) {
+      this.#uplink.receiveEvent(packet, nowMs);
       const digit = this.#telephoneEvents.receive(packet);
       if (digit !== undefined) this.#emit({ kind: 'dtmf', bridge: this.id, digit });
     }
@@ -381,6 +399,9 @@ export class CallBridge implements Ticking {
         malformed: (rtp?.malformed ?? 0) + this.#path.rtcp.stats.malformed,
         frames: uplink.frames,
         filledMs: uplink.filledMs,
+        concealedMs: uplink.concealedMs,
+        joinedFrames: uplink.joinedFrames,
+        stretchedFrames: uplink.stretchedFrames,
         droppedFrames: this.#droppedFrames + (this.#agent?.stats.framesDropped ?? 0),
       },
       downlink: { packets: rtp?.sent ?? 0, sendErrors: rtp?.sendErrors ?? 0, ...this.#downlink.stats },

@@ -59,8 +59,11 @@ export interface UplinkStats {
   /** 20 ms frames handed to the WebSocket, and how much of them was silence put in for packets that did not come. */
   readonly frames: number;
   readonly filledMs: number;
-  /** Of that, what was made up from the speech around it instead. Absent where nothing is. */
-  readonly concealedMs?: number;
+  /** Of `filledMs`, what was made up from the voice before it; the rest is silence. */
+  readonly concealedMs: number;
+  /** Frames taken out and put in because the caller's clock is not ours. */
+  readonly joinedFrames: number;
+  readonly stretchedFrames: number;
   /** Frames Pranthora could not take in time. */
   readonly droppedFrames: number;
 }
@@ -75,8 +78,9 @@ export interface DownlinkStats {
   readonly discardedMs: number;
   readonly overflowedMs: number;
   readonly queuedMs: number;
-  /** How often the agent's speech ran dry in the middle of an utterance. Absent where it is not counted. */
-  readonly underruns?: number;
+  /** How often the agent's speech did not come in time to be continued, and for how long the caller heard nothing then. */
+  readonly underruns: number;
+  readonly underrunMs: number;
 }
 
 /** Where a given share of the delays was at most: 50, 95 and 100 %. */

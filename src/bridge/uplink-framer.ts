@@ -1,3 +1,5 @@
+import { Concealment } from '../audio/concealment.js';
+import { writeDtmfTone } from '../audio/dtmf-tone.js';
 import {
   createFrameDecoder,
   FRAME_16K,
@@ -6,13 +8,24 @@ import {
   type FrameDecoder,
   type StreamEncoding,
 } from '../audio/frame-codec.js';
-import { encodeG711, G711_SILENCE, transcodingTable, type G711Law } from '../audio/g711.js';
+import { decodeG711, encodeG711, transcodingTable, type G711Law } from '../audio/g711.js';
 import { Downsampler2x } from '../audio/resampler.js';
 import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
 
+const FRAME_8K = FRAME_16K / 2;
+
+/** 2.2 ms: what the filters of any decoder remember at 16 kHz. */
+const SETTLE_16K = 35;
+
+/** A digit being pressed, and how many samples of it have been played. */
+export interface DigitTone {
+  readonly digit: string;
+  readonly position: number;
+}
+
 /**
- * Builds the agent's 20 ms frames out of RTP payloads. Counts in the payload's own samples, of which `capacity` make a
- * frame; a frame that is full is in `frame` until the next sample is put.
+ * Builds the agent's 20 ms frames out of RTP payloads. Counts in the payload's own samples; a frame that is full is in
+ * `frame` until the next sample is put. No call may put more than the frame has room for; each is true when it is full.
  */
 export interface UplinkFramer {
   /** The RTP stream's: samples, and timestamp units, of one millisecond. */
@@ -20,9 +33,23 @@ export interface UplinkFramer {
   readonly bytesPerSample: 1 | 2;
   /** Samples in the frame so far, less than 20 ms of them. */
   readonly filled: number;
+  /** In the agent's format, and the same as linear samples at the agent's rate. */
   readonly frame: Buffer;
-  /** Puts `count` samples of `bytes`, silence without. The frame must have room for them. True when it is full. */
-  put(count: number, bytes: Uint8Array | undefined, offset: number): boolean;
+  readonly pcm: Int16Array;
+  /** What `conceal` would put is silence. */
+  readonly isSilent: boolean;
+  /** Puts `count` samples of `bytes`. */
+  put(count: number, bytes: Uint8Array, offset: number): boolean;
+  /** Puts something in place of `count` samples that did not come: see {@link Concealment}. */
+  conceal(count: number): boolean;
+  /** Puts `count` samples of a digit's tone. */
+  play(count: number, tone: DigitTone): boolean;
+  /** The sender is silent by its own will: `conceal` makes up nothing until the next `put`. */
+  stop(): void;
+  /** Nothing was lost before the next `put`: where `conceal` has come to silence, its beginning is no seam to be smoothed. */
+  resume(): void;
+  /** Encodes a frame of linear samples in the agent's format. */
+  encode(pcm: Int16Array, frame: Buffer): void;
 }
 
 export function createUplinkFramer(encoding: StreamEncoding, format: AudioFormat): UplinkFramer {
@@ -35,11 +62,12 @@ export function createUplinkFramer(encoding: StreamEncoding, format: AudioFormat
 class PcmFramer implements UplinkFramer {
   readonly samplesPerMs: 8 | 16;
   readonly bytesPerSample: 1 | 2;
+  readonly pcm = new Int16Array(FRAME_16K);
+  readonly frame = Buffer.from(this.pcm.buffer);
+  filled = 0;
   readonly #decoder: FrameDecoder;
   readonly #ratio: number;
-  readonly #pcm16k = new Int16Array(FRAME_16K);
-  readonly frame = Buffer.from(this.#pcm16k.buffer);
-  filled = 0;
+  readonly #concealment = new Concealment(16_000, SETTLE_16K);
 
   constructor(decoder: FrameDecoder) {
     this.#decoder = decoder;
@@ -48,14 +76,46 @@ class PcmFramer implements UplinkFramer {
     this.#ratio = 16 / decoder.unitsPerMs;
   }
 
-  get pcm16k(): Int16Array {
-    return this.#pcm16k;
+  get isSilent(): boolean {
+    return this.#concealment.isSilent;
   }
 
-  put(count: number, bytes: Uint8Array | undefined, offset: number): boolean {
+  put(count: number, bytes: Uint8Array, offset: number): boolean {
     const at = this.filled * this.#ratio;
-    if (bytes) this.#decoder.decode(bytes, offset, count, this.#pcm16k, at);
-    else this.#decoder.silence(count, this.#pcm16k, at);
+    this.#decoder.decode(bytes, offset, count, this.pcm, at);
+    this.#concealment.heard(this.pcm, at, count * this.#ratio);
+    return this.#advance(count);
+  }
+
+  conceal(count: number): boolean {
+    const at = this.filled * this.#ratio;
+    // The decoder's time goes on as well.
+    this.#decoder.silence(count, this.pcm, at);
+    this.#concealment.conceal(this.pcm, at, count * this.#ratio);
+    return this.#advance(count);
+  }
+
+  play(count: number, { digit, position }: DigitTone): boolean {
+    const at = this.filled * this.#ratio;
+    this.#decoder.silence(count, this.pcm, at);
+    writeDtmfTone(digit, 16_000, position * this.#ratio, this.pcm, at, count * this.#ratio);
+    this.#concealment.heard(this.pcm, at, count * this.#ratio);
+    return this.#advance(count);
+  }
+
+  stop(): void {
+    this.#concealment.stop();
+  }
+
+  resume(): void {
+    if (this.#concealment.isSilent) this.#concealment.startAfresh();
+  }
+
+  encode(pcm: Int16Array, frame: Buffer): void {
+    frame.set(new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+  }
+
+  #advance(count: number): boolean {
     this.filled = (this.filled + count) % (20 * this.samplesPerMs);
     return this.filled === 0;
   }
@@ -66,22 +126,57 @@ class G711Framer implements UplinkFramer {
   readonly samplesPerMs = 8;
   readonly bytesPerSample = 1;
   readonly frame: Buffer;
-  readonly #table: Uint8Array;
-  readonly #silence: number;
+  readonly pcm = new Int16Array(FRAME_8K);
   filled = 0;
+  readonly #from: G711Law;
+  readonly #to: G711Law;
+  readonly #table: Uint8Array;
+  readonly #concealment = new Concealment(8_000);
 
   constructor(from: G711Law, to: G711Law) {
+    this.#from = from;
+    this.#to = to;
     this.frame = Buffer.alloc(FRAME_BYTES[to]);
     this.#table = transcodingTable(from, to);
-    this.#silence = G711_SILENCE[to];
   }
 
-  put(count: number, bytes: Uint8Array | undefined, offset: number): boolean {
-    if (!bytes) this.frame.fill(this.#silence, this.filled, this.filled + count);
-    else {
-      for (let i = 0; i < count; i++) this.frame[this.filled + i] = this.#table[bytes[offset + i] ?? 0] ?? 0;
-    }
-    this.filled = (this.filled + count) % this.frame.length;
+  get isSilent(): boolean {
+    return this.#concealment.isSilent;
+  }
+
+  put(count: number, bytes: Uint8Array, offset: number): boolean {
+    for (let i = 0; i < count; i++) this.frame[this.filled + i] = this.#table[bytes[offset + i] ?? 0] ?? 0;
+    decodeG711(this.#from, bytes, offset, count, this.pcm, this.filled);
+    return this.#advance(count, this.#concealment.heard(this.pcm, this.filled, count));
+  }
+
+  conceal(count: number): boolean {
+    this.#concealment.conceal(this.pcm, this.filled, count);
+    return this.#advance(count, count);
+  }
+
+  play(count: number, { digit, position }: DigitTone): boolean {
+    writeDtmfTone(digit, 8_000, position, this.pcm, this.filled, count);
+    this.#concealment.heard(this.pcm, this.filled, count);
+    return this.#advance(count, count);
+  }
+
+  stop(): void {
+    this.#concealment.stop();
+  }
+
+  resume(): void {
+    if (this.#concealment.isSilent) this.#concealment.startAfresh();
+  }
+
+  encode(pcm: Int16Array, frame: Buffer): void {
+    encodeG711(this.#to, pcm, 0, FRAME_8K, frame, 0);
+  }
+
+  /** Of the `count` samples put, the first `made` are not the bytes that came. */
+  #advance(count: number, made: number): boolean {
+    if (made > 0) encodeG711(this.#to, this.pcm, this.filled, made, this.frame, this.filled);
+    this.filled = (this.filled + count) % FRAME_8K;
     return this.filled === 0;
   }
 }
@@ -91,13 +186,13 @@ class CompandingFramer implements UplinkFramer {
   readonly samplesPerMs: 8 | 16;
   readonly bytesPerSample: 1 | 2;
   readonly frame: Buffer;
+  readonly pcm = new Int16Array(FRAME_8K);
   readonly #law: G711Law;
-  readonly #pcm: PcmFramer;
+  readonly #wide: PcmFramer;
   readonly #downsampler = new Downsampler2x();
-  readonly #pcm8k = new Int16Array(FRAME_16K / 2);
 
   constructor(decoder: FrameDecoder, law: G711Law) {
-    this.#pcm = new PcmFramer(decoder);
+    this.#wide = new PcmFramer(decoder);
     this.samplesPerMs = decoder.unitsPerMs;
     this.bytesPerSample = decoder.bytesPerUnit;
     this.#law = law;
@@ -105,13 +200,41 @@ class CompandingFramer implements UplinkFramer {
   }
 
   get filled(): number {
-    return this.#pcm.filled;
+    return this.#wide.filled;
   }
 
-  put(count: number, bytes: Uint8Array | undefined, offset: number): boolean {
-    if (!this.#pcm.put(count, bytes, offset)) return false;
-    this.#downsampler.process(this.#pcm.pcm16k, 0, FRAME_16K, this.#pcm8k, 0);
-    encodeG711(this.#law, this.#pcm8k, 0, this.#pcm8k.length, this.frame, 0);
+  get isSilent(): boolean {
+    return this.#wide.isSilent;
+  }
+
+  put(count: number, bytes: Uint8Array, offset: number): boolean {
+    return this.#compandIf(this.#wide.put(count, bytes, offset));
+  }
+
+  conceal(count: number): boolean {
+    return this.#compandIf(this.#wide.conceal(count));
+  }
+
+  play(count: number, tone: DigitTone): boolean {
+    return this.#compandIf(this.#wide.play(count, tone));
+  }
+
+  stop(): void {
+    this.#wide.stop();
+  }
+
+  resume(): void {
+    this.#wide.resume();
+  }
+
+  encode(pcm: Int16Array, frame: Buffer): void {
+    encodeG711(this.#law, pcm, 0, FRAME_8K, frame, 0);
+  }
+
+  #compandIf(full: boolean): boolean {
+    if (!full) return false;
+    this.#downsampler.process(this.#wide.pcm, 0, FRAME_16K, this.pcm, 0);
+    this.encode(this.pcm, this.frame);
     return true;
   }
 }

@@ -78,6 +78,8 @@ export const SCHEMA = {
     codecs: setting(formats.codecs, { default: ['G722', 'PCMU', 'PCMA'], env: 'MEDIA_CODECS' }),
     workers: setting(formats.workers, { default: 'auto', env: 'MEDIA_WORKERS' }),
     reorderMs: setting(formats.wholeNumber(0, 500), { default: 40 }),
+    cushionMs: setting(formats.wholeNumber(0, 1000), { default: 200 }),
+    dtmf: setting(formats.oneOf('none', 'inband'), { default: 'none' }),
     freeswitch: setting(formats.anyList, { default: [] }),
   },
   call: {

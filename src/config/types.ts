@@ -92,6 +92,10 @@ export interface MediaConfig {
   /** Worker threads for the audio; 0 keeps it on the main thread. */
   readonly workers: 'auto' | number;
   readonly reorderMs: number;
+  /** The most the agent's speech is delayed to bridge the gaps in its arrival. */
+  readonly cushionMs: number;
+  /** What the agent hears of a key pressed. */
+  readonly dtmf: 'none' | 'inband';
   readonly freeswitch: readonly ServerAddress[];
 }
 

@@ -27,7 +27,7 @@ const VOLUME = 0x3f;
 export const DTMF_DIGITS = '0123456789*#ABCD';
 
 /** A long event is cut into segments of this duration, each with a timestamp of its own (section 2.5.1.3). */
-const MAX_DURATION = 0xffff;
+export const MAX_EVENT_DURATION = 0xffff;
 
 /** An event whose timestamp is behind by less than this is an old one come late: 5 s at 8 kHz. */
 const STALE_TIMESTAMP = 40_000;
@@ -72,6 +72,7 @@ export class TelephoneEventDetector {
   }
 }
 
+/** The packets that told the end of the segment before, or all of a segment between, may be lost. */
 function isNextSegment(last: SeenEvent, event: TelephoneEvent, distance: number): boolean {
-  return !last.end && last.event === event.event && last.duration === MAX_DURATION && distance === MAX_DURATION;
+  return !last.end && last.event === event.event && distance > 0 && distance % MAX_EVENT_DURATION === 0;
 }

@@ -18,6 +18,8 @@ const SETTINGS: BridgeSettings = {
   // Below the ports the system gives out by itself.
   ports: { min: 31_000, max: 31_999 },
   reorderMs: 40,
+  cushionMs: 200,
+  dtmf: 'none',
   rtpTimeoutMs: 60_000,
   farewellMs: 5_000,
   connectTimeoutMs: 2_000,

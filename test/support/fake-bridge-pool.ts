@@ -13,6 +13,9 @@ export const STATS: BridgeStats = {
     malformed: 0,
     frames: 502,
     filledMs: 40,
+    concealedMs: 20,
+    joinedFrames: 0,
+    stretchedFrames: 0,
     droppedFrames: 0,
   },
   downlink: {
@@ -23,6 +26,8 @@ export const STATS: BridgeStats = {
     discardedMs: 1_000,
     overflowedMs: 0,
     queuedMs: 0,
+    underruns: 0,
+    underrunMs: 0,
   },
   firstAudioMs: 120,
   interruptions: [{ reactionMs: 12, discardedMs: 1_000 }],

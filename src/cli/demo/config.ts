@@ -29,6 +29,8 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       codecs: ['G722', 'PCMU', 'PCMA'],
       workers: 0,
       reorderMs: 40,
+      cushionMs: 200,
+      dtmf: 'none',
       freeswitch: [],
     },
     call: {

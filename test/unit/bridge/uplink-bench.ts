@@ -74,6 +74,22 @@ export class UplinkBench {
     return audio;
   }
 
+  /**
+   * How far the sound sent ran ahead of time (or, with a minus, behind it) at most, counted from the frame `fromMs` is
+   * the time of. Frames that come together, because one of them was late, count as on time with the last.
+   */
+  timelineErrorMs(fromMs: number): number {
+    const from = this.frames.findIndex(({ atMs }) => atMs >= fromMs);
+    const startMs = this.frames[from]?.atMs ?? 0;
+    let worst = 0;
+    this.frames.forEach(({ atMs }, i) => {
+      if (i < from || this.frames[i + 1]?.atMs === atMs) return;
+      const errorMs = (i - from) * 20 - (atMs - startMs);
+      if (Math.abs(errorMs) > Math.abs(worst)) worst = errorMs;
+    });
+    return worst;
+  }
+
   /** The longest time without a frame, the time before the first and after the last included. */
   get longestGapMs(): number {
     let longest = 0;
@@ -106,12 +122,13 @@ export interface TelephoneOptions {
   readonly ptimeMs?: number;
   readonly ssrc?: number;
   readonly firstTimestamp?: number;
+  readonly firstSequence?: number;
 }
 
 /** Packets of one stream, cut out of `samples` by the telephone's own clock. */
 export function packetsOf(
   samples: Int16Array,
-  { encoding = 'PCMU', ptimeMs = 20, ssrc = 1, firstTimestamp = 4_294_960_000 }: TelephoneOptions = {},
+  { encoding = 'PCMU', ptimeMs = 20, ssrc = 1, firstTimestamp = 4_294_960_000, firstSequence = 0 }: TelephoneOptions = {},
 ): RtpPacket[] {
   const step = (ptimeMs * RATE_HZ[encoding]) / 1_000;
   return Array.from({ length: Math.floor(samples.length / step) }, (_, i) => {
@@ -121,7 +138,7 @@ export function packetsOf(
       bytes: Buffer.concat([Buffer.alloc(12), payload]),
       payloadOffset: 12,
       payloadLength: payload.length,
-      sequenceNumber: i & 0xffff,
+      sequenceNumber: (firstSequence + i) & 0xffff,
       timestamp: (firstTimestamp + i * step) >>> 0,
     });
   });

@@ -68,6 +68,9 @@ function framed(framer: UplinkFramer, bytes: Uint8Array, ptimeMs = 20): Buffer {
   return Buffer.concat(frames);
 }
 
+const isSilence = (format: AudioFormat, frame: Buffer): boolean =>
+  frame.every((byte) => byte === (format === 'pcm16k' ? 0 : G711_SILENCE[format]));
+
 /** What the agent hears of frames in `format`. */
 function heard(format: AudioFormat, frames: Buffer): { samples: Int16Array; rateHz: number } {
   if (format !== 'pcm16k') return { samples: decoded(format, frames), rateHz: 8_000 };
@@ -115,7 +118,7 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
   it('counts what is in the frame so far, and says when it is full', () => {
     const framer = createUplinkFramer(encoding, format);
     const step = 5 * framer.samplesPerMs;
-    const full = [1, 2, 3, 4, 5].map(() => [framer.put(step, undefined, 0), framer.filled / framer.samplesPerMs]);
+    const full = [1, 2, 3, 4, 5].map(() => [framer.conceal(step), framer.filled / framer.samplesPerMs]);
     expect(full).toEqual([
       [false, 5],
       [false, 10],
@@ -125,19 +128,57 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
     ]);
   });
 
-  it('stands for what did not come with silence', () => {
+  it('stands for what did not come with silence when nothing has been heard before', () => {
     const framer = createUplinkFramer(encoding, format);
-    expect(framer.put(20 * framer.samplesPerMs, undefined, 0)).toBe(true);
+    expect(framer.conceal(20 * framer.samplesPerMs)).toBe(true);
     expect(framer.frame.length).toBe(FRAME_BYTES[format]);
-    const silence = format === 'pcm16k' ? 0 : G711_SILENCE[format];
-    expect(framer.frame.every((byte) => byte === silence)).toBe(true);
+    expect(isSilence(format, framer.frame)).toBe(true);
   });
 
-  it('puts silence exactly where nothing came', () => {
+  it('goes on with what was heard, and is silent after 60 ms', () => {
+    const framer = createUplinkFramer(encoding, format);
+    framed(framer, toneIn(encoding));
+    const concealed = [1, 2, 3, 4, 5].map(() => {
+      expect(framer.conceal(20 * framer.samplesPerMs)).toBe(true);
+      return Buffer.from(framer.frame);
+    });
+    const { samples, rateHz } = heard(format, concealed[0] ?? Buffer.alloc(0));
+    const fit = fitSine(samples.subarray(0, samples.length / 2), rateHz, TONE.frequencyHz);
+    expect(Math.abs(fit.levelDbm0 - TONE.levelDbm0)).toBeLessThan(1);
+    expect(isSilence(format, concealed[2] ?? Buffer.alloc(0))).toBe(false);
+    expect(concealed.slice(4).every((frame) => isSilence(format, frame))).toBe(true);
+    expect(framer.isSilent).toBe(true);
+  });
+
+  it('is silent at once, but for a ramp, when the sender has stopped', () => {
+    const framer = createUplinkFramer(encoding, format);
+    framed(framer, toneIn(encoding));
+    framer.stop();
+    framer.conceal(20 * framer.samplesPerMs);
+    const { samples, rateHz } = heard(format, framer.frame);
+    const [ramp, rest] = [samples.subarray(0, rateHz / 100), samples.subarray(rateHz / 100)];
+    expect(ramp.some((sample) => Math.abs(sample) > 1_000)).toBe(true);
+    expect(rest.every((sample) => Math.abs(sample) <= 8)).toBe(true);
+  });
+
+  it('plays a digit', () => {
+    const framer = createUplinkFramer(encoding, format);
+    const step = 20 * framer.samplesPerMs;
+    const frames = [0, 1, 2, 3, 4].map((n) => {
+      expect(framer.play(step, { digit: '5', position: n * step })).toBe(true);
+      return Buffer.from(framer.frame);
+    });
+    const { samples, rateHz } = heard(format, Buffer.concat(frames.slice(1)));
+    expect(fitSine(samples, rateHz, 770).levelDbm0).toBeCloseTo(-9, 0);
+    expect(fitSine(samples, rateHz, 1_336).levelDbm0).toBeCloseTo(-7, 0);
+  });
+
+  it('puts what came exactly where it belongs after silence', () => {
     const framer = createUplinkFramer(encoding, format);
     const bytes = toneIn(encoding);
     const half = 10 * framer.samplesPerMs;
-    framer.put(half, undefined, 0);
+    framer.conceal(half);
+    framer.stop();
     expect(framer.put(half, bytes, 0)).toBe(true);
     const { samples } = heard(format, framer.frame);
     const quiet = samples.subarray(0, samples.length / 2);

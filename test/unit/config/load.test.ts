@@ -30,6 +30,8 @@ describe('precedence', () => {
         codecs: ['G722', 'PCMU', 'PCMA'],
         workers: 'auto',
         reorderMs: 40,
+        cushionMs: 200,
+        dtmf: 'none',
         freeswitch: [],
       },
       call: {
@@ -119,6 +121,8 @@ describe('precedence', () => {
       codecs: ['PCMA', 'L16'],
       workers: 0,
       reorderMs: 40,
+      cushionMs: 200,
+      dtmf: 'none',
       freeswitch: [{ host: 'fs', port: 8022, secret: 's2' }],
     });
     expect([config.call.maxConcurrent, config.http, config.log, config.drainMs]).toEqual([
