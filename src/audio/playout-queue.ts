@@ -141,6 +141,20 @@ export class PlayoutQueue {
     return written;
   }
 
+  /**
+   * Copies the bytes at the head, as many as `output` takes, and leaves them in the queue.
+   * @returns how many there were.
+   */
+  peekBytes(output: Uint8Array): number {
+    let copied = 0;
+    for (let block = this.#head; block && copied < output.length; block = block.next) {
+      const length = Math.min(output.length - copied, block.end - block.start);
+      output.set(block.bytes.subarray(block.start, block.start + length), copied);
+      copied += length;
+    }
+    return copied;
+  }
+
   /** Takes the marks whose place reading has reached, in order. */
   takeMarks(): readonly string[] {
     const first = this.#marks[0];

@@ -17,6 +17,9 @@ const NO_STATS: BridgeStats = {
     malformed: 0,
     frames: 0,
     filledMs: 0,
+    concealedMs: 0,
+    joinedFrames: 0,
+    stretchedFrames: 0,
     droppedFrames: 0,
   },
   downlink: {
@@ -27,6 +30,8 @@ const NO_STATS: BridgeStats = {
     discardedMs: 0,
     overflowedMs: 0,
     queuedMs: 0,
+    underruns: 0,
+    underrunMs: 0,
   },
   interruptions: [],
   reconnects: 0,

@@ -2,7 +2,8 @@ import type { StreamEncoding } from '../audio/frame-codec.js';
 import { PlayoutQueue, type Discarded } from '../audio/playout-queue.js';
 import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
 import { createDownlinkFramer, type DownlinkFramer } from './downlink-framer.js';
-import type { Interruption } from './messages.js';
+import type { DownlinkStats, Interruption } from './messages.js';
+import { PlayoutGate } from './playout-gate.js';
 
 const FRAME_MS = 20;
 
@@ -11,6 +12,11 @@ export const MAX_QUEUED_MS = 120_000;
 
 /** What the tail of an utterance is made of. */
 const NOTHING = new PlayoutQueue({ rateHz: 16_000, bytesPerSample: 2, maxMs: 0 });
+
+export interface DownlinkOptions {
+  /** The longest that speech is held back to bridge the gaps in its arrival. */
+  readonly cushionMs: number;
+}
 
 /**
  * Agent → caller: speech as Pranthora sends it in, exactly one 20 ms RTP payload out at every tick.
@@ -23,9 +29,7 @@ export class Downlink {
   #framer: DownlinkFramer = createDownlinkFramer('pcm16k', 'PCMU');
   /** Frames of silence still to be encoded like speech, so that its end is played and the encoder forgets it. */
   #tailFrames = 0;
-  #playing = false;
-  /** A tick has passed with less than a frame queued: do not wait for the rest any longer. */
-  #waitedForFrame = false;
+  readonly #gate: PlayoutGate;
   #interruptedAtMs: number | undefined;
   #pendingDiscardMs = 0;
 
@@ -33,6 +37,10 @@ export class Downlink {
   #playedMs = 0;
   #overflowedMs = 0;
   #discardedMs = 0;
+
+  constructor({ cushionMs }: DownlinkOptions = { cushionMs: 200 }) {
+    this.#gate = new PlayoutGate(cushionMs);
+  }
 
   /** What the caller's RTP carries. */
   set encoding(encoding: StreamEncoding) {
@@ -62,13 +70,14 @@ export class Downlink {
     return this.#queue.isEmpty;
   }
 
-  get stats(): { receivedMs: number; playedMs: number; discardedMs: number; overflowedMs: number; queuedMs: number } {
+  get stats(): Omit<DownlinkStats, 'packets' | 'sendErrors'> {
     return {
       receivedMs: this.#receivedMs,
       playedMs: this.#playedMs,
       discardedMs: this.#discardedMs,
       overflowedMs: this.#overflowedMs + this.#queue.overflowedMs,
       queuedMs: this.#queue.queuedMs,
+      ...this.#gate.stats,
     };
   }
 
@@ -85,10 +94,13 @@ export class Downlink {
 
   /** Marks whose place playback has reached since the last call, in order. */
   takeMarks(): readonly string[] {
-    return this.#queue.takeMarks();
+    const marks = this.#queue.takeMarks();
+    // An utterance's last word has been played: silence after it is no gap.
+    if (marks.length > 0 && this.#queue.isEmpty) this.#gate.end();
+    return marks;
   }
 
-  /** The caller has interrupted: nothing said so far is heard from the next tick on. Returns the marks in it. */
+  /** The caller has interrupted: what was said so far fades within 5 ms of the next tick. Returns the marks in it. */
   interrupt(receivedAtMs: number): readonly string[] {
     const { discardedMs, marks } = this.discard();
     this.#pendingDiscardMs += discardedMs;
@@ -96,13 +108,14 @@ export class Downlink {
     return marks;
   }
 
-  /** Nothing said so far is heard from the next tick on. */
+  /** What was said so far fades within 5 ms of the next tick, if any of it is being heard. */
   discard(): Discarded {
+    if (this.#gate.isPlaying) {
+      this.#framer.cut(this.#queue);
+      this.#framer.rampUp();
+    } else if (this.#tailFrames === 0) this.#framer.reset();
+    this.#gate.end();
     const discarded = this.#queue.clear();
-    this.#framer.reset();
-    this.#playing = false;
-    this.#waitedForFrame = false;
-    this.#tailFrames = 0;
     this.#discardedMs += discarded.discardedMs;
     return discarded;
   }
@@ -119,11 +132,8 @@ export class Downlink {
 
   /** Writes the next 20 ms into `payload` at `offset`; true when they carry speech. */
   nextPayload(payload: Uint8Array, offset: number): boolean {
-    const speechMs = this.#mayPlay() ? this.#framer.encode(this.#queue, payload, offset) : 0;
-    this.#playing = speechMs > 0;
-    this.#playedMs += speechMs;
-    if (speechMs > 0) {
-      this.#tailFrames = this.#framer.tailFrames;
+    if (this.#gate.mayPlay(this.#queue.queuedMs)) {
+      this.#playSpeech(payload, offset);
       return true;
     }
     if (this.#tailFrames > 0) {
@@ -133,6 +143,18 @@ export class Downlink {
     return false;
   }
 
+  #playSpeech(payload: Uint8Array, offset: number): void {
+    if (this.#gate.takeResumed()) this.#framer.rampUp();
+    if (this.#gate.excessMs >= FRAME_MS && this.#framer.isQuiet && this.#framer.skipIfQuiet(this.#queue)) {
+      this.#gate.skipped(FRAME_MS);
+      this.#discardedMs += FRAME_MS;
+    }
+    const speechMs = this.#framer.encode(this.#queue, payload, offset);
+    this.#playedMs += speechMs;
+    this.#tailFrames = this.#framer.tailFrames;
+    this.#gate.played(speechMs, this.#queue.queuedMs);
+  }
+
   /** The packet built last has gone to the socket: the report of an interruption it put into effect, if it did. */
   takeInterruption(nowMs: number): Interruption | undefined {
     if (this.#interruptedAtMs === undefined) return undefined;
@@ -140,20 +162,6 @@ export class Downlink {
     this.#interruptedAtMs = undefined;
     this.#pendingDiscardMs = 0;
     return interruption;
-  }
-
-  /**
-   * Once playing, whatever there is is played. To start, a whole frame is awaited, for one tick at most: the first
-   * fragment of an utterance alone would be followed by a hole.
-   */
-  #mayPlay(): boolean {
-    if (this.#queue.isEmpty) return false;
-    if (this.#playing || this.#waitedForFrame || this.#queue.queuedMs >= FRAME_MS) {
-      this.#waitedForFrame = false;
-      return true;
-    }
-    this.#waitedForFrame = true;
-    return false;
   }
 }
 

@@ -91,7 +91,7 @@ describe.each(FORMATS)('marks in %s', (format) => {
       // Well ahead, so that no tick goes by without a whole frame.
       while (pushedBytes < (n + 50) * FRAME_BYTES[format]) {
         const bytes = 2 * Math.ceil(random() * 100 * bytesPerMs);
-        downlink.push(new Uint8Array(bytes));
+        downlink.push(new Uint8Array(bytes).fill(0x11));
         pushedBytes += bytes;
         const name = `mark-${mark++}`;
         downlink.pushMark(name);

@@ -9,6 +9,15 @@ const PAYLOAD_BYTES = 160;
 const speech = (durationMs: number, frequencyHz = 1_004): Int16Array =>
   tone({ rateHz: 16_000, frequencyHz, levelDbm0: -10, durationMs });
 
+/** The same, its last 5 ms silent: what ends so is not faded out. */
+function utterance(durationMs: number, frequencyHz = 1_004): Int16Array {
+  const samples = speech(durationMs, frequencyHz);
+  return samples.fill(0, samples.length - 80);
+}
+
+/** An interruption is a fade of 5 ms; the resampler's answer to it takes as long again. */
+const FADE_8K = 80;
+
 const bytesOf = (samples: Int16Array): Uint8Array => new Uint8Array(samples.slice().buffer);
 
 /** What the caller must hear of `samples` (16 kHz): all of it resampled at once, to the end of the last frame played. */
@@ -52,7 +61,7 @@ describe('Downlink, playing', () => {
   });
 
   it.each([1, 2, 639, 640, 641, 3_201, 64_000])('plays chunks of %d bytes without losing a sample', (chunkBytes) => {
-    const samples = speech(4_000);
+    const samples = utterance(4_000);
     const bytes = bytesOf(samples);
     const downlink = new Downlink();
     for (let at = 0; at < bytes.length; at += chunkBytes) {
@@ -61,7 +70,7 @@ describe('Downlink, playing', () => {
     const { payloads, speech: carried } = play(downlink, 210);
     expect(Buffer.compare(payloads, expectedPayloads(samples, 210))).toBe(0);
     expect(carried.lastIndexOf(true)).toBe(199);
-    expect(downlink.stats).toEqual({
+    expect(downlink.stats).toMatchObject({
       receivedMs: 4_000,
       playedMs: 4_000,
       discardedMs: 0,
@@ -72,7 +81,7 @@ describe('Downlink, playing', () => {
   });
 
   it('plays an utterance that comes in pieces of any size, a little ahead of its time', () => {
-    const samples = speech(20_000);
+    const samples = utterance(20_000);
     const bytes = bytesOf(samples);
     const random = seededRandom(2);
     const downlink = new Downlink();
@@ -120,7 +129,7 @@ describe('Downlink, playing', () => {
   });
 
   it('plays the tail of an utterance to its last sample, also what is still in the resampler', () => {
-    const samples = speech(53); // two frames and a bit
+    const samples = utterance(53); // two frames and a bit
     const downlink = new Downlink();
     downlink.push(bytesOf(samples));
     const { payloads, speech: carried } = play(downlink, 6);
@@ -131,8 +140,8 @@ describe('Downlink, playing', () => {
 
   it('begins an utterance after a pause as if nothing had been said before', () => {
     const downlink = new Downlink();
-    downlink.push(bytesOf(speech(100, 440)));
-    play(downlink, 20);
+    downlink.push(bytesOf(utterance(100, 440)));
+    play(downlink, 30);
     downlink.push(bytesOf(speech(100)));
     expect(Buffer.compare(play(downlink, 5).payloads, expectedPayloads(speech(100), 5))).toBe(0);
   });
@@ -150,13 +159,17 @@ describe('Downlink, playing', () => {
 });
 
 describe('Downlink, interrupted', () => {
-  it('plays nothing but digital silence from the next payload on', () => {
+  it('fades within the next payload, and is then digital silence', () => {
     const downlink = new Downlink();
     downlink.push(bytesOf(speech(5_000)));
-    play(downlink, 50);
+    const before = decoded(play(downlink, 50).payloads);
     downlink.interrupt(1_000);
     const { payloads, speech: carried } = play(downlink, 50);
-    expect(isSilence(payloads)).toBe(true);
+    expect(isSilence(payloads.subarray(FADE_8K))).toBe(true);
+    const fade = decoded(payloads.subarray(0, FADE_8K));
+    // It goes on where it was, and no step is steeper than the tone's own.
+    expect(fade.some((sample) => Math.abs(sample) > 3_000)).toBe(true);
+    expect(steepest([...before.subarray(-80), ...fade])).toBeLessThanOrEqual(steepest(before));
     expect(carried.every((each) => !each)).toBe(true);
     expect(downlink.isEmpty).toBe(true);
   });
@@ -175,11 +188,13 @@ describe('Downlink, interrupted', () => {
     downlink.push(Uint8Array.of(0x55)); // half a sample: it must not shift what follows
     play(downlink, 33);
     downlink.interrupt(1_000);
-    const answer = speech(400);
+    const answer = utterance(400);
     downlink.push(bytesOf(answer));
     const { payloads, speech: carried } = play(downlink, 23);
     expect(carried.indexOf(false)).toBe(20);
-    expect(Buffer.compare(payloads, expectedPayloads(answer, 23))).toBe(0);
+    expect(Buffer.compare(payloads.subarray(FADE_8K), expectedPayloads(answer, 23).subarray(FADE_8K))).toBe(0);
+    const [heard, expected] = [decoded(payloads), decoded(expectedPayloads(answer, 23))];
+    expect(steepest(heard)).toBeLessThan(1.2 * steepest(expected));
   });
 
   it('waits for a whole frame of new speech again', () => {
@@ -221,6 +236,9 @@ describe('Downlink, interrupted', () => {
   });
 });
 
+const steepest = (samples: ArrayLike<number>): number =>
+  Math.max(...Array.from({ length: samples.length - 1 }, (_, i) => Math.abs((samples[i + 1] ?? 0) - (samples[i] ?? 0))));
+
 function decoded(payloads: Uint8Array): Int16Array {
   const samples = new Int16Array(payloads.length);
   decodeG711('mulaw', payloads, 0, payloads.length, samples, 0);
@@ -257,7 +275,7 @@ describe('Downlink, L16', () => {
   });
 
   it.each([1, 639, 641, 3_201, 64_000])('plays chunks of %d bytes to the sample, then zeros', (chunkBytes) => {
-    const samples = speech(4_000);
+    const samples = utterance(4_000);
     const bytes = bytesOf(samples);
     const downlink = wideband();
     for (let at = 0; at < bytes.length; at += chunkBytes) downlink.push(bytes.slice(at, at + chunkBytes));
@@ -278,7 +296,7 @@ describe('Downlink, L16', () => {
   });
 
   it('plays an utterance to its last sample, the part of a frame included', () => {
-    const samples = speech(53);
+    const samples = utterance(53);
     const downlink = wideband();
     downlink.push(bytesOf(samples));
     const { samples: heard, speech: carried } = playL16(downlink, 5);
@@ -287,12 +305,14 @@ describe('Downlink, L16', () => {
     expect(heard.subarray(samples.length).every((sample) => sample === 0)).toBe(true);
   });
 
-  it('is zeros from the tick after an interruption on', () => {
+  it('fades in 5 ms of the tick after an interruption, to zeros', () => {
     const downlink = wideband();
     downlink.push(bytesOf(speech(1_000)));
     expect(playL16(downlink, 5).speech).toEqual([true, true, true, true, true]);
     downlink.interrupt(1_000);
-    expect(playL16(downlink, 10).samples.every((sample) => sample === 0)).toBe(true);
+    const { samples } = playL16(downlink, 10);
+    expect(samples.subarray(0, 40).some((sample) => Math.abs(sample) > 3_000)).toBe(true);
+    expect(samples.subarray(80).every((sample) => sample === 0)).toBe(true);
     expect(downlink.takeInterruption(1_010)).toEqual({ reactionMs: 10, discardedMs: 900 });
   });
 });

@@ -12,6 +12,8 @@ const SETTINGS: BridgeHostSettings = {
     bind: '127.0.0.1',
     ports: { min: 31_000, max: 31_999 },
     reorderMs: 40,
+    cushionMs: 200,
+    dtmf: 'none',
     rtpTimeoutMs: 60_000,
     farewellMs: 5_000,
     connectTimeoutMs: 2_000,

@@ -1,0 +1,152 @@
+const FRAME_MS = 20;
+
+/** A pause this many times as long as the longest cushion could not have been bridged: something new begins after it. */
+const BRIDGEABLE_CUSHIONS = 2;
+
+/** A cushion that is not even a frame is none. */
+const MIN_CUSHION_MS = FRAME_MS;
+
+/** Speech that has played this long without a gap has shown that it needs less of a cushion. */
+const CLEAN_MS = 1_000;
+
+/** How long is looked whether the agent speaks in real time, and how much the queue may have grown or shrunk then. */
+const WATCHED_MS = 10_000;
+const REAL_TIME_TOLERANCE_MS = 60;
+
+/**
+ * When the agent's speech is played. At once, at first: the whole frame that is waited for is all the delay there is. When
+ * it turns out to come in fits and starts, each gap makes the next beginning wait for a longer cushion; speech that comes
+ * smoothly makes it shorter again. The delay ends with the utterance that needed it.
+ */
+export class PlayoutGate {
+  readonly #maxCushionMs: number;
+  #cushionMs = 0;
+  #isPlaying = false;
+  /** How long what has come has been waiting for more. */
+  #waitedMs = 0;
+  /** How long ago speech ran out, unless what comes next is known to be something new. */
+  #dryMs: number | undefined;
+  #hasResumed = false;
+  #cleanMs = 0;
+
+  /** Of the present `WATCHED_MS` of playing: how long, and what was queued at its beginning and at the least. */
+  #watchedMs = 0;
+  #watchedFromMs = 0;
+  #leastQueuedMs = Infinity;
+  #excessMs = 0;
+
+  #underruns = 0;
+  #underrunMs = 0;
+
+  constructor(maxCushionMs: number) {
+    this.#maxCushionMs = maxCushionMs;
+  }
+
+  get isPlaying(): boolean {
+    return this.#isPlaying;
+  }
+
+  get cushionMs(): number {
+    return this.#cushionMs;
+  }
+
+  /** Gaps in speech, and how long they lasted. */
+  get stats(): { underruns: number; underrunMs: number } {
+    return { underruns: this.#underruns, underrunMs: this.#underrunMs };
+  }
+
+  /**
+   * An agent that never pauses is heard that much later than it could be, because its sound was held up once and has come
+   * in real time since. What nobody hears of it may be left out.
+   */
+  get excessMs(): number {
+    return this.#excessMs;
+  }
+
+  /** Every 20 ms: whether to play what is queued. */
+  mayPlay(queuedMs: number): boolean {
+    if (queuedMs === 0) {
+      this.#wait();
+      return false;
+    }
+    if (this.#isPlaying) return true;
+    if (this.#dryMs !== undefined) this.#resume(this.#dryMs);
+    const wantedMs = Math.max(FRAME_MS, this.#cushionMs);
+    this.#isPlaying = queuedMs >= wantedMs || this.#waitedMs >= wantedMs;
+    this.#waitedMs = this.#isPlaying ? 0 : this.#waitedMs + FRAME_MS;
+    if (!this.#isPlaying && this.#hasResumed) this.#underrunMs += FRAME_MS;
+    return this.#isPlaying;
+  }
+
+  /** `speechMs` were played of a frame, and `queuedMs` are left. */
+  played(speechMs: number, queuedMs: number): void {
+    this.#cleanMs += speechMs;
+    if (speechMs < FRAME_MS) this.#runDry(FRAME_MS - speechMs);
+    else this.#watch(queuedMs);
+  }
+
+  /** Speech resumes in the middle of a sound: asked once, with the first frame. */
+  takeResumed(): boolean {
+    const resumed = this.#hasResumed;
+    this.#hasResumed = false;
+    return resumed;
+  }
+
+  skipped(ms: number): void {
+    this.#excessMs -= ms;
+  }
+
+  /** What was said is over, or of no interest any more: what comes next is something new. */
+  end(): void {
+    if (this.#cleanMs >= CLEAN_MS) this.#shrink();
+    this.#isPlaying = this.#hasResumed = false;
+    this.#dryMs = undefined;
+    this.#waitedMs = this.#cleanMs = 0;
+    this.#stopWatching();
+  }
+
+  #wait(): void {
+    this.#waitedMs = 0;
+    if (this.#isPlaying) this.#runDry(0);
+    if (this.#dryMs === undefined) return;
+    this.#dryMs += FRAME_MS;
+    if (this.#dryMs > BRIDGEABLE_CUSHIONS * this.#maxCushionMs) this.end();
+  }
+
+  #runDry(silentMs: number): void {
+    this.#isPlaying = false;
+    this.#dryMs = silentMs;
+    this.#stopWatching();
+  }
+
+  #resume(dryMs: number): void {
+    this.#dryMs = undefined;
+    this.#hasResumed = true;
+    this.#cleanMs = 0;
+    this.#underruns += 1;
+    this.#underrunMs += dryMs;
+    const wantedMs = Math.max(2 * this.#cushionMs, dryMs + FRAME_MS);
+    this.#cushionMs = Math.min(this.#maxCushionMs, wantedMs);
+  }
+
+  #shrink(): void {
+    this.#cushionMs = this.#cushionMs < 2 * MIN_CUSHION_MS ? 0 : this.#cushionMs / 2;
+  }
+
+  /** A queue that stays as full as it was is filled in real time: what is never needed of it is only delay. */
+  #watch(queuedMs: number): void {
+    if (this.#watchedMs === 0) this.#watchedFromMs = queuedMs;
+    this.#watchedMs += FRAME_MS;
+    this.#leastQueuedMs = Math.min(this.#leastQueuedMs, queuedMs);
+    if (this.#watchedMs < WATCHED_MS) return;
+    const isRealTime = Math.abs(queuedMs - this.#watchedFromMs) <= REAL_TIME_TOLERANCE_MS;
+    const excessMs = isRealTime ? Math.max(0, this.#leastQueuedMs - this.#maxCushionMs) : 0;
+    this.#stopWatching();
+    this.#excessMs = excessMs;
+  }
+
+  #stopWatching(): void {
+    this.#watchedMs = this.#excessMs = 0;
+    this.#leastQueuedMs = Infinity;
+  }
+}
