@@ -46,13 +46,12 @@ function uplinkQuality({ uplink }: BridgeStats, path: PathStats): Quality['uplin
   const added = path.addedDelay.uplink;
   // The other end's buffer is the bridge's own, and in the added delay.
   const delayMs = pathDelayMs(path) + (added?.p50Ms ?? 0);
-  const isConcealed = uplink.concealedMs !== undefined;
   return {
-    ...(expectedPackets === 0 ? {} : { mos: estimateMos({ lossPercent, delayMs, isConcealed }) }),
+    ...(expectedPackets === 0 ? {} : { mos: estimateMos({ lossPercent, delayMs }) }),
     lossPercent: tenths(lossPercent),
     jitterMs,
     receivedMs: Math.round(Math.max(0, uplink.frames * FRAME_MS - uplink.filledMs)),
-    concealedMs: Math.round(uplink.concealedMs ?? uplink.filledMs),
+    concealedMs: Math.round(uplink.concealedMs),
     lateMs: Math.round(uplink.late * path.packetMs),
     ...(added ? { addedDelayMs: added } : {}),
   };
@@ -63,7 +62,7 @@ function downlinkQuality({ downlink }: BridgeStats, path: PathStats): Quality['d
   const added = path.addedDelay.downlink;
   return {
     ...(reported ? reportedQuality(reported, downlink.packets, path) : {}),
-    ...(downlink.underruns === undefined ? {} : { agentUnderruns: downlink.underruns }),
+    agentUnderruns: downlink.underruns,
     ...(added ? { addedDelayMs: added } : {}),
   };
 }
@@ -77,7 +76,7 @@ function reportedQuality(
   // A telephone's buffer is about twice the jitter deep, and telephones conceal.
   const delayMs = pathDelayMs(path) + (path.addedDelay.downlink?.p50Ms ?? 0) + 2 * jitterMs;
   return {
-    mos: estimateMos({ lossPercent, delayMs, isConcealed: true }),
+    mos: estimateMos({ lossPercent, delayMs }),
     lossPercent: tenths(lossPercent),
     jitterMs: tenths(jitterMs),
   };
@@ -92,8 +91,8 @@ function pathDelayMs({ rtcp, packetMs }: PathStats): number {
 
 /** G.107 table 3: what is left of the rating with every parameter at its default. */
 const BEST_RATING = 93.2;
-/** G.113 appendix I: how robust G.711 is against random loss, with concealment and without. */
-const LOSS_ROBUSTNESS = { concealed: 25.1, silent: 4.3 };
+/** G.113 appendix I: how robust G.711 is against random loss, with concealment. */
+const LOSS_ROBUSTNESS = 25.1;
 
 /**
  * The E-model of ITU-T G.107, with all but loss and delay at their defaults: R = 93.2 − Idd − Ie,eff.
@@ -103,10 +102,8 @@ const LOSS_ROBUSTNESS = { concealed: 25.1, silent: 4.3 };
  * scale, and G.722 without loss is better than its best (G.113: R = 116 of 129 on the wideband scale).
  * The score (annex B) is of the network's part; the voices themselves are not listened to.
  */
-export function estimateMos(what: { lossPercent: number; delayMs: number; isConcealed: boolean }): number {
-  const { lossPercent, delayMs, isConcealed } = what;
-  const robustness = isConcealed ? LOSS_ROBUSTNESS.concealed : LOSS_ROBUSTNESS.silent;
-  const equipment = (95 * lossPercent) / (lossPercent + robustness);
+export function estimateMos({ lossPercent, delayMs }: { lossPercent: number; delayMs: number }): number {
+  const equipment = (95 * lossPercent) / (lossPercent + LOSS_ROBUSTNESS);
   return Math.round(100 * mosOf(BEST_RATING - delayImpairment(delayMs) - equipment)) / 100;
 }
 

@@ -80,7 +80,7 @@ describe('check', () => {
     expect(io.stdout).toContain('  port: 8081 # file\n');
     expect(io.stdout).toContain('  level: debug # environment\n');
     expect(io.stdout).toContain('  ports: 30000-30999 # file\n');
-    expect(io.stdout).toContain('  codecs: [ PCMU, PCMA ] # default\n');
+    expect(io.stdout).toContain('  codecs: [ G722, PCMU, PCMA ] # default\n');
     expect(io.stdout).toContain('drainMs: 5 # command line\n');
     expect(io.stdout).toContain('routes:\n  # file\n');
     expect(io.stdout + io.stderr).not.toMatch(new RegExp(`${KEY}|hidden-secret`));
