@@ -8,6 +8,9 @@ import type { BridgeMedia, PathStats } from './messages.js';
 /** RFC 7022 4.2: 96 random bits, in base64. */
 const CNAME_BYTES = 12;
 
+/** RFC 3389 section 4. Telephones send it without having agreed on it; it is neither audio nor a fault. */
+const COMFORT_NOISE_PAYLOAD_TYPE = 13;
+
 /** Arrivals remembered until their packet has left the reorder buffer, which never holds as many. A power of two. */
 const ARRIVALS = 128;
 const ARRIVAL_MASK = ARRIVALS - 1;
@@ -65,14 +68,15 @@ export class PathMonitor {
 
   /** A packet of the caller's, as it arrives. */
   arrived(packet: RtpPacket, nowMs: number): void {
-    const isAudio = packet.payloadType === this.#media?.payloadType;
+    const { payloadType } = packet;
+    const isAudio = payloadType === this.#media?.payloadType;
     this.#lastRtpAtMs = nowMs;
     this.#arrivedMs[packet.sequenceNumber & ARRIVAL_MASK] = nowMs;
     this.rtcp.onRtpReceived(packet, nowMs, isAudio);
-    if (!isAudio && packet.payloadType !== this.#media?.telephoneEventPayloadType) {
-      this.#foreignPayloads += 1;
-      this.#foreignPayloadType = packet.payloadType;
-    }
+    if (isAudio || payloadType === this.#media?.telephoneEventPayloadType) return;
+    if (payloadType === COMFORT_NOISE_PAYLOAD_TYPE) return;
+    this.#foreignPayloads += 1;
+    this.#foreignPayloadType = payloadType;
   }
 
   /** The packet has been put into the uplink's frames; `isSent`: to its last sample. */

@@ -55,12 +55,11 @@ describe('PathMonitor', () => {
     expect(monitor.stats(undefined, 20_500).silentMs).toBe(500);
   });
 
-  it('tells payload types nobody agreed on from audio and digits', () => {
+  it('tells payload types nobody agreed on from audio, digits and comfort noise', () => {
     agree(0);
-    monitor.arrived(packet(1), 0);
-    monitor.arrived(packet(2, 101), 20);
-    expect(monitor.stats(undefined, 40)).toMatchObject({ foreignPayloads: 0, expectedPackets: 2 });
-    monitor.arrived(packet(3, 18), 40);
+    for (const [index, payloadType] of [0, 101, 13].entries()) monitor.arrived(packet(index, payloadType), 20 * index);
+    expect(monitor.stats(undefined, 40)).toMatchObject({ foreignPayloads: 0, expectedPackets: 3 });
+    monitor.arrived(packet(3, 18), 60);
     expect(monitor.stats(undefined, 40)).toMatchObject({ foreignPayloads: 1, foreignPayloadType: 18 });
   });
 

@@ -47,8 +47,8 @@ describe('the verdict', () => {
       { ...NOTHING_CAME, path: { refused: { source: STRANGER, payloadType: 18 } } },
     ],
     [
-      'no RTP from the caller: RTP from 198.51.100.9:4000 in payload type 13, which was not agreed on, refused',
-      { uplink: { packets: 9 }, path: { foreignPayloads: 9, foreignPayloadType: 13 } },
+      'no RTP from the caller: RTP from 198.51.100.9:4000 in payload type 18, which was not agreed on, refused',
+      { uplink: { packets: 9 }, path: { foreignPayloads: 9, foreignPayloadType: 18 } },
     ],
     [
       "no RTP from the caller: RTP from another address than the SDP's, 192.0.2.66:9, refused",
