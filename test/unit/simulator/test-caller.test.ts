@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFrameEncoder } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import type { LogFields, Logger } from '../../../src/logger.js';
@@ -117,7 +117,9 @@ describe('an answered call', () => {
     );
 
     for (const { payload } of sent) phone.send(payloadType, payload, units);
-    await phone.packets(10);
+    await vi.waitFor(() => {
+      expect(call.heard.packets).toHaveLength(sent.length);
+    });
     await call.hangUp();
     expect(call.report().heard).toMatchObject({ packets: 6, lost: 0, sequenceBreaks: 0, timestampBreaks: 0 });
     const heard = call.heard.timeline().subarray(samples, 5 * samples);
