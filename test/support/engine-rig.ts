@@ -174,6 +174,7 @@ export function rigDocument(options: EngineRigOptions, url: string): Record<stri
     },
     media: {
       engine: engines.media,
+      workers: 0,
       bind: '127.0.0.1',
       // Away from the ports of FreeSWITCH and of the test caller.
       ports: '20000-24999',
