@@ -23,7 +23,9 @@ export class EdgeSmoother {
 
   /** Whether a frame of which `count` samples of `length` are speech would be touched. */
   isNeeded(count: number, length: number): boolean {
-    return this.#tailAt < this.#ramp || (count > 0 && this.#isRampDue) || (count < length && (count > 0 || this.#wasFull));
+    return (
+      this.#tailAt < this.#ramp || (count > 0 && this.#isRampDue) || (count < length && (count > 0 || this.#wasFull))
+    );
   }
 
   /** The next speech begins in the middle of a sound: it rises within 5 ms. */

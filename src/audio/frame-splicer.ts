@@ -1,6 +1,5 @@
-const FRAME_MS = 20;
-
-/** A correction is wanted from one frame's worth of error on, and made wherever it falls from this much on. */
+/** A correction is wanted when it makes the error clearly smaller, and made wherever it falls from this much on. */
+const WANTED_MS = 12;
 const FORCED_MS = 35;
 
 /** Frames between two corrections, and between two in unfavourable places. */
@@ -56,9 +55,9 @@ export class FrameSplicer {
 
   #choose(frame: Int16Array, leadMs: number): Splice {
     const errorMs = Math.abs(leadMs);
-    if (errorMs < FRAME_MS || this.#rest <= REST_FRAMES) return 'as-is';
+    if (errorMs < WANTED_MS || this.#rest <= REST_FRAMES) return 'as-is';
     const isForced = errorMs >= FORCED_MS && this.#rest > FORCED_REST_FRAMES;
-    const urgency = Math.min(1, (errorMs - FRAME_MS) / (FORCED_MS - FRAME_MS));
+    const urgency = Math.min(1, (errorMs - WANTED_MS) / (FORCED_MS - WANTED_MS));
     if (!isForced && !this.#isGoodPlace(frame, urgency)) return 'as-is';
     return leadMs > 0 ? 'hold' : 'stretched';
   }

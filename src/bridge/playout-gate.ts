@@ -3,10 +3,7 @@ const FRAME_MS = 20;
 /** A pause this many times as long as the longest cushion could not have been bridged: something new begins after it. */
 const BRIDGEABLE_CUSHIONS = 2;
 
-/** A cushion that is not even a frame is none. */
-const MIN_CUSHION_MS = FRAME_MS;
-
-/** Speech that has played this long without a gap has shown that it needs less of a cushion. */
+/** An utterance of at least this length and without a gap has shown that it needs less of a cushion. */
 const CLEAN_MS = 1_000;
 
 /** How long is looked whether the agent speaks in real time, and how much the queue may have grown or shrunk then. */
@@ -27,7 +24,10 @@ export class PlayoutGate {
   /** How long ago speech ran out, unless what comes next is known to be something new. */
   #dryMs: number | undefined;
   #hasResumed = false;
-  #cleanMs = 0;
+  /** What was queued when playing began; how long the utterance has played, and whether without a gap. */
+  #startedWithMs = 0;
+  #utteranceMs = 0;
+  #isClean = true;
 
   /** Of the present `WATCHED_MS` of playing: how long, and what was queued at its beginning and at the least. */
   #watchedMs = 0;
@@ -74,13 +74,14 @@ export class PlayoutGate {
     const wantedMs = Math.max(FRAME_MS, this.#cushionMs);
     this.#isPlaying = queuedMs >= wantedMs || this.#waitedMs >= wantedMs;
     this.#waitedMs = this.#isPlaying ? 0 : this.#waitedMs + FRAME_MS;
+    this.#startedWithMs = queuedMs;
     if (!this.#isPlaying && this.#hasResumed) this.#underrunMs += FRAME_MS;
     return this.#isPlaying;
   }
 
   /** `speechMs` were played of a frame, and `queuedMs` are left. */
   played(speechMs: number, queuedMs: number): void {
-    this.#cleanMs += speechMs;
+    this.#utteranceMs += speechMs;
     if (speechMs < FRAME_MS) this.#runDry(FRAME_MS - speechMs);
     else this.#watch(queuedMs);
   }
@@ -98,10 +99,11 @@ export class PlayoutGate {
 
   /** What was said is over, or of no interest any more: what comes next is something new. */
   end(): void {
-    if (this.#cleanMs >= CLEAN_MS) this.#shrink();
+    if (this.#isClean && this.#utteranceMs >= CLEAN_MS) this.#cushionMs = Math.max(0, this.#cushionMs - FRAME_MS);
     this.#isPlaying = this.#hasResumed = false;
     this.#dryMs = undefined;
-    this.#waitedMs = this.#cleanMs = 0;
+    this.#waitedMs = this.#utteranceMs = 0;
+    this.#isClean = true;
     this.#stopWatching();
   }
 
@@ -122,15 +124,12 @@ export class PlayoutGate {
   #resume(dryMs: number): void {
     this.#dryMs = undefined;
     this.#hasResumed = true;
-    this.#cleanMs = 0;
+    this.#isClean = false;
     this.#underruns += 1;
     this.#underrunMs += dryMs;
-    const wantedMs = Math.max(2 * this.#cushionMs, dryMs + FRAME_MS);
+    // What there was at the beginning was too little by the length of the gap.
+    const wantedMs = Math.max(this.#cushionMs, this.#startedWithMs) + dryMs;
     this.#cushionMs = Math.min(this.#maxCushionMs, wantedMs);
-  }
-
-  #shrink(): void {
-    this.#cushionMs = this.#cushionMs < 2 * MIN_CUSHION_MS ? 0 : this.#cushionMs / 2;
   }
 
   /** A queue that stays as full as it was is filled in real time: what is never needed of it is only delay. */

@@ -16,12 +16,11 @@ const MAX_GAP_MS = (MAX_BURST_FRAMES - 1) * FRAME_MS;
 
 /**
  * How long after a packet is due something else takes its place. The tick that notices comes up to 20 ms later, and the
- * last frame was sent a packet's length before: at most 100 ms without a frame, when packets are of 20 ms.
+ * last frame was sent a packet's length before: at most 100 ms without a frame, when packets are of 20 ms. Where packets
+ * come too late for that, the agent waits for 20 ms more rather than miss them.
  */
 const HOLD_MS = 60;
-
-/** Later than this and a packet is part of a backlog, not of the conversation. */
-const MAX_LATENESS_MS = HOLD_MS + FRAME_MS;
+const MAX_HOLD_MS = 80;
 
 /** A stream that has been late without a break for this long is not late: its path has become longer. */
 const REANCHOR_AFTER_MS = 200;
@@ -74,6 +73,9 @@ export class Uplink {
   #headTimestamp: number | undefined;
   #ssrc = 0;
   #sequence: number | undefined;
+  #holdMs = HOLD_MS;
+  /** A packet was too late in this window. */
+  #wasTooLate = false;
   /** Length of the last packet: the next is due that much after its beginning. */
   #packetMs = FRAME_MS;
   /** The place was filled because nothing came, not because a packet was lost between two others. */
@@ -88,6 +90,7 @@ export class Uplink {
   #mostLeadMs = -Infinity;
   #errorMs = 0;
   #hasBegun = false;
+  #hasOrigin = false;
   #lateSinceMs: number | undefined;
   #earliestMs = Infinity;
   #windowEndsMs: number;
@@ -122,10 +125,7 @@ export class Uplink {
     this.#newFramer();
   }
 
-  get stats(): Pick<
-    UplinkStats,
-    'frames' | 'filledMs' | 'concealedMs' | 'late' | 'joinedFrames' | 'stretchedFrames'
-  > {
+  get stats(): Pick<UplinkStats, 'frames' | 'filledMs' | 'concealedMs' | 'late' | 'joinedFrames' | 'stretchedFrames'> {
     return {
       frames: this.#frames,
       filledMs: this.#filledMs,
@@ -190,7 +190,7 @@ export class Uplink {
   tick(nowMs: number): void {
     if (nowMs >= this.#windowEndsMs) this.#followSender(nowMs);
     this.#skipUnticked(nowMs);
-    while (nowMs - this.#dueMs > HOLD_MS + this.#packetMs) {
+    while (nowMs - this.#dueMs > this.#holdMs + this.#packetMs) {
       this.#starved = true;
       this.#fillPlace(this.#frameSamples);
     }
@@ -226,7 +226,9 @@ export class Uplink {
     const latenessMs = nowMs - this.#dueMs - (ahead + count) / this.#framer.samplesPerMs;
     if (latenessMs < -HOLD_MS) return this.#anchor(timestamp, count, nowMs); // the timestamps jumped, no time went by
     if (this.#mayRewind(timestamp, ahead)) return this.#rewind(ahead, latenessMs);
-    if (latenessMs > MAX_LATENESS_MS || ahead + count <= 0) return this.#late(timestamp, count, nowMs);
+    // Later than that, and it is part of a backlog, not of the conversation.
+    if (latenessMs > this.#holdMs + FRAME_MS || ahead + count <= 0)
+      return this.#late(timestamp, count, nowMs, latenessMs);
     if (this.#leadMs - latenessMs > MAX_LEAD_MS) return count;
     this.#earliestMs = Math.min(this.#earliestMs, latenessMs);
     if (latenessMs < 0) this.#moveDue(latenessMs);
@@ -247,9 +249,12 @@ export class Uplink {
   }
 
   #rewind(ahead: number, latenessMs: number): number {
+    const extraMs = -ahead / this.#framer.samplesPerMs;
     this.#broken = true;
+    this.#holdLonger(latenessMs);
     this.#pass(ahead);
-    this.#changeLead(-ahead / this.#framer.samplesPerMs);
+    this.#changeLead(extraMs);
+    this.#errorMs += extraMs;
     this.#moveDue(latenessMs);
     return 0;
   }
@@ -261,15 +266,17 @@ export class Uplink {
     this.#moveDue(shiftMs);
     if (!this.#hasBegun) this.#leadMs = 0;
     this.#hasBegun = true;
-    this.#mostLeadMs = this.#errorMs = this.#leadMs;
+    this.#mostLeadMs = this.#leadMs;
+    if (this.#hasOrigin) this.#errorMs = this.#leadMs;
     this.#headTimestamp = timestamp;
     this.#lateSinceMs = undefined;
     if (this.#starved) this.#makeUp();
     return 0;
   }
 
-  #late(timestamp: number, count: number, nowMs: number): number {
+  #late(timestamp: number, count: number, nowMs: number, latenessMs: number): number {
     this.#lateSinceMs ??= nowMs;
+    this.#holdLonger(latenessMs);
     if (nowMs - this.#lateSinceMs >= REANCHOR_AFTER_MS) return this.#anchor(timestamp, count, nowMs);
     // Its place is lost either way: a backlog may not be sent in a burst.
     const end = (timestamp + count) >>> 0;
@@ -278,11 +285,20 @@ export class Uplink {
     return count;
   }
 
+  /** A packet came so late: if waiting would have helped, the next one is waited for. */
+  #holdLonger(latenessMs: number): void {
+    if (latenessMs > MAX_HOLD_MS + FRAME_MS) return;
+    this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs + FRAME_MS);
+    this.#wasTooLate = true;
+  }
+
   /** The sender's clock is slower than ours, or its path longer, by what even its earliest packet was late. */
   #followSender(nowMs: number): void {
     const laterMs = this.#earliestMs < Infinity ? Math.max(0, this.#earliestMs) : 0;
     this.#moveDue(laterMs);
-    if (this.#mostLeadMs > -Infinity) this.#errorMs = this.#mostLeadMs - laterMs;
+    if (this.#mostLeadMs > -Infinity) this.#judgeLead(this.#mostLeadMs - laterMs);
+    if (!this.#wasTooLate) this.#holdMs = Math.max(HOLD_MS, this.#holdMs - FRAME_MS);
+    this.#wasTooLate = false;
     this.#mostLeadMs = -Infinity;
     this.#earliestMs = Infinity;
     this.#windowEndsMs = nowMs + EARLIEST_WINDOW_MS;
@@ -292,7 +308,9 @@ export class Uplink {
   #makeUp(): void {
     const { samplesPerMs } = this.#framer;
     const fill = this.#gapFill(Math.max(0, Math.floor(-this.#leadMs * samplesPerMs)));
-    this.#mostLeadMs = this.#errorMs = this.#leadMs += fill / samplesPerMs;
+    this.#leadMs += fill / samplesPerMs;
+    this.#mostLeadMs = this.#leadMs;
+    if (this.#hasOrigin) this.#errorMs = this.#leadMs;
     for (let left = fill; left > 0;) {
       const part = Math.min(left, this.#room);
       this.#fill(part);
@@ -305,6 +323,13 @@ export class Uplink {
     this.#dueMs += byMs;
     this.#earliestMs -= byMs;
     this.#changeLead(-byMs);
+  }
+
+  /** The first window shows what being on time is: the first packet may have been late itself. */
+  #judgeLead(mostLeadMs: number): void {
+    if (this.#hasOrigin) this.#errorMs = mostLeadMs;
+    else this.#leadMs -= mostLeadMs;
+    this.#hasOrigin = true;
   }
 
   #changeLead(byMs: number): void {
@@ -328,7 +353,7 @@ export class Uplink {
    * of no use in a burst: beyond what may be sent at once, only the newest frame of it is.
    */
   #skipUnticked(nowMs: number): void {
-    const missedFrames = Math.ceil((nowMs - this.#dueMs - HOLD_MS - this.#packetMs) / FRAME_MS);
+    const missedFrames = Math.ceil((nowMs - this.#dueMs - this.#holdMs - this.#packetMs) / FRAME_MS);
     if (missedFrames > MAX_BURST_FRAMES) this.#pass((missedFrames - 1) * this.#frameSamples);
   }
 

@@ -1,8 +1,13 @@
 import alawmulaw from 'alawmulaw';
 import waveResampler from 'wave-resampler';
+import { Concealment } from '../../src/audio/concealment.js';
 import { decodeG711, encodeG711 } from '../../src/audio/g711.js';
 import { G722Decoder, G722Encoder } from '../../src/audio/g722.js';
 import { Downsampler2x, Upsampler2x } from '../../src/audio/resampler.js';
+import { Downlink } from '../../src/bridge/downlink.js';
+import { Uplink } from '../../src/bridge/uplink.js';
+import type { AudioFormat } from '../../src/pranthora/protocol.js';
+import { newRtpPacket } from '../../src/rtp/packet.js';
 import { parseDatagram } from '../../src/sip-agent/parse.js';
 import { speechLikeNoise } from '../support/wire-audio.js';
 import { percentile, type Row } from './figures.js';
@@ -107,6 +112,53 @@ function measureG722Cost(): Row[] {
         }),
       },
     },
+  ];
+}
+
+/** What a frame costs on its way through the bridge when nothing is lost, and when it has to be made up. */
+export function measureImpairmentCost(): Row[] {
+  const pcm8k = speechLikeNoise(20, 1).filter((_, n) => n % 2 === 0);
+  const bytes = alawmulaw.mulaw.encode(pcm8k);
+  const row = (name: string, work: () => unknown): Row => ({ name, values: { cost: costUs(work) } });
+  const uplinkOf = (format: AudioFormat, isLost: (n: number) => boolean): (() => void) => {
+    const uplink = new Uplink(0, () => undefined);
+    uplink.format = format;
+    const packet = Object.assign(newRtpPacket(), { ssrc: 1, bytes, payloadLength: bytes.length });
+    let n = 0;
+    return () => {
+      n += 1;
+      Object.assign(packet, { sequenceNumber: n & 0xffff, timestamp: (n * 160) >>> 0 });
+      if (!isLost(n)) uplink.receive(packet, n * 20);
+      uplink.tick(n * 20);
+    };
+  };
+  const downlink = new Downlink();
+  const chunk = new Uint8Array(speechLikeNoise(20, 1).slice().buffer);
+  const payload = new Uint8Array(160);
+  const concealment = new Concealment(8_000);
+  const frame = new Int16Array(160);
+  return [
+    row(
+      'uplink, PCMU → 16 kHz',
+      uplinkOf('pcm16k', () => false),
+    ),
+    row(
+      'uplink, PCMU → µ-law',
+      uplinkOf('mulaw', () => false),
+    ),
+    row(
+      'uplink, every 10th lost, PCMU → 16 kHz',
+      uplinkOf('pcm16k', (n) => n % 10 === 0),
+    ),
+    row('concealment: a frame heard, a frame made up', () => {
+      frame.set(pcm8k);
+      concealment.heard(frame, 0, 160);
+      concealment.conceal(frame, 0, 160);
+    }),
+    row('downlink, 16 kHz → PCMU', () => {
+      downlink.push(chunk);
+      downlink.nextPayload(payload, 0);
+    }),
   ];
 }
 

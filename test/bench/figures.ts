@@ -24,11 +24,11 @@ export function spread(values: readonly number[]): Row['values'] {
 const VALUE_WIDTH = 12;
 
 /** The rows below one another; the columns are those of the first. */
-export function formatTable(title: string, rows: readonly Row[]): string {
+export function formatTable(title: string, rows: readonly Row[], valueWidth = VALUE_WIDTH): string {
   const columns = Object.keys(rows[0]?.values ?? {});
   const nameWidth = Math.max(title.length, ...rows.map(({ name }) => name.length));
   const line = (name: string, cells: readonly string[]): string =>
-    name.padEnd(nameWidth) + cells.map((cell) => cell.padStart(VALUE_WIDTH)).join('') + '\n';
+    name.padEnd(nameWidth) + cells.map((cell) => cell.padStart(valueWidth)).join('') + '\n';
   const body = rows.map(({ name, values }) =>
     line(
       name,

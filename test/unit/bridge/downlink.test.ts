@@ -237,7 +237,9 @@ describe('Downlink, interrupted', () => {
 });
 
 const steepest = (samples: ArrayLike<number>): number =>
-  Math.max(...Array.from({ length: samples.length - 1 }, (_, i) => Math.abs((samples[i + 1] ?? 0) - (samples[i] ?? 0))));
+  Math.max(
+    ...Array.from({ length: samples.length - 1 }, (_, i) => Math.abs((samples[i + 1] ?? 0) - (samples[i] ?? 0))),
+  );
 
 function decoded(payloads: Uint8Array): Int16Array {
   const samples = new Int16Array(payloads.length);

@@ -128,7 +128,13 @@ export interface TelephoneOptions {
 /** Packets of one stream, cut out of `samples` by the telephone's own clock. */
 export function packetsOf(
   samples: Int16Array,
-  { encoding = 'PCMU', ptimeMs = 20, ssrc = 1, firstTimestamp = 4_294_960_000, firstSequence = 0 }: TelephoneOptions = {},
+  {
+    encoding = 'PCMU',
+    ptimeMs = 20,
+    ssrc = 1,
+    firstTimestamp = 4_294_960_000,
+    firstSequence = 0,
+  }: TelephoneOptions = {},
 ): RtpPacket[] {
   const step = (ptimeMs * RATE_HZ[encoding]) / 1_000;
   return Array.from({ length: Math.floor(samples.length / step) }, (_, i) => {

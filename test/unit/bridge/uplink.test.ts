@@ -87,15 +87,15 @@ describe('Uplink, a steady stream', () => {
   });
 
   it('touches nothing but the frames a correction is made of', () => {
-    const samples = noise(8_000 * 120, 20);
+    const samples = noise(8_000 * 90, 20);
     const bench = new UplinkBench();
     const ptimeMs = 20 * (1 - 300 / 1_000_000);
-    bench.run(119_900, arrivalsOf(packetsOf(samples), { ptimeMs }));
+    bench.run(89_900, arrivalsOf(packetsOf(samples), { ptimeMs }));
     const expected = expectedAudio(samples);
     const audio = bench.audio();
     expect(bench.uplink.stats.joinedFrames).toBe(1);
     const joinedAt = Math.floor(firstDifference(audio, expected) / 320) * 320;
-    expect(joinedAt).toBeGreaterThan(16_000 * 60);
+    expect(joinedAt).toBeGreaterThan(16_000 * 30);
     // Two frames have become one; what follows is the same again.
     const [after, live] = [audio.subarray(joinedAt + 320), expected.subarray(joinedAt + 640)];
     expect(firstDifference(after, live.subarray(0, after.length))).toBe(-1);
@@ -193,7 +193,9 @@ describe('Uplink, gaps', () => {
     const bench = new UplinkBench();
     const before = arrivalsOf(packetsOf(speech(1_000), { firstTimestamp: 0 }));
     const talk = speech(1_000);
-    const after = arrivalsOf(packetsOf(talk, { firstTimestamp: 3_000 * 8 + 77, firstSequence: 50 }), { startMs: 3_009 });
+    const after = arrivalsOf(packetsOf(talk, { firstTimestamp: 3_000 * 8 + 77, firstSequence: 50 }), {
+      startMs: 3_009,
+    });
     bench.run(4_000, [...before, ...after]);
     expect(bench.framesAtArrival[50]).toBeGreaterThanOrEqual(1);
     expectLive(bench.framesAtArrival.slice(51));
@@ -266,7 +268,7 @@ describe('Uplink, the network misbehaves', () => {
   it('follows a path that has become shorter at once, and takes what is then too much out unheard', () => {
     const bench = new UplinkBench();
     const samples = speech(15_000);
-    bench.run(14_999, arrivalsOf(packetsOf(samples), { startMs: 100, delayMs: (i) => (i >= 200 ? -60 : 0) }));
+    bench.run(14_999, arrivalsOf(packetsOf(samples), { startMs: 100, delayMs: (i) => (i >= 400 ? -60 : 0) }));
     expect(bench.uplink.stats).toMatchObject({ late: 0, joinedFrames: 3 });
     const audio = bench.audio(bench.frames.length - 746);
     // The tone's period divides a frame: it is as if no sample had ever been missing.
