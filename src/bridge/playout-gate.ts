@@ -29,9 +29,9 @@ export class PlayoutGate {
   #utteranceMs = 0;
   #isClean = true;
 
-  /** Of the present `WATCHED_MS` of playing: how long, and what was queued at its beginning and at the least. */
+  /** Of the present `WATCHED_MS` of playing: how long, and the least that was queued in its first half and in its second. */
   #watchedMs = 0;
-  #watchedFromMs = 0;
+  #leastBeforeMs = Infinity;
   #leastQueuedMs = Infinity;
   #excessMs = 0;
 
@@ -134,18 +134,21 @@ export class PlayoutGate {
 
   /** A queue that stays as full as it was is filled in real time: what is never needed of it is only delay. */
   #watch(queuedMs: number): void {
-    if (this.#watchedMs === 0) this.#watchedFromMs = queuedMs;
     this.#watchedMs += FRAME_MS;
     this.#leastQueuedMs = Math.min(this.#leastQueuedMs, queuedMs);
-    if (this.#watchedMs < WATCHED_MS) return;
-    const isRealTime = Math.abs(queuedMs - this.#watchedFromMs) <= REAL_TIME_TOLERANCE_MS;
-    const excessMs = isRealTime ? Math.max(0, this.#leastQueuedMs - this.#maxCushionMs) : 0;
-    this.#stopWatching();
-    this.#excessMs = excessMs;
+    if (this.#watchedMs === WATCHED_MS / 2) {
+      this.#leastBeforeMs = this.#leastQueuedMs;
+      this.#leastQueuedMs = Infinity;
+    } else if (this.#watchedMs >= WATCHED_MS) {
+      const leastMs = Math.min(this.#leastBeforeMs, this.#leastQueuedMs);
+      const isRealTime = Math.abs(this.#leastQueuedMs - this.#leastBeforeMs) <= REAL_TIME_TOLERANCE_MS;
+      this.#stopWatching();
+      if (isRealTime) this.#excessMs = Math.max(0, leastMs - this.#maxCushionMs);
+    }
   }
 
   #stopWatching(): void {
     this.#watchedMs = this.#excessMs = 0;
-    this.#leastQueuedMs = Infinity;
+    this.#leastBeforeMs = this.#leastQueuedMs = Infinity;
   }
 }
