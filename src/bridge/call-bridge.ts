@@ -256,7 +256,7 @@ export class CallBridge implements Ticking {
     if (this.#downlink.frame.payloadBytes !== payloadBytes) this.#sender = newSender(this.#downlink.frame);
     this.#sender.setPayloadType(media.payloadType);
     this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
-    this.#path.setMedia(media, this.#downlink.frame.samplesPerFrame * FRAMES_PER_SECOND, this.#lastRtpAtMs);
+    this.#path.setMedia(media, this.#downlink.frame.unitsPerFrame * FRAMES_PER_SECOND, this.#lastRtpAtMs);
     const { remote = { address: '0.0.0.0', port: 0 }, rtcp } = media;
     this.#endpoint?.setRemote({ ...remote, latch: 'any', ...(rtcp ? { rtcp } : {}) });
   }
@@ -414,8 +414,8 @@ export class CallBridge implements Ticking {
   }
 }
 
-function newSender(frame: { readonly samplesPerFrame: number; readonly payloadBytes: number }): RtpSender {
-  return new RtpSender({ payloadType: 0, payloadBytes: frame.payloadBytes, samplesPerPacket: frame.samplesPerFrame });
+function newSender(frame: { readonly unitsPerFrame: number; readonly payloadBytes: number }): RtpSender {
+  return new RtpSender({ payloadType: 0, payloadBytes: frame.payloadBytes, samplesPerPacket: frame.unitsPerFrame });
 }
 
 /** Figures for people and logs: a tenth of a millisecond says enough. */

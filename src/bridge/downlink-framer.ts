@@ -16,7 +16,7 @@ import { FRAME_8K, G711Reader, isQuiet, PcmReader, type SpeechReader } from './s
 /** Makes RTP payloads of 20 ms out of what the agent said. Has the memory of its resampler. */
 export interface DownlinkFramer {
   /** RTP timestamp units of one payload. */
-  readonly samplesPerFrame: number;
+  readonly unitsPerFrame: number;
   readonly payloadBytes: number;
   /** Payloads of silence after speech until the last of it has come out, its fading included. */
   readonly tailFrames: number;
@@ -90,7 +90,7 @@ abstract class SmoothingFramer {
 
 /** 16 kHz PCM to any payload. */
 class PcmFramer extends SmoothingFramer implements DownlinkFramer {
-  readonly samplesPerFrame: number;
+  readonly unitsPerFrame: number;
   readonly payloadBytes: number;
   readonly tailFrames: number;
   readonly #encoder: FrameEncoder;
@@ -98,7 +98,7 @@ class PcmFramer extends SmoothingFramer implements DownlinkFramer {
   constructor(encoder: FrameEncoder) {
     super(new PcmReader());
     this.#encoder = encoder;
-    this.samplesPerFrame = encoder.unitsPerFrame;
+    this.unitsPerFrame = encoder.unitsPerFrame;
     this.payloadBytes = encoder.payloadBytes;
     this.tailFrames = Math.max(ENDING_FRAMES, encoder.tailFrames);
   }
@@ -121,7 +121,7 @@ class PcmFramer extends SmoothingFramer implements DownlinkFramer {
 
 /** G.711 to G.711: byte for byte untouched when the laws are the same, by table when not. */
 class G711Framer extends SmoothingFramer implements DownlinkFramer {
-  readonly samplesPerFrame = FRAME_8K;
+  readonly unitsPerFrame = FRAME_8K;
   readonly payloadBytes = FRAME_8K;
   readonly tailFrames = ENDING_FRAMES;
   readonly #table: Uint8Array;
@@ -170,7 +170,7 @@ class G711Framer extends SmoothingFramer implements DownlinkFramer {
 
 /** G.711 to 16 kHz, for a wideband caller. */
 class ExpandingFramer extends SmoothingFramer implements DownlinkFramer {
-  readonly samplesPerFrame: number;
+  readonly unitsPerFrame: number;
   readonly payloadBytes: number;
   readonly tailFrames = 2;
   readonly #encoder: FrameEncoder;
@@ -180,7 +180,7 @@ class ExpandingFramer extends SmoothingFramer implements DownlinkFramer {
   constructor(law: G711Law, encoder: FrameEncoder) {
     super(new G711Reader(law));
     this.#encoder = encoder;
-    this.samplesPerFrame = encoder.unitsPerFrame;
+    this.unitsPerFrame = encoder.unitsPerFrame;
     this.payloadBytes = encoder.payloadBytes;
   }
 

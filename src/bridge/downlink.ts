@@ -62,7 +62,7 @@ export class Downlink {
   }
 
   /** RTP timestamp units of one payload, and its length. */
-  get frame(): { readonly samplesPerFrame: number; readonly payloadBytes: number } {
+  get frame(): { readonly unitsPerFrame: number; readonly payloadBytes: number } {
     return this.#framer;
   }
 

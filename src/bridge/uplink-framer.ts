@@ -17,32 +17,32 @@ const FRAME_8K = FRAME_16K / 2;
 /** 2.2 ms: what the filters of any decoder remember at 16 kHz. */
 const SETTLE_16K = 35;
 
-/** A digit being pressed, and how many samples of it have been played. */
+/** A digit being pressed, and how many units of it have been played. */
 export interface DigitTone {
   readonly digit: string;
   readonly position: number;
 }
 
 /**
- * Builds the agent's 20 ms frames out of RTP payloads. Counts in the payload's own samples; a frame that is full is in
- * `frame` until the next sample is put. No call may put more than the frame has room for; each is true when it is full.
+ * Builds the agent's 20 ms frames out of RTP payloads. Counts in units of the RTP clock, which are samples of the
+ * payload, and pairs of them in G.722; a frame that is full is in `frame` until the next unit is put. No call may put more than the frame has room for; each is true when it is full.
  */
 export interface UplinkFramer {
-  /** The RTP stream's: samples, and timestamp units, of one millisecond. */
-  readonly samplesPerMs: 8 | 16;
-  readonly bytesPerSample: 1 | 2;
-  /** Samples in the frame so far, less than 20 ms of them. */
+  /** Of the RTP stream. */
+  readonly unitsPerMs: 8 | 16;
+  readonly bytesPerUnit: 1 | 2;
+  /** Units in the frame so far, less than 20 ms of them. */
   readonly filled: number;
   /** In the agent's format, and the same as linear samples at the agent's rate. */
   readonly frame: Buffer;
   readonly pcm: Int16Array;
   /** What `conceal` would put is silence. */
   readonly isSilent: boolean;
-  /** Puts `count` samples of `bytes`. */
+  /** Puts `count` units of `bytes`. */
   put(count: number, bytes: Uint8Array, offset: number): boolean;
-  /** Puts something in place of `count` samples that did not come: see {@link Concealment}. */
+  /** Puts something in place of `count` units that did not come: see {@link Concealment}. */
   conceal(count: number): boolean;
-  /** Puts `count` samples of a digit's tone. */
+  /** Puts `count` units of a digit's tone. */
   play(count: number, tone: DigitTone): boolean;
   /** The sender is silent by its own will: `conceal` makes up nothing until the next `put`. */
   stop(): void;
@@ -60,8 +60,8 @@ export function createUplinkFramer(encoding: StreamEncoding, format: AudioFormat
 
 /** Any payload to 16 kHz PCM. */
 class PcmFramer implements UplinkFramer {
-  readonly samplesPerMs: 8 | 16;
-  readonly bytesPerSample: 1 | 2;
+  readonly unitsPerMs: 8 | 16;
+  readonly bytesPerUnit: 1 | 2;
   readonly pcm = new Int16Array(FRAME_16K);
   readonly frame = Buffer.from(this.pcm.buffer);
   filled = 0;
@@ -71,8 +71,8 @@ class PcmFramer implements UplinkFramer {
 
   constructor(decoder: FrameDecoder) {
     this.#decoder = decoder;
-    this.samplesPerMs = decoder.unitsPerMs;
-    this.bytesPerSample = decoder.bytesPerUnit;
+    this.unitsPerMs = decoder.unitsPerMs;
+    this.bytesPerUnit = decoder.bytesPerUnit;
     this.#ratio = 16 / decoder.unitsPerMs;
   }
 
@@ -116,15 +116,15 @@ class PcmFramer implements UplinkFramer {
   }
 
   #advance(count: number): boolean {
-    this.filled = (this.filled + count) % (20 * this.samplesPerMs);
+    this.filled = (this.filled + count) % (20 * this.unitsPerMs);
     return this.filled === 0;
   }
 }
 
 /** G.711 to G.711: byte for byte untouched when the laws are the same, by table when not. */
 class G711Framer implements UplinkFramer {
-  readonly samplesPerMs = 8;
-  readonly bytesPerSample = 1;
+  readonly unitsPerMs = 8;
+  readonly bytesPerUnit = 1;
   readonly frame: Buffer;
   readonly pcm = new Int16Array(FRAME_8K);
   filled = 0;
@@ -183,8 +183,8 @@ class G711Framer implements UplinkFramer {
 
 /** 16 kHz from a wideband caller to G.711. */
 class CompandingFramer implements UplinkFramer {
-  readonly samplesPerMs: 8 | 16;
-  readonly bytesPerSample: 1 | 2;
+  readonly unitsPerMs: 8 | 16;
+  readonly bytesPerUnit: 1 | 2;
   readonly frame: Buffer;
   readonly pcm = new Int16Array(FRAME_8K);
   readonly #law: G711Law;
@@ -193,8 +193,8 @@ class CompandingFramer implements UplinkFramer {
 
   constructor(decoder: FrameDecoder, law: G711Law) {
     this.#wide = new PcmFramer(decoder);
-    this.samplesPerMs = decoder.unitsPerMs;
-    this.bytesPerSample = decoder.bytesPerUnit;
+    this.unitsPerMs = decoder.unitsPerMs;
+    this.bytesPerUnit = decoder.bytesPerUnit;
     this.#law = law;
     this.frame = Buffer.alloc(FRAME_BYTES[law]);
   }

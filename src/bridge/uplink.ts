@@ -143,10 +143,10 @@ export class Uplink {
 
   /** A packet of speech, in order of sequence number. */
   receive(packet: RtpPacket, nowMs: number): void {
-    const { samplesPerMs, bytesPerSample } = this.#framer;
-    const count = Math.floor(packet.payloadLength / bytesPerSample);
+    const { unitsPerMs, bytesPerUnit } = this.#framer;
+    const count = Math.floor(packet.payloadLength / bytesPerUnit);
     this.#follow(packet);
-    if (count === 0 || count > MAX_PACKET_MS * samplesPerMs) return;
+    if (count === 0 || count > MAX_PACKET_MS * unitsPerMs) return;
     const skip = this.#place(packet.timestamp, count, nowMs);
     if (skip >= count) {
       this.#latePackets += 1;
@@ -155,8 +155,8 @@ export class Uplink {
     }
     if (skip > 0) this.#broken = true;
     if (this.#digits.toneAt((packet.timestamp + skip) >>> 0)) this.#fillPlace(count - skip);
-    else this.#hear(count - skip, packet.bytes, packet.payloadOffset + skip * bytesPerSample);
-    this.#packetMs = count / samplesPerMs;
+    else this.#hear(count - skip, packet.bytes, packet.payloadOffset + skip * bytesPerUnit);
+    this.#packetMs = count / unitsPerMs;
     this.#arrived();
   }
 
@@ -168,14 +168,14 @@ export class Uplink {
     const event = parseTelephoneEvent(packet);
     this.#follow(packet);
     if (!event) return;
-    this.#digits.update(packet.timestamp, event, this.#framer.samplesPerMs);
+    this.#digits.update(packet.timestamp, event, this.#framer.unitsPerMs);
     this.#framer.stop();
     if (this.#headTimestamp === undefined) return;
     // The event has lasted until now, so there is no reason to wait for packets of speech.
     const end = (packet.timestamp + event.duration) >>> 0;
     const count = timestampDistance(this.#headTimestamp, end);
-    const latenessMs = nowMs - this.#dueMs - count / this.#framer.samplesPerMs;
-    if (count <= 0 || count > MAX_PACKET_MS * this.#framer.samplesPerMs || latenessMs < -HOLD_MS) return;
+    const latenessMs = nowMs - this.#dueMs - count / this.#framer.unitsPerMs;
+    if (count <= 0 || count > MAX_PACKET_MS * this.#framer.unitsPerMs || latenessMs < -HOLD_MS) return;
     this.#fillPlace(count);
     this.#arrived();
   }
@@ -223,7 +223,7 @@ export class Uplink {
   #place(timestamp: number, count: number, nowMs: number): number {
     if (this.#headTimestamp === undefined) return this.#anchor(timestamp, count, nowMs);
     const ahead = timestampDistance(this.#headTimestamp, timestamp);
-    const latenessMs = nowMs - this.#dueMs - (ahead + count) / this.#framer.samplesPerMs;
+    const latenessMs = nowMs - this.#dueMs - (ahead + count) / this.#framer.unitsPerMs;
     if (latenessMs < -HOLD_MS) return this.#anchor(timestamp, count, nowMs); // the timestamps jumped, no time went by
     if (this.#mayRewind(timestamp, ahead)) return this.#rewind(ahead, latenessMs);
     // Later than that, and it is part of a backlog, not of the conversation.
@@ -238,18 +238,18 @@ export class Uplink {
     this.#fillPlace(fill);
     this.#pass(ahead - fill);
     // Less than a frame is owed to the agent. More is a hole of our own making, and over.
-    if (ahead - fill < this.#frameSamples) this.#changeLead((fill - ahead) / this.#framer.samplesPerMs);
+    if (ahead - fill < this.#frameSamples) this.#changeLead((fill - ahead) / this.#framer.unitsPerMs);
     return 0;
   }
 
   /** Whether a packet that begins `-ahead` samples before the stream's place is heard as if nothing had been put there. */
   #mayRewind(timestamp: number, ahead: number): boolean {
-    const extraMs = -ahead / this.#framer.samplesPerMs;
+    const extraMs = -ahead / this.#framer.unitsPerMs;
     return extraMs > 0 && this.#leadMs + extraMs <= MAX_EXTRA_MS && !this.#digits.toneAt(timestamp);
   }
 
   #rewind(ahead: number, latenessMs: number): number {
-    const extraMs = -ahead / this.#framer.samplesPerMs;
+    const extraMs = -ahead / this.#framer.unitsPerMs;
     this.#broken = true;
     this.#holdLonger(latenessMs);
     this.#pass(ahead);
@@ -261,7 +261,7 @@ export class Uplink {
 
   /** The stream goes on with this packet, which is on time by definition. */
   #anchor(timestamp: number, count: number, nowMs: number): number {
-    const shiftMs = nowMs - count / this.#framer.samplesPerMs - this.#dueMs;
+    const shiftMs = nowMs - count / this.#framer.unitsPerMs - this.#dueMs;
     if (this.#leadMs - shiftMs > MAX_LEAD_MS && this.#hasBegun) return count;
     this.#moveDue(shiftMs);
     if (!this.#hasBegun) this.#leadMs = 0;
@@ -306,9 +306,9 @@ export class Uplink {
 
   /** Fills what was held back of a pause, in case that it came after all. */
   #makeUp(): void {
-    const { samplesPerMs } = this.#framer;
-    const fill = this.#gapFill(Math.max(0, Math.floor(-this.#leadMs * samplesPerMs)));
-    this.#leadMs += fill / samplesPerMs;
+    const { unitsPerMs } = this.#framer;
+    const fill = this.#gapFill(Math.max(0, Math.floor(-this.#leadMs * unitsPerMs)));
+    this.#leadMs += fill / unitsPerMs;
     this.#mostLeadMs = this.#leadMs;
     if (this.#hasOrigin) this.#errorMs = this.#leadMs;
     for (let left = fill; left > 0;) {
@@ -342,8 +342,8 @@ export class Uplink {
    * frame and not 20 ms later.
    */
   #gapFill(samples: number): number {
-    const { samplesPerMs } = this.#framer;
-    const fill = Math.min(samples, MAX_GAP_MS * samplesPerMs);
+    const { unitsPerMs } = this.#framer;
+    const fill = Math.min(samples, MAX_GAP_MS * unitsPerMs);
     if (!this.#starved) return fill;
     return Math.max(0, fill - ((this.#framer.filled + fill) % this.#frameSamples));
   }
@@ -359,12 +359,12 @@ export class Uplink {
 
   /** A packet's samples, in their place. */
   #hear(count: number, bytes: Uint8Array, offset: number): void {
-    const { bytesPerSample } = this.#framer;
+    const { bytesPerUnit } = this.#framer;
     if (!this.#broken) this.#framer.resume();
     this.#broken = false;
     for (let done = 0; done < count;) {
       const part = Math.min(count - done, this.#room);
-      if (this.#framer.put(part, bytes, offset + done * bytesPerSample)) this.#flush();
+      if (this.#framer.put(part, bytes, offset + done * bytesPerUnit)) this.#flush();
       done += part;
     }
     this.#pass(count);
@@ -395,7 +395,7 @@ export class Uplink {
 
   /** At most what the frame has room for. Does not move the stream's place. */
   #fill(count: number): void {
-    const ms = count / this.#framer.samplesPerMs;
+    const ms = count / this.#framer.unitsPerMs;
     this.#filledMs += ms;
     if (this.#hasBegun && !this.#framer.isSilent) this.#concealedMs += ms;
     if (this.#framer.conceal(count)) this.#flush();
@@ -403,7 +403,7 @@ export class Uplink {
 
   /** The payload's samples in one frame, and those the frame being built still takes. */
   get #frameSamples(): number {
-    return FRAME_MS * this.#framer.samplesPerMs;
+    return FRAME_MS * this.#framer.unitsPerMs;
   }
 
   get #room(): number {
@@ -413,7 +413,7 @@ export class Uplink {
   /** The stream's place moves on by `samples`, whether or not they were sent. */
   #pass(samples: number): void {
     if (this.#headTimestamp !== undefined) this.#headTimestamp = (this.#headTimestamp + samples) >>> 0;
-    this.#dueMs += samples / this.#framer.samplesPerMs;
+    this.#dueMs += samples / this.#framer.unitsPerMs;
   }
 
   /** A frame is full. */

@@ -85,7 +85,7 @@ describe.each(everyPair)('DownlinkFramer, $format to $encoding', ({ format, enco
 
   it('says how large its payloads are', () => {
     const framer = createDownlinkFramer(format, encoding);
-    expect([framer.samplesPerFrame, framer.payloadBytes]).toEqual(isWide ? [320, 640] : [160, 160]);
+    expect([framer.unitsPerFrame, framer.payloadBytes]).toEqual(isWide ? [320, 640] : [160, 160]);
   });
 
   it('plays what there is of a frame, then silence, and is silent after its tail', () => {

@@ -269,11 +269,11 @@ describe('Downlink, L16', () => {
 
   it('says how long its payload is and what it counts', () => {
     const downlink = new Downlink();
-    expect(downlink.frame).toMatchObject({ samplesPerFrame: 160, payloadBytes: 160 });
+    expect(downlink.frame).toMatchObject({ unitsPerFrame: 160, payloadBytes: 160 });
     downlink.encoding = 'L16';
-    expect(downlink.frame).toMatchObject({ samplesPerFrame: 320, payloadBytes: 640 });
+    expect(downlink.frame).toMatchObject({ unitsPerFrame: 320, payloadBytes: 640 });
     downlink.encoding = 'PCMA';
-    expect(downlink.frame).toMatchObject({ samplesPerFrame: 160, payloadBytes: 160 });
+    expect(downlink.frame).toMatchObject({ unitsPerFrame: 160, payloadBytes: 160 });
   });
 
   it.each([1, 639, 641, 3_201, 64_000])('plays chunks of %d bytes to the sample, then zeros', (chunkBytes) => {

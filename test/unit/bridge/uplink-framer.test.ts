@@ -56,12 +56,12 @@ function decoded(law: G711Law, codeWords: Uint8Array): Int16Array {
 /** Puts `bytes` in payloads of `ptimeMs`, none of which crosses a frame, as the uplink does; all frames in one piece. */
 function framed(framer: UplinkFramer, bytes: Uint8Array, ptimeMs = 20): Buffer {
   const frames: Buffer[] = [];
-  const frameSamples = 20 * framer.samplesPerMs;
-  const payloadSamples = ptimeMs * framer.samplesPerMs;
-  for (let from = 0; from < bytes.length / framer.bytesPerSample; from += payloadSamples) {
+  const frameSamples = 20 * framer.unitsPerMs;
+  const payloadSamples = ptimeMs * framer.unitsPerMs;
+  for (let from = 0; from < bytes.length / framer.bytesPerUnit; from += payloadSamples) {
     for (let done = 0; done < payloadSamples;) {
       const count = Math.min(payloadSamples - done, frameSamples - framer.filled);
-      if (framer.put(count, bytes, (from + done) * framer.bytesPerSample)) frames.push(Buffer.from(framer.frame));
+      if (framer.put(count, bytes, (from + done) * framer.bytesPerUnit)) frames.push(Buffer.from(framer.frame));
       done += count;
     }
   }
@@ -106,10 +106,10 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
     const framer = createUplinkFramer(encoding, format);
     const random = seededRandom(1);
     const frames: Buffer[] = [];
-    for (let done = 0; done < bytes.length / framer.bytesPerSample;) {
-      const room = 20 * framer.samplesPerMs - framer.filled;
+    for (let done = 0; done < bytes.length / framer.bytesPerUnit;) {
+      const room = 20 * framer.unitsPerMs - framer.filled;
       const count = Math.min(room, 1 + Math.floor(random() * 200));
-      if (framer.put(count, bytes, done * framer.bytesPerSample)) frames.push(Buffer.from(framer.frame));
+      if (framer.put(count, bytes, done * framer.bytesPerUnit)) frames.push(Buffer.from(framer.frame));
       done += count;
     }
     expect(Buffer.compare(Buffer.concat(frames), whole)).toBe(0);
@@ -117,8 +117,8 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
 
   it('counts what is in the frame so far, and says when it is full', () => {
     const framer = createUplinkFramer(encoding, format);
-    const step = 5 * framer.samplesPerMs;
-    const full = [1, 2, 3, 4, 5].map(() => [framer.conceal(step), framer.filled / framer.samplesPerMs]);
+    const step = 5 * framer.unitsPerMs;
+    const full = [1, 2, 3, 4, 5].map(() => [framer.conceal(step), framer.filled / framer.unitsPerMs]);
     expect(full).toEqual([
       [false, 5],
       [false, 10],
@@ -130,7 +130,7 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
 
   it('stands for what did not come with silence when nothing has been heard before', () => {
     const framer = createUplinkFramer(encoding, format);
-    expect(framer.conceal(20 * framer.samplesPerMs)).toBe(true);
+    expect(framer.conceal(20 * framer.unitsPerMs)).toBe(true);
     expect(framer.frame.length).toBe(FRAME_BYTES[format]);
     expect(isSilence(format, framer.frame)).toBe(true);
   });
@@ -139,7 +139,7 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
     const framer = createUplinkFramer(encoding, format);
     framed(framer, toneIn(encoding));
     const concealed = [1, 2, 3, 4, 5].map(() => {
-      expect(framer.conceal(20 * framer.samplesPerMs)).toBe(true);
+      expect(framer.conceal(20 * framer.unitsPerMs)).toBe(true);
       return Buffer.from(framer.frame);
     });
     const { samples, rateHz } = heard(format, concealed[0] ?? Buffer.alloc(0));
@@ -154,7 +154,7 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
     const framer = createUplinkFramer(encoding, format);
     framed(framer, toneIn(encoding));
     framer.stop();
-    framer.conceal(20 * framer.samplesPerMs);
+    framer.conceal(20 * framer.unitsPerMs);
     const { samples, rateHz } = heard(format, framer.frame);
     const [ramp, rest] = [samples.subarray(0, rateHz / 100), samples.subarray(rateHz / 100)];
     expect(ramp.some((sample) => Math.abs(sample) > 1_000)).toBe(true);
@@ -163,7 +163,7 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
 
   it('plays a digit', () => {
     const framer = createUplinkFramer(encoding, format);
-    const step = 20 * framer.samplesPerMs;
+    const step = 20 * framer.unitsPerMs;
     const frames = [0, 1, 2, 3, 4].map((n) => {
       expect(framer.play(step, { digit: '5', position: n * step })).toBe(true);
       return Buffer.from(framer.frame);
@@ -176,7 +176,7 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
   it('puts what came exactly where it belongs after silence', () => {
     const framer = createUplinkFramer(encoding, format);
     const bytes = toneIn(encoding);
-    const half = 10 * framer.samplesPerMs;
+    const half = 10 * framer.unitsPerMs;
     framer.conceal(half);
     framer.stop();
     expect(framer.put(half, bytes, 0)).toBe(true);
