@@ -7,7 +7,7 @@ import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { advertisedTo } from './config/advertise.js';
 import { cidrMatcher } from './config/cidr.js';
-import type { BridgeConfig, Codec } from './config/types.js';
+import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
 import { CallController } from './control/controller.js';
 import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
@@ -18,6 +18,7 @@ import { HealthReport, type Component } from './ops/health.js';
 import { AgentNetwork, type NetworkSettings } from './pranthora/network.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { SipAgent } from './sip-agent/agent.js';
+import type { TlsOptions } from './sip-agent/tls-sockets.js';
 
 /** A running bridge. */
 export interface Bridge {
@@ -115,6 +116,7 @@ export async function startBridge(
       sip: sip.listening,
       http: httpUrl,
       configure: (changed) => {
+        sip.configure(changed.sip);
         bridges.configure(bridgeHostSettings(changed));
         controller.configure(controllerSettings(changed));
       },
@@ -146,12 +148,13 @@ export async function startBridge(
     if (config.sip.engine === 'drachtio') {
       const { drachtio } = config.sip;
       const listening = [`drachtio://${hostport(drachtio.host, drachtio.port)}`];
-      return { server: { ...drachtio, clock, logger }, listening, stats: () => ({}) };
+      return { server: { ...drachtio, clock, logger }, listening, stats: () => ({}), configure: () => undefined };
     }
     const secret = randomBytes(16).toString('hex');
     const agent = new SipAgent({
       listen: config.sip.listen,
       advertise: advertisedTo(config.sip.advertise),
+      ...(config.sip.tls ? { tls: sipTls(config.sip.tls) } : {}),
       secret,
       clock,
       logger,
@@ -164,6 +167,9 @@ export async function startBridge(
       server: { ...wire, secret, clock, logger },
       listening: bound.map(({ protocol, address, port }) => `${protocol}://${hostport(address, port)}`),
       stats: () => ({ sip: agent.stats() }),
+      configure: ({ tls }) => {
+        if (tls) agent.renewTls(sipTls(tls));
+      },
     };
   }
 
@@ -201,6 +207,7 @@ interface StartedSip {
   readonly server: DrachtioOptions;
   readonly listening: readonly string[];
   stats(): Pick<Held, 'sip'>;
+  configure(config: SipConfig): void;
 }
 
 interface StartedMedia {
@@ -261,6 +268,10 @@ function networkSettings({ pranthora }: BridgeConfig): NetworkSettings {
 function narrowbandOf(codecs: readonly Codec[]): readonly NarrowbandEncoding[] {
   const narrowband = codecs.filter(isNarrowband);
   return narrowband.length > 0 ? narrowband : ['PCMU', 'PCMA'];
+}
+
+function sipTls({ certPem, keyPem, caPem, requestClientCertificate }: SipTlsConfig): TlsOptions {
+  return { cert: certPem, key: keyPem, ca: caPem, clientCertificate: requestClientCertificate };
 }
 
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {

@@ -1,9 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import { ConfigError } from '../config/faults.js';
 import { loadConfig } from '../config/load.js';
 import type { LoadedConfig } from '../config/load.js';
-import { unsupported } from '../config/unsupported.js';
 import type { Io } from './io.js';
 
 /** What `--config` and `--set` leave in a command's options. */
@@ -27,16 +25,13 @@ function collectSetting(text: string, before: Record<string, string> = {}): Reco
 
 /**
  * The configuration a command's options lead to.
- * @throws ConfigError with all faults, what this version cannot do among them
+ * @throws ConfigError with all faults
  */
 export function loadRunnable(options: ConfigOptions, io: Io): LoadedConfig {
-  const loaded = load(options, io);
-  const faults = unsupported(loaded.config);
-  if (faults.length > 0) throw new ConfigError(faults);
-  return loaded;
+  return load(options, io);
 }
 
-/** The same for questions that need no connection: without keys, and without regard to what can be run. */
+/** The same for questions that need no connection: without keys. */
 export function loadForQuestions(options: ConfigOptions, io: Io): LoadedConfig {
   return load(options, io, true);
 }

@@ -9,9 +9,10 @@ import { present } from './present.js';
 import { needsSharedKey, readRoutes } from './routes.js';
 import { LEAVES } from './schema.js';
 import type { Settings } from './schema.js';
-import { resolveTls } from './tls.js';
 import { resolveSettings } from './settings.js';
-import type { BridgeConfig, Source, TlsConfig } from './types.js';
+import { resolveSipTls } from './sip-tls.js';
+import { resolveTls } from './tls.js';
+import type { BridgeConfig, SipTlsConfig, Source, TlsConfig } from './types.js';
 import { warningsAbout } from './warnings.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -57,7 +58,9 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const apiKey = resolveApiKey(settings, sources, file, faults);
   if (apiKey === undefined && options.withoutKeys !== true) checkKeys(settings, faults);
   const tls = resolveTls(settings, sources, file, faults);
-  const config = build(settings, faults, { environment, apiKey, tls, withoutKeys: options.withoutKeys === true });
+  const sipTls = resolveSipTls(settings, sources, file, faults);
+  const withoutKeys = options.withoutKeys === true;
+  const config = build(settings, faults, { environment, apiKey, tls, sipTls, withoutKeys });
   checkTogether(config, faults);
   faults.throwIfAny();
   return {
@@ -99,15 +102,16 @@ interface Surroundings {
   readonly environment: Environment;
   readonly apiKey: string | undefined;
   readonly tls: TlsConfig | undefined;
+  readonly sipTls: SipTlsConfig | undefined;
   readonly withoutKeys: boolean;
 }
 
 function build(settings: Settings, faults: FaultList, surroundings: Surroundings): BridgeConfig {
-  const { environment, apiKey, tls, withoutKeys } = surroundings;
+  const { environment, apiKey, tls, sipTls, withoutKeys } = surroundings;
   const { url, connectTimeoutMs, startTimeoutMs, reconnect, ...network } = settings.pranthora;
   const { headers, ...customParameters } = network.customParameters;
   const { allowHosts, proxy, noProxy } = network;
-  const { advertise: sipAdvertise, sessionTimer, ...sip } = settings.sip;
+  const { advertise: sipAdvertise, sessionTimer, engine, listen, allow, drachtio } = settings.sip;
   const { minSec, expiresSec } = sessionTimer;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
   const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
@@ -121,9 +125,12 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       ...present({ apiKey, allowHosts, tls, proxy, noProxy }),
     },
     sip: {
-      ...sip,
+      engine,
+      listen,
+      allow,
+      drachtio,
       sessionTimer: { minSec, ...present({ expiresSec }) },
-      ...present({ advertise: readAdvertise('sip.advertise', sipAdvertise, reachableHost, faults) }),
+      ...present({ advertise: readAdvertise('sip.advertise', sipAdvertise, reachableHost, faults), tls: sipTls }),
     },
     media: {
       ...media,

@@ -7,7 +7,11 @@ export function redact(config: BridgeConfig): BridgeConfig {
   return {
     ...config,
     pranthora: redactPranthora(pranthora),
-    sip: { ...sip, drachtio: redactServer(sip.drachtio) },
+    sip: {
+      ...sip,
+      drachtio: redactServer(sip.drachtio),
+      ...(sip.tls && { tls: { ...sip.tls, keyPem: REDACTED } }),
+    },
     media: { ...media, freeswitch: media.freeswitch.map(redactServer) },
     routes: routes.map((route) => ({ ...route, apiKey: REDACTED })),
   };

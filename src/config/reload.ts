@@ -1,7 +1,7 @@
-import type { BridgeConfig } from './types.js';
+import type { BridgeConfig, SipConfig } from './types.js';
 
 export interface Reloaded {
-  /** What to run on from now: the new routes, keys, limits and what is logged, the rest as it was. */
+  /** What to run on from now: the new routes, keys, certificates, limits and what is logged, the rest as it was. */
   readonly config: BridgeConfig;
   /** Settings that differ in the new file but only take effect at a restart, by dotted path. */
   readonly needRestart: readonly string[];
@@ -12,15 +12,23 @@ export function applyReload(running: BridgeConfig, next: BridgeConfig): Reloaded
   const { pranthora, call, drainMs, routes } = next;
   const { level, dtmfDigits } = next.log;
   const log = { ...running.log, level, dtmfDigits };
+  const sip = withCertificates(running.sip, next.sip);
   return {
-    config: Object.freeze({ ...running, pranthora, call, drainMs, routes, log: Object.freeze(log) }),
+    config: Object.freeze({ ...running, pranthora, sip, call, drainMs, routes, log: Object.freeze(log) }),
     needRestart: [
-      ...differences('sip', running.sip, next.sip),
+      ...differences('sip', sip, next.sip),
       ...differences('media', running.media, next.media),
       ...differences('http', running.http, next.http),
       ...differences('log', log, next.log),
     ],
   };
+}
+
+/** Listeners stay as they are, but new connections see the new certificate, and are judged by the new authorities. */
+function withCertificates(running: SipConfig, next: SipConfig): SipConfig {
+  if (!running.tls || !next.tls) return running;
+  const { requestClientCertificate } = running.tls;
+  return Object.freeze({ ...running, tls: Object.freeze({ ...next.tls, requestClientCertificate }) });
 }
 
 function differences(group: string, before: object, after: object): string[] {

@@ -58,6 +58,12 @@ export const SCHEMA = {
       default: ['udp://0.0.0.0:5060', 'tcp://0.0.0.0:5060'],
       env: 'SIP_LISTEN',
     }),
+    tls: {
+      certFile: optional(formats.filePath, { env: 'SIP_TLS_CERT_FILE' }),
+      keyFile: optional(formats.filePath, { env: 'SIP_TLS_KEY_FILE' }),
+      caFile: optional(formats.filePath, { env: 'SIP_TLS_CA_FILE' }),
+      requestClientCertificate: setting(formats.oneOf('never', 'optional', 'required'), { default: 'never' }),
+    },
     advertise: optional(formats.orRules(formats.reachableHost), { env: 'SIP_ADVERTISE' }),
     allow: setting(formats.listOf(formats.cidr), { default: PRIVATE_RANGES, env: 'SIP_ALLOW' }),
     sessionTimer: {

@@ -66,6 +66,8 @@ export interface SipConfig {
   readonly engine: 'embedded' | 'drachtio';
   /** `udp://`, `tcp://` or `tls://`, an IP address (IPv6 in brackets) and a port; see `parseListen`. */
   readonly listen: readonly string[];
+  /** Present where `listen` has `tls://`. */
+  readonly tls?: SipTlsConfig;
   readonly advertise?: Advertise;
   /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
   readonly allow: readonly string[];
@@ -79,6 +81,18 @@ export interface SessionTimerConfig {
   readonly minSec: number;
   /** The interval to ask for where the peer asks for none. Absent: none. */
   readonly expiresSec?: number;
+}
+
+/** The files, and what is in them: PEM, checked. */
+export interface SipTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** The only authorities believed; without it, the well-known ones, and for servers only. */
+  readonly caFile?: string;
+  readonly requestClientCertificate: 'never' | 'optional' | 'required';
+  readonly certPem: string;
+  readonly keyPem: string;
+  readonly caPem?: string;
 }
 
 export interface MediaConfig {

@@ -8,11 +8,13 @@ import { newTag } from './identifiers.js';
 import { InboundRequests } from './inbound-requests.js';
 import { LoadMeter } from './load-meter.js';
 import { SipResponse, type Envelope, type SipRequest } from './message.js';
+import { SystemNames, type NameService } from './names.js';
 import { OutboundRequests } from './outbound-requests.js';
 import type { ParseFailure } from './parse.js';
 import { responseTo } from './responses.js';
 import { SHORTEST_SESSION_S, type SessionPolicy } from './session-expires.js';
 import { sipTimers, type SipTimerBase } from './timers.js';
+import type { TlsCredentials, TlsOptions } from './tls-sockets.js';
 import { replyStateless, TransactionLayer } from './transaction-layer.js';
 import type { Advertise, BoundAddress } from './transport.js';
 import { Transports } from './transports.js';
@@ -27,10 +29,14 @@ const MAX_CONNECTIONS = 1_000;
 const MAX_LAG_MS = 500;
 
 export interface SipAgentOptions {
-  /** `udp://address:port` and `tcp://address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
+  /** `udp://`, `tcp://` or `tls://`, `address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
   readonly listen: readonly string[];
   /** Host for Via and Contact towards a peer's address. Default: the address by which the peer is reached. */
   readonly advertise?: Advertise | undefined;
+  /** Needed for `tls://`. */
+  readonly tls?: TlsOptions | undefined;
+  /** Where names are looked up. Default: the machine's own DNS and hosts file. */
+  readonly names?: NameService | undefined;
   /** What a client has to present. */
   readonly secret: string;
   readonly clock: Clock;
@@ -55,7 +61,7 @@ export interface SipAgentStats {
   readonly clientTransactions: number;
   /** Early ones included. */
   readonly dialogs: number;
-  /** TCP connections to peers. */
+  /** TCP and TLS connections to peers. */
   readonly connections: number;
   /** SIP clients connected over the wire. */
   readonly clients: number;
@@ -105,6 +111,7 @@ export class SipAgent {
       layer: this.#layer,
       usages: this.#usages,
       flowTo: (target) => this.#transports?.flowTo(target) ?? Promise.reject(new Error('agent not started')),
+      waysTo: (target) => this.#transports?.waysTo(target) ?? Promise.reject(new Error('agent not started')),
       pickClient: (method) => this.#wire?.pick(method),
     };
     this.#inbound = new InboundRequests(this.#core);
@@ -132,6 +139,11 @@ export class SipAgent {
     return this.#stopped;
   }
 
+  /** New TLS connections use these from now on. Throws an Error, with nothing changed, when they are unusable. */
+  renewTls(credentials: TlsCredentials): void {
+    this.#transports?.renewTls(credentials);
+  }
+
   stats(): SipAgentStats {
     return {
       serverTransactions: this.#layer.serverTransactions,
@@ -146,10 +158,13 @@ export class SipAgent {
   }
 
   #openTransports(): Promise<Transports> {
-    const { listen, advertise, clock, logger } = this.#options;
+    const { listen, advertise, tls, names = new SystemNames(), clock, logger } = this.#options;
     return Transports.open({
       listen,
       advertise,
+      tls,
+      names,
+      random: Math.random,
       clock,
       logger,
       maxConnections: MAX_CONNECTIONS,

@@ -1,7 +1,7 @@
-import { formatHostPort, type Endpoint, type Flow } from './flow.js';
+import { formatHostPort, type Endpoint, type Flow, type TransportProtocol } from './flow.js';
 import { formatNameAddr, parseNameAddr } from './headers.js';
-import type { SipMessage } from './message.js';
-import { parseSipUri } from './uri.js';
+import { SipRequest, type SipMessage } from './message.js';
+import { parseSipUri, uriScheme } from './uri.js';
 
 /** Header fields that are the agent's alone: routing, identity of the dialog, framing. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
@@ -17,8 +17,9 @@ const PLACEHOLDER = /@localhost(?=[;>:\s]|$)/g;
  * Throws an Error when the body's type is neither given nor plain to see.
  */
 export function takeFromClient(message: SipMessage, given: SipMessage, flow: Flow): void {
+  const secure = message instanceof SipRequest && isSips(message.uri);
   for (const [name, value] of given.headers) {
-    if (!OWN_HEADERS.has(name)) message.add(name, takeHeader(name, value, flow));
+    if (!OWN_HEADERS.has(name)) message.add(name, takeHeader(name, value, flow, secure));
   }
   message.body = given.body;
   if (given.body.length === 0 || given.has('content-type')) return;
@@ -31,19 +32,26 @@ export function replacePlaceholder(value: string, local: Endpoint): string {
   return value.includes('@localhost') ? value.replace(PLACEHOLDER, `@${formatHostPort(local)}`) : value;
 }
 
-function takeHeader(name: string, value: string, { local, protocol }: Flow): string {
+function takeHeader(name: string, value: string, { local, protocol }: Flow, secure: boolean): string {
   const ours = replacePlaceholder(value, local);
-  return name === 'contact' && protocol === 'tcp' && ours !== value ? withTcp(ours) : ours;
+  if (name !== 'contact' || protocol === 'udp' || ours === value) return ours;
+  return secure ? ours.replace(/(?<=^|<)sip:/i, 'sips:') : withTransport(ours, protocol);
 }
 
-/** A Contact of ours on TCP has to say so, or requests to it come by UDP. */
-function withTcp(contact: string): string {
+/** A Contact of ours on a connection has to say so, or requests to it come by UDP. */
+function withTransport(contact: string, protocol: TransportProtocol): string {
   const address = parseNameAddr(contact);
   if (!address || parseSipUri(address.uri)?.params.has('transport') !== false) return contact;
-  return formatNameAddr({ ...address, uri: `${address.uri};transport=tcp` });
+  return formatNameAddr({ ...address, uri: `${address.uri};transport=${protocol}` });
 }
 
-/** The Contact peers on this flow can reach us at. */
-export function ownContact({ local, protocol }: Flow): string {
-  return `<sip:${formatHostPort(local)}${protocol === 'tcp' ? ';transport=tcp' : ''}>`;
+/** Whether a URI asks for TLS all the way. */
+export function isSips(uri: string): boolean {
+  return uriScheme(uri) === 'sips';
+}
+
+/** The Contact peers on this flow can reach us at; `secure`: by nothing but TLS, all the way. */
+export function ownContact({ local, protocol }: Flow, secure = false): string {
+  if (secure) return `<sips:${formatHostPort(local)}>`;
+  return `<sip:${formatHostPort(local)}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;
 }

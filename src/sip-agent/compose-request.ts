@@ -1,4 +1,4 @@
-import { ownContact, replacePlaceholder, takeFromClient } from './client-headers.js';
+import { isSips, ownContact, replacePlaceholder, takeFromClient } from './client-headers.js';
 import type { Dialog } from './dialog.js';
 import type { Flow } from './flow.js';
 import { formatNameAddr, parseCSeq, parseNameAddr } from './headers.js';
@@ -25,7 +25,9 @@ export function composeOutside(given: SipRequest, flow: Flow): ComposedRequest {
   request.add('max-forwards', '70').add('from', from.value).add('to', to);
   request.add('call-id', given.get('call-id') ?? newCallId()).add('cseq', `${sequence} ${given.method}`);
   takeFromClient(request, given, flow);
-  if (refreshesTarget(given.method) && !request.has('contact')) request.add('contact', ownContact(flow));
+  if (refreshesTarget(given.method) && !request.has('contact')) {
+    request.add('contact', ownContact(flow, isSips(given.uri)));
+  }
   // RFC 3261 section 13.2.1; without it the peer could not refresh a session by UPDATE.
   if (given.method === 'INVITE' && !request.has('allow')) request.add('allow', ALLOW);
   return { request, localTag: from.tag, sequence };

@@ -5,6 +5,7 @@ import type { SessionPolicy } from './session-expires.js';
 import type { SipTimers } from './timers.js';
 import type { TransactionLayer } from './transaction-layer.js';
 import type { UsageStore } from './usage-store.js';
+import type { Ways } from './ways.js';
 import type { WireClient } from './wire-client.js';
 
 /** What the two halves of the agent's core, requests from the network and requests from clients, have in common. */
@@ -16,8 +17,10 @@ export interface Core {
   readonly logger: AgentLogger;
   readonly layer: TransactionLayer;
   readonly usages: UsageStore;
-  /** Rejects with an Error when there is no way to the target. */
+  /** The best way to a target. Rejects with an Error when there is none. */
   readonly flowTo: (target: Target) => Promise<Flow>;
+  /** All of them. Rejects as above. */
+  readonly waysTo: (target: Target) => Promise<Ways>;
   /** A client that wants requests of this method. */
   readonly pickClient: (method: string) => WireClient | undefined;
 }

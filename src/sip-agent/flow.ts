@@ -1,4 +1,4 @@
-export type TransportProtocol = 'udp' | 'tcp';
+export type TransportProtocol = 'udp' | 'tcp' | 'tls';
 
 /** An IP address (no brackets around IPv6) and a port. */
 export interface Endpoint {
@@ -7,7 +7,7 @@ export interface Endpoint {
 }
 
 /**
- * The way to one peer: a UDP socket and an address, or a TCP connection. Everything above the transports
+ * The way to one peer: a UDP socket and an address, or a TCP or TLS connection. Everything above the transports
  * sends through one of these and never learns what is behind it.
  */
 export interface Flow {

@@ -1,11 +1,11 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { refusalOfExtensions, refusalOutsideDialog } from './admission.js';
-import { ownContact } from './client-headers.js';
+import { isSips, ownContact } from './client-headers.js';
 import { isInitial } from './compose-response.js';
 import type { Core } from './core.js';
-import { Dialog } from './dialog.js';
+import { contactUri, Dialog } from './dialog.js';
 import type { Flow } from './flow.js';
-import { parseRAck } from './headers.js';
+import { parseNameAddr, parseRAck, splitHeaderList } from './headers.js';
 import { InboundAnswers, type Pending } from './inbound-answers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import { InviteUsage } from './invite-usage.js';
@@ -77,7 +77,10 @@ export class InboundRequests implements TransactionUser {
   }
 
   #receiveInvite(incoming: IncomingRequest, client: WireClient): void {
-    const usage = new InviteUsage(Dialog.fromInvite(incoming, ownContact(incoming.flow)), client);
+    const usage = new InviteUsage(
+      Dialog.fromInvite(incoming, ownContact(incoming.flow, asksForSips(incoming.message))),
+      client,
+    );
     if (!this.#core.usages.add(usage)) {
       usage.end();
       incoming.reply(482);
@@ -172,6 +175,13 @@ export class InboundRequests implements TransactionUser {
     const dialogId = isInitial(incoming) ? '' : (usage?.id ?? '');
     client.fromNetwork({ flow, bytes: message.toBuffer(), transactionId, dialogId });
   }
+}
+
+/** RFC 3261 section 12.1.1: when our Contact has to be a SIPS URI. */
+function asksForSips(invite: SipRequest): boolean {
+  const [route] = splitHeaderList(invite.get('record-route') ?? '');
+  const next = route === undefined ? contactUri(invite) : parseNameAddr(route)?.uri;
+  return isSips(invite.uri) || (next !== undefined && isSips(next));
 }
 
 /** RFC 3261 section 14.2: between 0 and 10 seconds. */

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
+import type { TransportProtocol } from './flow.js';
+import { DEFAULT_PORTS } from './target.js';
 import type { ListenAddress } from './transport.js';
 import { parseHostPort } from './uri.js';
-
-const DEFAULT_PORT = 5060;
 
 /**
  * Reads "udp://0.0.0.0:5060" and the like. The host is an IPv4 address or an IPv6 address in brackets.
@@ -11,13 +11,16 @@ const DEFAULT_PORT = 5060;
 export function parseListenAddress(text: string): ListenAddress {
   const [scheme = '', rest] = text.split('://', 2);
   const protocol = scheme.toLowerCase();
-  if (protocol === 'tls') throw new Error(`Cannot listen on ${text}: tls is not supported yet`);
-  if (rest === undefined || (protocol !== 'udp' && protocol !== 'tcp')) {
-    throw new Error(`Cannot listen on ${text}: expected udp://address:port or tcp://address:port`);
+  if (rest === undefined || !isProtocol(protocol)) {
+    throw new Error(`Cannot listen on ${text}: expected udp://, tcp:// or tls://, address:port`);
   }
   const hostPort = parseHostPort(rest);
   if (!hostPort || isIP(hostPort.host) === 0) {
     throw new Error(`Cannot listen on ${text}: expected an IP address and a port`);
   }
-  return { protocol, address: hostPort.host, port: hostPort.port ?? DEFAULT_PORT, text };
+  return { protocol, address: hostPort.host, port: hostPort.port ?? DEFAULT_PORTS[protocol], text };
+}
+
+function isProtocol(text: string): text is TransportProtocol {
+  return Object.hasOwn(DEFAULT_PORTS, text);
 }

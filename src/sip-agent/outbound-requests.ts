@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { acceptAndEnd, endCall, flowInside } from './call-ending.js';
 import type { ClientFailure } from './client-transaction.js';
-import { composeInside, composeOutside, type ComposedRequest } from './compose-request.js';
+import { composeInside } from './compose-request.js';
 import type { Core } from './core.js';
 import { contactUri, Dialog } from './dialog.js';
 import type { Flow } from './flow.js';
 import { parseRAck } from './headers.js';
 import { InviteUsage } from './invite-usage.js';
+import { Journey, type Leg } from './journey.js';
 import type { SipRequest, SipResponse } from './message.js';
 import { refreshesSession } from './methods.js';
 import type { ExtraHeaders, ReceivedResponse } from './outgoing-request.js';
@@ -28,6 +29,8 @@ interface InviteAttempt {
   readonly sent: SentRequest;
   /** Whether it is to make the dialog. */
   readonly initial: boolean;
+  /** The ways it may still go; absent inside a dialog. */
+  readonly journey?: Journey;
 }
 
 /** Hears the final status of a request, and the response unless it is one of our own. */
@@ -56,28 +59,67 @@ export class OutboundRequests {
   }
 
   async #sendOutside(client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
-    const flow = await this.#core.flowTo(targetOf(proxyUri(command.proxy) ?? given.uri));
-    if (!client.connected) return;
-    const composed = composeOutside(given, flow);
-    if (refreshesSession(given.method)) mentionSession(this.#core, composed.request);
-    if (given.method === 'INVITE') this.#sendFirstInvite(client, command, composed, flow);
-    else this.#sendPlain(command, newSent(client, '', composed.request, flow));
+    const ways = await this.#core.waysTo(targetOf(proxyUri(command.proxy) ?? given.uri));
+    const journey = new Journey(ways, given, (request) => {
+      if (refreshesSession(request.method)) mentionSession(this.#core, request);
+    });
+    const leg = await journey.next();
+    if (leg && client.connected) reportSent(command.id, this.#sendLeg(client, randomUUID(), leg, journey));
   }
 
-  #sendFirstInvite(client: WireClient, command: SipCommand, composed: ComposedRequest, flow: Flow): void {
+  /** Sends a request outside a dialog one way; what follows it on another way keeps its transaction id. */
+  #sendLeg(client: WireClient, transactionId: string, leg: Leg, journey: Journey): SentRequest {
+    const { request } = leg.composed;
+    if (request.method === 'INVITE') return this.#sendFirstInvite(client, transactionId, leg, journey);
+    const sent = { client, transactionId, dialogId: '', request, flow: leg.flow };
+    this.#sendPlainLeg(sent, journey);
+    return sent;
+  }
+
+  #sendPlainLeg(sent: SentRequest, journey: Journey): void {
+    const elsewhereOr = (giveUp: () => void) => {
+      if (journey.exhausted) giveUp();
+      else void this.#goElsewhere(sent, journey, giveUp);
+    };
+    this.#core.layer.send(sent.request, sent.flow, {
+      response: ({ status, message }) => {
+        const pass = () => {
+          tellResponse(sent, message);
+        };
+        if (status === 503) elsewhereOr(pass);
+        else if (status > 100) pass();
+      },
+      failed: (failure) => {
+        elsewhereOr(() => {
+          tellStatus(sent, statusOf(failure));
+        });
+      },
+    });
+  }
+
+  /** Sends a request by the next of its ways, or gives up when there is none, or nobody left to send it for. */
+  async #goElsewhere(sent: SentRequest, journey: Journey, giveUp: () => void, leave = stay): Promise<void> {
+    try {
+      const leg = await journey.next();
+      if (!leg || !sent.client.connected || !leave()) giveUp();
+      else this.#sendLeg(sent.client, sent.transactionId, leg, journey);
+    } catch {
+      giveUp();
+    }
+  }
+
+  #sendFirstInvite(client: WireClient, transactionId: string, leg: Leg, journey: Journey): SentRequest {
+    const { composed, flow } = leg;
     const { request, localTag, sequence } = composed;
     const usage = new InviteUsage(Dialog.forInvite(request, localTag, sequence, flow), client);
     if (!this.#core.usages.add(usage)) {
       usage.end();
       throw new Error('Call-ID and From tag are those of another dialog');
     }
-    const sent = newSent(client, usage.id, request, flow);
-    this.#sendInvite(command, {
-      usage,
-      invite: new SentInvite(sequence, request.body.length > 0),
-      sent,
-      initial: true,
-    });
+    const sent = { client, transactionId, dialogId: usage.id, request, flow };
+    const invite = new SentInvite(sequence, request.body.length > 0);
+    this.#sendInvite({ usage, invite, sent, initial: true, journey });
+    return sent;
   }
 
   async #sendInside(client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
@@ -120,10 +162,11 @@ export class OutboundRequests {
     if (dialog.state !== 'confirmed') throw new Error(NO_DIALOG);
     const sent = newSent(client, usage.id, request, flow);
     const invite = new SentInvite(sequenceOf(request), request.body.length > 0);
-    this.#sendInvite(command, { usage, invite, sent, initial: false });
+    this.#sendInvite({ usage, invite, sent, initial: false });
+    reportSent(command.id, sent);
   }
 
-  #sendInvite(command: SipCommand, attempt: InviteAttempt): void {
+  #sendInvite(attempt: InviteAttempt): void {
     const { usage, invite, sent } = attempt;
     usage.sentInvite = invite;
     this.#attempts.set(sent.transactionId, attempt);
@@ -133,13 +176,38 @@ export class OutboundRequests {
         else if (response.status > 100) this.#receiveInviteResponse(attempt, response);
       },
       failed: (failure) => {
-        this.#inviteFailed(attempt, failure);
+        this.#elsewhereOr(attempt, () => {
+          this.#inviteFailed(attempt, failure);
+        });
       },
     });
-    reportSent(command.id, sent);
   }
 
   #receiveInviteResponse(attempt: InviteAttempt, response: ReceivedResponse): void {
+    const conclude = () => {
+      this.#takeInviteResponse(attempt, response);
+    };
+    if (response.status === 503) this.#elsewhereOr(attempt, conclude);
+    else conclude();
+  }
+
+  /** Tries the next way (RFC 3263 section 4.3), unless somebody has begun to answer or the INVITE was taken back. */
+  #elsewhereOr(attempt: InviteAttempt, giveUp: () => void): void {
+    const { usage, invite, sent, journey } = attempt;
+    const wanted = () => invite.invite?.cancelled === false;
+    if (!journey || journey.exhausted || !wanted() || usage.dialog.remoteTag !== undefined) {
+      giveUp();
+      return;
+    }
+    void this.#goElsewhere(sent, journey, giveUp, () => {
+      if (!wanted()) return false;
+      this.#settle(attempt);
+      this.#inviteRefused(attempt);
+      return true;
+    });
+  }
+
+  #takeInviteResponse(attempt: InviteAttempt, response: ReceivedResponse): void {
     const { usage, invite, sent, initial } = attempt;
     const { status, message } = response;
     if (status < 200 && !invite.takeProvisional(response)) return;
@@ -282,6 +350,10 @@ export class OutboundRequests {
 
 function newSent(client: WireClient, dialogId: string, request: SipRequest, flow: Flow): SentRequest {
   return { client, transactionId: randomUUID(), dialogId, request, flow };
+}
+
+function stay(): boolean {
+  return true;
 }
 
 function isSuccess(status: number): boolean {

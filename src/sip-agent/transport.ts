@@ -1,4 +1,4 @@
-import type { Flow, TransportProtocol } from './flow.js';
+import type { Endpoint, Flow, TransportProtocol } from './flow.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
 import type { ParseFailure } from './parse.js';
 
@@ -27,8 +27,11 @@ export interface ListenAddress extends BoundAddress {
 /** A listener and the flows that leave from it. */
 export interface Transport {
   readonly bound: BoundAddress;
-  /** A flow to a peer. `localAddress` is the address of ours that peer can reach. Never throws. */
-  flowTo(address: string, port: number, localAddress: string): Flow;
+  /**
+   * A flow to a peer. `localAddress` is the address of ours that peer can reach, `name` the host of the URI it is for.
+   * Never throws.
+   */
+  flowTo(remote: Endpoint, localAddress: string, name: string): Flow;
   /** Closes the listener and every connection. */
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { AgentLogger } from './environment.js';
 import { FailureListeners, type Endpoint, type Flow, type FlowFailureListener } from './flow.js';
 import type { LocalAddresses } from './local-address.js';
+import { logOnce } from './log-throttle.js';
 import { parseDatagram } from './parse.js';
 import {
   isWildcard,
@@ -41,9 +42,12 @@ export class UdpTransport implements Transport {
     this.#socket = socket;
     const { address, port } = socket.address();
     this.bound = { protocol: 'udp', address, port };
-    // An ICMP error or a full buffer is no reason to stop listening.
+    const warnOnce = logOnce((reason) => {
+      options.logger.warn({ event: 'sip.udp_error', reason });
+    });
+    // An ICMP error, a full buffer, an interface that is gone: no reason to stop listening.
     socket.on('error', (error) => {
-      options.logger.warn({ event: 'sip.udp_error', reason: error.message });
+      warnOnce(error.message);
     });
     socket.on('message', (bytes, source) => {
       this.#receive(bytes, source);
@@ -70,8 +74,8 @@ export class UdpTransport implements Transport {
     return new UdpTransport(options, socket);
   }
 
-  flowTo(address: string, port: number, localAddress: string): Flow {
-    return new UdpFlow(this, { address, port }, { address: localAddress, port: this.bound.port });
+  flowTo(remote: Endpoint, localAddress: string): Flow {
+    return new UdpFlow(this, remote, { address: localAddress, port: this.bound.port });
   }
 
   /** `failed` is called at most once, never synchronously. */
@@ -122,7 +126,7 @@ export class UdpTransport implements Transport {
 
   #deliver(bytes: Buffer, source: RemoteInfo, local: string): void {
     if (this.#closed) return;
-    const flow = this.flowTo(source.address, source.port, local);
+    const flow = this.flowTo({ address: source.address, port: source.port }, local);
     const result = parseDatagram(bytes);
     if (result.ok) this.#options.sink.message(result.message, result.envelope, flow);
     else this.#options.sink.malformed(result.failure, flow);

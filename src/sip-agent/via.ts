@@ -1,9 +1,9 @@
 import { splitHeaderList, type Via } from './headers.js';
 import type { Endpoint, Flow } from './flow.js';
 import { formatHostPort } from './flow.js';
+import { DEFAULT_PORTS } from './target.js';
 import type { SipRequest } from './message.js';
 
-const DEFAULT_PORT = 5060;
 const SOURCE_PARAMS = /;\s*(?:rport|received)\s*(?:=[^;]*)?(?=;|$)/gi;
 
 /**
@@ -24,10 +24,11 @@ export function stampSource(request: SipRequest, via: Via, source: Endpoint): vo
  * else can be made to receive it; to the sender's port with "rport", else to the port in its Via.
  */
 export function responseFlow(flow: Flow, via: Via): Flow {
-  return via.rport ? flow : flow.toPort(via.port ?? DEFAULT_PORT);
+  return via.rport ? flow : flow.toPort(via.port ?? DEFAULT_PORTS[flow.protocol]);
 }
 
-/** The Via of a request of ours (RFC 3261 section 8.1.1.7). */
-export function ownVia(flow: Flow, branch: string): string {
-  return `SIP/2.0/${flow.protocol.toUpperCase()} ${formatHostPort(flow.local)};rport;branch=${branch}`;
+/** The Via of a request of ours (RFC 3261 section 8.1.1.7). A TLS connection may carry requests back (RFC 5923). */
+export function ownVia({ protocol, local }: Flow, branch: string): string {
+  const alias = protocol === 'tls' ? ';alias' : '';
+  return `SIP/2.0/${protocol.toUpperCase()} ${formatHostPort(local)};rport${alias};branch=${branch}`;
 }

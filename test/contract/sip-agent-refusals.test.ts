@@ -292,9 +292,9 @@ describe('starting and stopping', () => {
   });
 
   test.each([
-    ['tls://127.0.0.1:5061', 'tls is not supported yet'],
-    ['sctp://127.0.0.1:5060', 'expected udp://address:port or tcp://address:port'],
-    ['127.0.0.1:5060', 'expected udp://address:port or tcp://address:port'],
+    ['tls://127.0.0.1:0', 'tls needs a certificate and its key'],
+    ['sctp://127.0.0.1:5060', 'expected udp://, tcp:// or tls://, address:port'],
+    ['127.0.0.1:5060', 'expected udp://, tcp:// or tls://, address:port'],
     ['udp://localhost:5060', 'expected an IP address and a port'],
     ['udp://127.0.0.1:99999', 'expected an IP address and a port'],
   ])('%s cannot be listened on', async (text, why) => {
@@ -391,8 +391,10 @@ describe('the wire', () => {
     expect(await say('6|sip||no-dialog\r\nACK sip:placeholder SIP/2.0\r\n\r\n')).toMatch(/NOK\|ACK for non-success/);
     expect(await say('7|sip|unknown|\r\nCANCEL sip:a SIP/2.0\r\n\r\n')).toMatch(/NOK\|unable to cancel unknown/);
     expect(await say('8|sip||\r\nOPTIONS garbage SIP/2.0\r\n\r\n')).toMatch(/NOK\|/);
-    expect(await say('9|sip||\r\nOPTIONS sips:a@127.0.0.1 SIP/2.0\r\n\r\n')).toMatch(/NOK\|sips is not supported yet/);
-    expect(await say('10|sip||\r\nOPTIONS sip:a@nohost.invalid SIP/2.0\r\n\r\n')).toMatch(/NOK\|/);
+    expect(await say('9|sip||\r\nOPTIONS sips:a@127.0.0.1 SIP/2.0\r\n\r\n')).toMatch(/NOK\|requested protocol/);
+    // Sent, and not delivered.
+    expect(await say('10|sip||\r\nOPTIONS sip:a@nohost.invalid SIP/2.0\r\n\r\n')).toMatch(/\|10\|OK\|/);
+    expect((await replies.next()).value).toMatch(/\|sip\|network\|.*SIP\/2\.0 503 /s);
     expect(await say('11|sip||\r\n\r\n')).toMatch(/NOK\|invalid SIP message/);
     expect(await say('12|sip||\r\nINFO sip:a@127.0.0.1 SIP/2.0\r\n\r\nx')).toMatch(/NOK\|missing content-type/);
     expect(await say('13|ping')).toMatch(/OK\|pong$/);

@@ -3,9 +3,9 @@ import { systemClock } from '../../src/clock.js';
 import { SipAgent, type SipAgentAddresses, type SipAgentOptions } from '../../src/sip-agent/agent.js';
 import type { AgentLogFields, AgentLogger } from '../../src/sip-agent/environment.js';
 import { connectSrf, type SrfRequest, type SrfResponse, type TestSrf } from './srf-client.js';
-import { TcpPeer, UdpPeer, type SipPeer } from './sip-peer.js';
+import { TcpPeer, UdpPeer, type PeerTls, type SipPeer } from './sip-peer.js';
 
-export type Protocol = 'udp' | 'tcp';
+export type Protocol = 'udp' | 'tcp' | 'tls';
 
 /** Log lines, kept to be looked at. */
 export class CollectingLogger implements AgentLogger {
@@ -89,17 +89,24 @@ export class AgentRig {
   }
 
   peer(protocol: Protocol): Promise<SipPeer> {
+    if (protocol === 'tls') return this.tlsPeer({ rejectUnauthorized: false });
     return protocol === 'udp' ? this.udpPeer() : this.tcpPeer();
   }
 
-  async udpPeer(): Promise<UdpPeer> {
-    const peer = await UdpPeer.open({ address: '127.0.0.1', port: this.port('udp') });
+  async udpPeer(address = '127.0.0.1'): Promise<UdpPeer> {
+    const peer = await UdpPeer.open({ address, port: this.port('udp') });
     this.#peers.push(peer);
     return peer;
   }
 
-  async tcpPeer(): Promise<TcpPeer> {
-    const peer = await TcpPeer.open({ address: '127.0.0.1', port: this.port('tcp') });
+  async tcpPeer(address = '127.0.0.1'): Promise<TcpPeer> {
+    const peer = await TcpPeer.open({ address, port: this.port('tcp') });
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  async tlsPeer(tls: PeerTls, address = '127.0.0.1'): Promise<TcpPeer> {
+    const peer = await TcpPeer.open({ address, port: this.port('tls') }, tls);
     this.#peers.push(peer);
     return peer;
   }

@@ -1,7 +1,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectSecurely, createServer as createSecureServer } from 'node:tls';
 
 /** How long a test waits for a message that should be there in a moment. */
 const PATIENCE_MS = 8_000;
@@ -68,7 +68,7 @@ function isWanted(message: SipText, wanted: Wanted): boolean {
 
 /** A SIP element for tests, on a socket of its own: sends text, collects what comes. It retransmits nothing. */
 export abstract class SipPeer {
-  abstract readonly protocol: 'UDP' | 'TCP';
+  abstract readonly protocol: 'UDP' | 'TCP' | 'TLS';
   abstract readonly port: number;
   readonly address: string = '127.0.0.1';
   /** Everything that came, in order. */
@@ -78,12 +78,12 @@ export abstract class SipPeer {
 
   /** "UDP 127.0.0.1:5071", as a Via has it. */
   get sentBy(): string {
-    return `${this.protocol} ${this.address}:${this.port}`;
+    return `${this.protocol} ${hostOf(this.address)}:${this.port}`;
   }
 
   get contact(): string {
-    const transport = this.protocol === 'TCP' ? ';transport=tcp' : '';
-    return `<sip:peer@${this.address}:${this.port}${transport}>`;
+    const transport = this.protocol === 'UDP' ? '' : `;transport=${this.protocol.toLowerCase()}`;
+    return `<sip:peer@${hostOf(this.address)}:${this.port}${transport}>`;
   }
 
   abstract send(text: string): void;
@@ -145,6 +145,7 @@ export class UdpPeer extends SipPeer {
     this.address = socket.address().address;
     this.#socket = socket;
     this.#target = target;
+    this.address = socket.address().address;
     socket.on('message', (bytes) => {
       this.take(bytes.toString('utf8'));
     });
@@ -152,9 +153,9 @@ export class UdpPeer extends SipPeer {
 
   static async open(
     target: { readonly address: string; readonly port: number },
-    address = '127.0.0.1',
+    address = isIPv6(target.address) ? '::1' : '127.0.0.1',
   ): Promise<UdpPeer> {
-    const socket = createSocket('udp4');
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     socket.bind(0, address);
     await once(socket, 'listening');
     return new UdpPeer(socket, target);
@@ -174,30 +175,51 @@ export class UdpPeer extends SipPeer {
   }
 }
 
-/** A peer on TCP: connects to its target at once, and listens for connections from there. */
+/** The certificate a peer shows, and whom it believes; `rejectUnauthorized: false`: anybody. */
+export interface PeerTls {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string;
+  readonly rejectUnauthorized?: boolean;
+  /** Whether who connects has to show one too. */
+  readonly requestCert?: boolean;
+}
+
+/** A peer on TCP, or TLS: connects to its target at once, and listens for connections from there. */
 export class TcpPeer extends SipPeer {
-  readonly protocol = 'TCP';
+  readonly protocol: 'TCP' | 'TLS';
+  override readonly address: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #current: Socket;
 
-  private constructor(server: Server, socket: Socket) {
+  private constructor(server: Server, socket: Socket, protocol: 'TCP' | 'TLS') {
     super();
+    this.protocol = protocol;
+    this.address = (server.address() as AddressInfo).address;
     this.#server = server;
     this.#current = socket;
     this.#adopt(socket);
-    server.on('connection', (accepted) => {
+    server.on(protocol === 'TLS' ? 'secureConnection' : 'connection', (accepted: Socket) => {
       this.#adopt(accepted);
     });
+    server.on('tlsClientError', () => undefined);
   }
 
-  static async open(target: { readonly address: string; readonly port: number }): Promise<TcpPeer> {
-    const server = createServer();
-    server.listen(0, '127.0.0.1');
+  static async open(target: { readonly address: string; readonly port: number }, tls?: PeerTls): Promise<TcpPeer> {
+    const server = tls ? createSecureServer(tls) : createServer();
+    server.listen(0, isIPv6(target.address) ? '::1' : '127.0.0.1');
     await once(server, 'listening');
-    const socket = connect(target.port, target.address);
-    await once(socket, 'connect');
-    return new TcpPeer(server, socket);
+    const socket = tls
+      ? connectSecurely({ ...tls, host: target.address, port: target.port })
+      : connect(target.port, target.address);
+    try {
+      await once(socket, tls ? 'secureConnect' : 'connect');
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+    return new TcpPeer(server, socket, tls ? 'TLS' : 'TCP');
   }
 
   get port(): number {
@@ -257,6 +279,10 @@ export class TcpPeer extends SipPeer {
     this.take(Buffer.from(text.slice(0, end + 4 + length), 'latin1').toString('utf8'));
     return this.#cut(text.slice(end + 4 + length));
   }
+}
+
+function hostOf(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
 }
 
 /** Resolves when a connection is over, in whatever way. */

@@ -80,7 +80,11 @@ describe('start', () => {
   it.each([
     ['a fault', 'routes: [{default: true}]\n', 'routes[0]: needs exactly one of several keys'],
     ['broken syntax', 'routes: [\n', ''],
-    ['what this version cannot do', `${FILE}sip: {listen: ["tls://127.0.0.1:5061"]}\n`, 'sip.listen[0]: not available'],
+    [
+      'a listener without what it needs',
+      `${FILE}sip: {listen: ["tls://127.0.0.1:5061"]}\n`,
+      'sip.tls.certFile: required',
+    ],
   ])('keeps the running configuration when the new one has %s', async (_, content, fault) => {
     const { io, bridge, file, end } = await running(FILE);
     writeFileSync(file, content);

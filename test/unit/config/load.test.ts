@@ -174,7 +174,7 @@ describe('faults', () => {
       { env: { HTTP_PORT: '99999', DRACHTIO_SECRET: 'not good' }, overrides: { drainMs: '1s', 'no.such': '1' } },
     );
     expect(faults.map((fault) => fault.replace(/pranthora\.url, .*\)/, '…)'))).toEqual([
-      'sip.listn: unknown key (allowed: engine, listen, advertise, allow, sessionTimer, drachtio)',
+      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, sessionTimer, drachtio)',
       'http: expected a mapping (allowed: one of the keys host, port)',
       'calls: unknown key (allowed: pranthora, sip, media, call, http, log, drainMs, routes)',
       'no.such: no such setting (allowed: …)',

@@ -8,7 +8,6 @@ import { patternFault } from '../../../src/config/pattern.js';
 import { redact, secretsOf } from '../../../src/config/redact.js';
 import { applyReload } from '../../../src/config/reload.js';
 import { LEAVES } from '../../../src/config/schema.js';
-import { unsupported } from '../../../src/config/unsupported.js';
 import { KEY, ROUTES, load } from './support.js';
 
 describe('cidrMatcher', () => {
@@ -83,31 +82,6 @@ describe('redact', () => {
   });
 });
 
-describe('unsupported', () => {
-  it('lists what this version cannot do, by path', () => {
-    const { config } = load(
-      `sip: {engine: drachtio, listen: ["udp://0.0.0.0:5060", "tls://0.0.0.0:5061"]}
-media: {engine: freeswitch, freeswitch: [{host: fs}]}
-routes:
-  - {did: "1", agentId: a, mode: handshake}
-  - {did: "2", agentId: a, mode: telephony, onAgentEnd: {refer: "sip:x@y"}}
-`,
-    );
-    expect(unsupported(config).map(({ path, message }) => `${path}: ${message}`)).toEqual(
-      ['sip.listen[1]'].map((path) => `${path}: not available in this version`),
-    );
-    expect(unsupported(load(ROUTES).config)).toEqual([]);
-  });
-});
-
-describe('the engines', () => {
-  const FREESWITCH = 'media: {engine: freeswitch, freeswitch: [{host: fs}]}\n';
-
-  it.each(['sip: {engine: drachtio}\n', FREESWITCH, `sip: {engine: drachtio}\n${FREESWITCH}`])('run: %s', (engines) => {
-    expect(unsupported(load(`${ROUTES}${engines}`).config)).toEqual([]);
-  });
-});
-
 describe('applyReload', () => {
   it('takes routes, keys, limits and the log level, and names what has to wait for a restart', () => {
     const running = load(`${ROUTES}sip: {advertise: a.example}\n`).config;
@@ -140,8 +114,7 @@ describe('the configurations in the repository', () => {
   const pathOf = (name: string): string => new URL(`../../../config/${name}`, import.meta.url).pathname;
 
   it.each(['example.yaml', 'minimal.yaml'])('%s runs as it is', (name) => {
-    const { config, warnings } = loadConfig({ file: pathOf(name), env });
-    expect([unsupported(config), warnings]).toEqual([[], []]);
+    expect(loadConfig({ file: pathOf(name), env }).warnings).toEqual([]);
   });
 
   it('example.yaml shows the default of everything', () => {

@@ -1,0 +1,42 @@
+import {
+  FailureListeners,
+  type Endpoint,
+  type Flow,
+  type FlowFailureListener,
+  type TransportProtocol,
+} from './flow.js';
+
+/**
+ * The flow to a place nobody can find: whatever is sent fails. So a name that DNS does not know is a request that could
+ * not be delivered, 503 to whoever sent it (RFC 3261 section 8.1.3.1), as with drachtio-server.
+ */
+export class DeadFlow implements Flow {
+  readonly reliable = true;
+  readonly usable = false;
+  readonly #failures = new FailureListeners();
+
+  constructor(
+    readonly protocol: TransportProtocol,
+    /** Its address is the name that was not found. */
+    readonly remote: Endpoint,
+    readonly local: Endpoint,
+  ) {}
+
+  toPort(): Flow {
+    return this;
+  }
+
+  send(): void {
+    queueMicrotask(() => {
+      this.#failures.tell('host unknown');
+    });
+  }
+
+  onFailure(listener: FlowFailureListener): () => void {
+    return this.#failures.add(listener);
+  }
+
+  hold(): () => void {
+    return () => undefined;
+  }
+}

@@ -1,0 +1,18 @@
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+
+/**
+ * Whether a certificate is that of the SIP domain or address `name`: by a "sip:" URI among its alternative names
+ * (RFC 5922 section 7.1), or as for any other server by a DNS name or an address. Wildcards count, which RFC 5922
+ * section 7.2 would rather not have: carriers use them.
+ * Returns what is wrong, if anything.
+ */
+export function identityFault(name: string, certificate: PeerCertificate): Error | undefined {
+  const domain = name.toLowerCase();
+  const uris = alternativeNames(certificate).filter((entry) => entry.toLowerCase() === `uri:sip:${domain}`);
+  return uris.length > 0 ? undefined : checkServerIdentity(name, certificate);
+}
+
+/** `URI:sip:example.com`, `DNS:example.com` and so on; Node puts quotes around an entry that holds a comma. */
+function alternativeNames({ subjectaltname = '' }: Partial<PeerCertificate>): string[] {
+  return subjectaltname.split(', ');
+}
