@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentRig, type Protocol } from '../support/agent-rig.js';
 import { ANSWER, branch, OFFER, PeerCall, respond } from '../support/sip-call.js';
 import type { SipPeer, SipText } from '../support/sip-peer.js';
+import { SECURE } from '../support/certificates.js';
 import { answer, hangUp, type SrfRequest, type SrfResponse, type TestDialog } from '../support/srf-client.js';
 
 /** A hundred times as fast as on a network: what takes 32 s there takes 0.32 s here. */
@@ -18,13 +19,15 @@ async function nothingLeft(rig: AgentRig): Promise<void> {
   );
 }
 
-describe.each<Protocol>(['udp', 'tcp'])('drachtio-srf over %s', (protocol) => {
+describe.each<Protocol>(['udp', 'tcp', 'tls'])('drachtio-srf over %s', (protocol) => {
+  /** For the URI of a peer. */
+  const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
   let rig: AgentRig;
   let peer: SipPeer;
   let call: PeerCall;
 
   async function begin(timers?: typeof FAST): Promise<void> {
-    rig = await (await AgentRig.start({ timers })).withClient();
+    rig = await (await AgentRig.start({ timers, ...(protocol === 'tls' ? SECURE : {}) })).withClient();
     peer = await rig.peer(protocol);
     call = new PeerCall(peer, rig.port(protocol));
   }
@@ -51,7 +54,7 @@ describe.each<Protocol>(['udp', 'tcp'])('drachtio-srf over %s', (protocol) => {
   }
 
   function targetUri(): string {
-    return `sip:peer@127.0.0.1:${peer.port}${protocol === 'tcp' ? ';transport=tcp' : ''}`;
+    return `sip:peer@127.0.0.1:${peer.port}${transport}`;
   }
 
   afterEach(async () => {
@@ -334,7 +337,7 @@ describe.each<Protocol>(['udp', 'tcp'])('drachtio-srf over %s', (protocol) => {
     });
 
     test('the route set of Record-Route', async () => {
-      const proxy = `<sip:127.0.0.1:${peer.port};lr${protocol === 'tcp' ? ';transport=tcp' : ''}>`;
+      const proxy = `<sip:127.0.0.1:${peer.port};lr${transport}>`;
       const answered = call.establish({
         contact: '<sip:phone@192.0.2.9:5099>',
         headers: [`Record-Route: ${proxy}, <sip:192.0.2.7;lr>`],
@@ -447,7 +450,7 @@ describe.each<Protocol>(['udp', 'tcp'])('drachtio-srf over %s', (protocol) => {
     });
 
     test('the route set of Record-Route, reversed', async () => {
-      const nearby = `<sip:127.0.0.1:${peer.port};lr${protocol === 'tcp' ? ';transport=tcp' : ''}>`;
+      const nearby = `<sip:127.0.0.1:${peer.port};lr${transport}>`;
       const calling = rig.srf.createUAC(targetUri(), { localSdp: OFFER }, {});
       const invite = await peer.next('INVITE');
       respond(peer, invite, '200 OK', {
@@ -530,7 +533,7 @@ describe.each<Protocol>(['udp', 'tcp'])('drachtio-srf over %s', (protocol) => {
     });
 
     test('the agent does not call itself', async () => {
-      const calling = rig.srf.createUAC(`sip:me@127.0.0.1:${rig.port('udp')}`, { localSdp: OFFER }, {});
+      const calling = rig.srf.createUAC(`sip:me@127.0.0.1:${rig.port(protocol)}${transport}`, { localSdp: OFFER }, {});
       await expect(calling).rejects.toThrow('can not send request to myself');
     });
 
@@ -631,7 +634,7 @@ describe.each<Protocol>(['udp', 'tcp'])('drachtio-srf over %s', (protocol) => {
       const { response } = await rig.nextInvite();
       response.send(603);
       const refused = await peer.next(603);
-      if (protocol === 'tcp') peer.send(text);
+      if (protocol !== 'udp') peer.send(text);
       await peer.next(603);
       call.ack(refused);
       await nothingLeft(rig);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { systemClock } from '../../src/clock.js';
 import { SipAgent, type SipAgentAddresses, type SipAgentOptions } from '../../src/sip-agent/agent.js';
 import type { AgentLogFields, AgentLogger } from '../../src/sip-agent/environment.js';
+import { LOOPBACK } from './certificates.js';
 import { connectSrf, type SrfRequest, type SrfResponse, type TestSrf } from './srf-client.js';
 import { TcpPeer, UdpPeer, type PeerTls, type SipPeer } from './sip-peer.js';
 
@@ -10,6 +11,7 @@ export type Protocol = 'udp' | 'tcp' | 'tls';
 /** Log lines, kept to be looked at. */
 export class CollectingLogger implements AgentLogger {
   readonly lines: AgentLogFields[] = [];
+  readonly warnings: AgentLogFields[] = [];
 
   debug(fields: AgentLogFields): void {
     this.lines.push(fields);
@@ -21,6 +23,7 @@ export class CollectingLogger implements AgentLogger {
 
   warn(fields: AgentLogFields): void {
     this.lines.push(fields);
+    this.warnings.push(fields);
   }
 
   events(event: string): AgentLogFields[] {
@@ -89,7 +92,7 @@ export class AgentRig {
   }
 
   peer(protocol: Protocol): Promise<SipPeer> {
-    if (protocol === 'tls') return this.tlsPeer({ rejectUnauthorized: false });
+    if (protocol === 'tls') return this.tlsPeer(LOOPBACK);
     return protocol === 'udp' ? this.udpPeer() : this.tcpPeer();
   }
 
