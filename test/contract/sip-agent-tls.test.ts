@@ -9,7 +9,7 @@ import { LOOPBACK, OTHER, SECURE } from '../support/certificates.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { ANSWER, OFFER, PeerCall, respond } from '../support/sip-call.js';
 import { closed, type TcpPeer } from '../support/sip-peer.js';
-import { answer, hangUp, type TestDialog } from '../support/srf-client.js';
+import { answer, hangUp } from '../support/srf-client.js';
 
 const MUTUAL = { ...SECURE, tls: { ...LOOPBACK, clientCertificate: 'required' } } as const;
 /** A certificate, but nobody to be shown it. */
