@@ -17,7 +17,11 @@ const QUERY = { timeout: 1_000, tries: 2 };
  * and search list included.
  */
 export class SystemNames implements NameService {
-  readonly #resolver = new Resolver(QUERY);
+  readonly #resolver: Resolver;
+
+  constructor(resolver = new Resolver(QUERY)) {
+    this.#resolver = resolver;
+  }
 
   naptr(name: string): Promise<readonly NaptrRecord[]> {
     return this.#resolver.resolveNaptr(name);

@@ -102,8 +102,9 @@ export class AgentRig {
     return peer;
   }
 
-  async tcpPeer(address = '127.0.0.1'): Promise<TcpPeer> {
-    const peer = await TcpPeer.open({ address, port: this.port('tcp') });
+  /** `port`: its own; 0 lets the system choose. */
+  async tcpPeer(address = '127.0.0.1', port = 0): Promise<TcpPeer> {
+    const peer = await TcpPeer.open({ address, port: this.port('tcp') }, undefined, port);
     this.#peers.push(peer);
     return peer;
   }

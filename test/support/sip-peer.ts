@@ -206,9 +206,13 @@ export class TcpPeer extends SipPeer {
     server.on('tlsClientError', () => undefined);
   }
 
-  static async open(target: { readonly address: string; readonly port: number }, tls?: PeerTls): Promise<TcpPeer> {
+  static async open(
+    target: { readonly address: string; readonly port: number },
+    tls?: PeerTls,
+    port = 0,
+  ): Promise<TcpPeer> {
     const server = tls ? createSecureServer(tls) : createServer();
-    server.listen(0, isIPv6(target.address) ? '::1' : '127.0.0.1');
+    server.listen(port, isIPv6(target.address) ? '::1' : '127.0.0.1');
     await once(server, 'listening');
     const socket = tls
       ? connectSecurely({ ...tls, host: target.address, port: target.port })
