@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
@@ -8,6 +9,8 @@ import { BridgeUnderTest } from '../support/bridge-under-test.js';
 import { fitSine, tone } from '../support/signal.js';
 import { hasBaresip, runBaresip, withTemporaryDirectory } from '../support/tools.js';
 
+/** Its own authority. */
+const CA_FILE = fileURLToPath(new URL('../fixtures/tls/loopback.crt', import.meta.url));
 const LEVEL_DBM0 = -10;
 const CALLER_HZ = 1_020;
 const AGENT_HZ = 620;
@@ -37,7 +40,14 @@ describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with i
       routes: [
         { did: '100', agentId: 'PCMU' },
         { did: '101', agentId: 'PCMA' },
+        { did: '102', agentId: 'TLS' },
       ],
+      config: {
+        sip: {
+          listen: ['udp', 'tcp', 'tls'].map((protocol) => `${protocol}://127.0.0.1:0`),
+          tls: { certFile: CA_FILE, keyFile: CA_FILE.replace('.crt', '.key') },
+        },
+      },
       simulator: { scenarioFor: () => TALKER },
     });
   });
@@ -50,13 +60,14 @@ describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with i
   it.concurrent.each([
     { protocol: 'udp', codec: 'PCMU', number: '100' },
     { protocol: 'tcp', codec: 'PCMA', number: '101' },
+    { protocol: 'tls', codec: 'PCMU', number: '102' },
   ] as const)('over $protocol in $codec: each hears the other', async ({ protocol, codec, number }) => {
     await withTemporaryDirectory(async (directory) => {
       const play = join(directory, 'caller.wav');
       const said = { rateHz: TELEPHONE_RATE_HZ, frequencyHz: CALLER_HZ, levelDbm0: LEVEL_DBM0, durationMs: TALK_MS };
       writeWav(play, [tone(said)], TELEPHONE_RATE_HZ);
       const uri = `sip:${number}@127.0.0.1:${under.port(protocol)};transport=${protocol}`;
-      const session = under.nextSession(codec);
+      const session = under.nextSession(protocol === 'tls' ? 'TLS' : codec);
 
       const {
         exitCode,
@@ -69,6 +80,7 @@ describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with i
         play,
         directory,
         quitAfterSec: 1 + TALK_MS / 1_000,
+        ...(protocol === 'tls' ? { caFile: CA_FILE } : {}),
       });
 
       expect(exitCode, output).toBe(0);

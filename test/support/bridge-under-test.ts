@@ -84,7 +84,7 @@ export class BridgeUnderTest {
   }
 
   /** Port of the SIP listener. */
-  port(protocol: 'udp' | 'tcp'): number {
+  port(protocol: 'udp' | 'tcp' | 'tls'): number {
     return Number(this.bridge.sip.find((uri) => uri.startsWith(protocol))?.replace(/^.*:/, ''));
   }
 

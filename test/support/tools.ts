@@ -250,6 +250,8 @@ export interface BaresipOptions {
   readonly directory: string;
   /** Offers to have RTCP on the port of the RTP. */
   readonly rtcpMux?: boolean;
+  /** PEM of the only authority it believes. */
+  readonly caFile?: string;
 }
 
 export interface BaresipResult extends ProgramResult {
@@ -280,7 +282,7 @@ export async function runBaresip(options: BaresipOptions): Promise<BaresipResult
   };
 }
 
-function baresipConfig({ play, directory, codec, rtcpMux = false }: BaresipOptions, port: number): string {
+function baresipConfig({ play, directory, codec, caFile, rtcpMux = false }: BaresipOptions, port: number): string {
   const { module, rateHz } = BARESIP_CODECS[codec];
   const settings = {
     sip_listen: '127.0.0.1:0',
@@ -296,6 +298,7 @@ function baresipConfig({ play, directory, codec, rtcpMux = false }: BaresipOptio
     auplay_channels: 1,
     snd_path: directory,
     module_path: BARESIP_MODULES,
+    ...(caFile === undefined ? {} : { sip_cafile: caFile }),
   };
   const modules = [
     ...[module, 'aufile', 'sndfile'].map((name) => `module ${name}.so`),
