@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentRig } from '../support/agent-rig.js';
@@ -8,16 +8,17 @@ import { ANSWER } from '../support/sip-call.js';
 import { answer, hangUp } from '../support/srf-client.js';
 
 const CALLS = 50;
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 const hasSipp = spawnSync('sipp', ['-v'], { stdio: 'ignore' }).error === undefined;
 
 /** Runs sipp in a directory of its own; rejects with what it traced when it fails. */
-async function sipp(args: readonly string[]): Promise<void> {
+async function sipp(args: readonly string[], address = '127.0.0.1'): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'sipp-'));
   try {
     await new Promise<void>((resolve, reject) => {
       const child = execFile(
         'sipp',
-        ['-timeout', '20', '-timeout_error', '-trace_err', '-nostdin', '-i', '127.0.0.1', ...args],
+        ['-timeout', '20', '-timeout_error', '-trace_err', '-nostdin', '-i', address, ...args],
         { cwd: directory, timeout: 30_000 },
         (error, stdout) => {
           if (error) reject(new Error(`sipp ended with ${error.code ?? error.signal ?? ''}: ${stdout.slice(-2_000)}`));
@@ -69,6 +70,23 @@ describe.skipIf(!hasSipp)('sipp', () => {
       },
       { timeout: 10_000 },
     );
+  });
+
+  test.skipIf(!hasIpv6).each([
+    ['udp', 'u1'],
+    ['tcp', 't1'],
+  ] as const)('its built-in caller over %s and IPv6 (skipped where there is none)', async (protocol, mode) => {
+    await rig.close();
+    rig = await AgentRig.start({ listen: ['udp://[::]:0', 'tcp://[::]:0'] });
+    let answered = 0;
+    await rig.withClient((srf) => {
+      srf.invite((request, response) => {
+        void answer(srf, request, response, ANSWER).then(() => answered++);
+      });
+    });
+    await sipp(['-sn', 'uac', '-t', mode, '-m', '10', '-d', '20', `[::1]:${rig.port(protocol)}`], '::1');
+    expect(answered).toBe(10);
+    expect(rig.agent.stats().dialogs).toBe(0);
   });
 
   test('its built-in called party over udp', async () => {
