@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import {
+  digestHa1,
+  digestResponse,
+  formatAnswer,
+  parseChallenges,
+  strongestChallenge,
+  type DigestChallenge,
+} from './digest.js';
+
+export interface DigestCredentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** What of a response matters here. */
+export interface ChallengingResponse {
+  readonly status: number;
+  get(name: string): string | undefined;
+}
+
+/** How an authenticated request ended; `refused` says why a 401 or 407 was not answered (again). */
+export interface AuthenticatedResponse<R> {
+  readonly response: R;
+  /** `credentials`: they were sent and are wrong. `challenge`: it cannot be answered by digest as we know it. */
+  readonly refused?: 'credentials' | 'challenge';
+}
+
+/** RFC 3261 sections 22.2 and 22.3: who asks, in which header, and where the answer goes. */
+const CHALLENGERS = new Map([
+  [401, { challenge: 'WWW-Authenticate', answer: 'Authorization' }],
+  [407, { challenge: 'Proxy-Authenticate', answer: 'Proxy-Authorization' }],
+]);
+
+/** A proxy and the one behind it may each ask, and each may find the nonce of before too old. */
+const MAX_ATTEMPTS = 5;
+
+interface Known {
+  readonly challenge: DigestChallenge;
+  readonly ha1: string;
+  uses: number;
+}
+
+/**
+ * One user's credentials towards one peer. Remembers the last challenges, so that later requests are let in at once.
+ * It answers for every kind of request: the caller does the sending.
+ */
+export class DigestClient {
+  readonly #credentials: DigestCredentials;
+  readonly #newCnonce: () => string;
+  /** By status. */
+  readonly #known = new Map<number, Known>();
+
+  constructor(credentials: DigestCredentials, newCnonce: () => string = () => randomBytes(8).toString('hex')) {
+    this.#credentials = credentials;
+    this.#newCnonce = newCnonce;
+  }
+
+  /**
+   * Sends a request and, when it is challenged, sends it again with credentials. `send` is handed the headers to add and
+   * resolves to the final response; each time it is a new request with a CSeq number of its own. Rejects as `send` does.
+   */
+  async request<R extends ChallengingResponse>(
+    request: { readonly method: string; readonly uri: string },
+    send: (headers: Record<string, string>) => Promise<R>,
+  ): Promise<AuthenticatedResponse<R>> {
+    // Nonces of this very exchange: who refuses an answer to one of them refuses the password.
+    const fresh = new Set<string>();
+    for (let attempt = 1; ; attempt++) {
+      const response = await send(this.#answers(request.method, request.uri));
+      if (!CHALLENGERS.has(response.status)) return { response };
+      const refused = this.#learn(response, fresh);
+      if (refused) return { response, refused };
+      if (attempt === MAX_ATTEMPTS) return { response, refused: 'credentials' };
+    }
+  }
+
+  /** Takes the challenge over, or says why it is no use to answer it. */
+  #learn(response: ChallengingResponse, fresh: Set<string>): 'credentials' | 'challenge' | undefined {
+    const { status } = response;
+    const header = response.get(CHALLENGERS.get(status)?.challenge ?? '') ?? '';
+    const challenge = strongestChallenge(parseChallenges(header));
+    const before = this.#known.get(status);
+    this.#known.delete(status);
+    if (!challenge) return 'challenge';
+    if (before && fresh.has(before.challenge.nonce) && !challenge.stale) return 'credentials';
+    const { user, password } = this.#credentials;
+    const ha1 = digestHa1(challenge.algorithm, user, challenge.realm, password);
+    this.#known.set(status, { challenge, ha1, uses: 0 });
+    fresh.add(challenge.nonce);
+    return undefined;
+  }
+
+  #answers(method: string, uri: string): Record<string, string> {
+    const headers: Record<string, string> = {};
+    for (const [status, { answer }] of CHALLENGERS) {
+      const known = this.#known.get(status);
+      if (known) headers[answer] = this.#answer(known, method, uri);
+    }
+    return headers;
+  }
+
+  #answer(known: Known, method: string, uri: string): string {
+    const { challenge, ha1 } = known;
+    const { realm, nonce, algorithm, opaque } = challenge;
+    known.uses += 1;
+    const nc = known.uses.toString(16).padStart(8, '0');
+    const count = challenge.qop ? { nc, cnonce: this.#newCnonce() } : undefined;
+    const response = digestResponse({ algorithm, ha1, method, uri, nonce, count });
+    return formatAnswer({
+      ...{ user: this.#credentials.user, realm, nonce, uri, response, algorithm },
+      ...(opaque === undefined ? {} : { opaque }),
+      ...(count ? { count } : {}),
+    });
+  }
+}
