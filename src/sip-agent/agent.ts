@@ -3,7 +3,7 @@ import type { Core } from './core.js';
 import type { AgentLogger, Clock } from './environment.js';
 import { topVia } from './envelope.js';
 import { formatHostPort, type Flow } from './flow.js';
-import { ForbiddenLog } from './forbidden.js';
+import { Gatekeeper } from './gatekeeper.js';
 import { newTag } from './identifiers.js';
 import { InboundRequests } from './inbound-requests.js';
 import { LoadMeter } from './load-meter.js';
@@ -15,7 +15,7 @@ import { responseTo } from './responses.js';
 import { SHORTEST_SESSION_S, type SessionPolicy } from './session-expires.js';
 import { sipTimers, type SipTimerBase } from './timers.js';
 import type { TlsCredentials, TlsOptions } from './tls-sockets.js';
-import { replyStateless, TransactionLayer } from './transaction-layer.js';
+import { TransactionLayer } from './transaction-layer.js';
 import type { Advertise, BoundAddress } from './transport.js';
 import { Transports } from './transports.js';
 import { UsageStore } from './usage-store.js';
@@ -27,6 +27,8 @@ const MAX_SERVER_TRANSACTIONS = 20_000;
 const MAX_CONNECTIONS = 1_000;
 /** As long as a peer waits before it sends a request again. */
 const MAX_LAG_MS = 500;
+/** Twice as many calls a second as a busy trunk brings. */
+const MAX_REQUESTS_PER_SEC = 1_000;
 
 export interface SipAgentOptions {
   /** `udp://`, `tcp://` or `tls://`, `address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
@@ -41,10 +43,12 @@ export interface SipAgentOptions {
   readonly secret: string;
   readonly clock: Clock;
   readonly logger: AgentLogger;
-  /** Sources whose requests are taken; requests of others outside a dialog get 403. Default: all. */
+  /** Sources whose requests are taken; others get 403 for their first few outside a dialog, then silence. Default: all. */
   readonly allow?: ((address: string) => boolean) | undefined;
   /** Session timers (RFC 4028). Default: at least 90 s where the peer asks for one, and none where it does not. */
   readonly session?: Partial<SessionPolicy> | undefined;
+  /** What one source may send outside its calls; beyond it gets 503, and far beyond it silence. Default: 1000. */
+  readonly maxRequestsPerSec?: number | undefined;
   /** For networks whose round trips are nothing like half a second, and for tests. */
   readonly timers?: Partial<SipTimerBase> | undefined;
 }
@@ -69,6 +73,10 @@ export interface SipAgentStats {
   readonly malformed: number;
   /** Requests refused because of their source, since the start. */
   readonly forbidden: number;
+  /** Requests of such sources that were not answered at all, since the start. */
+  readonly ignored: number;
+  /** Requests that came faster than one source may send them, since the start. */
+  readonly limited: number;
   /** Requests refused because there was too much to do, since the start. */
   readonly shed: number;
 }
@@ -84,8 +92,8 @@ export class SipAgent {
   readonly #core: Core;
   readonly #inbound: InboundRequests;
   readonly #outbound: OutboundRequests;
-  readonly #forbidden: ForbiddenLog;
   readonly #load: LoadMeter;
+  readonly #gatekeeper: Gatekeeper;
   #transports: Transports | undefined;
   #wire: WireServer | undefined;
   #malformed = 0;
@@ -102,7 +110,11 @@ export class SipAgent {
       maxServerTransactions: MAX_SERVER_TRANSACTIONS,
       overloaded: () => this.#load.overloaded,
     });
-    this.#forbidden = new ForbiddenLog(clock, logger);
+    this.#gatekeeper = new Gatekeeper({
+      ...{ clock, logger, usages: this.#usages },
+      allow: (address) => this.#allows(address),
+      maxRequestsPerSec: options.maxRequestsPerSec ?? MAX_REQUESTS_PER_SEC,
+    });
     this.#core = {
       clock,
       timers,
@@ -152,7 +164,9 @@ export class SipAgent {
       connections: this.#transports?.connections ?? 0,
       clients: this.#wire?.clients ?? 0,
       malformed: this.#malformed,
-      forbidden: this.#forbidden.count,
+      forbidden: this.#gatekeeper.strangers.refused,
+      ignored: this.#gatekeeper.strangers.ignored,
+      limited: this.#gatekeeper.rates.limited,
       shed: this.#layer.shed,
     };
   }
@@ -208,6 +222,7 @@ export class SipAgent {
 
   async #close(): Promise<void> {
     this.#load.stop();
+    this.#gatekeeper.close();
     this.#layer.close();
     this.#usages.clear();
     await Promise.all([this.#wire?.close(), this.#transports?.close()]);
@@ -215,22 +230,14 @@ export class SipAgent {
 
   #receive(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void {
     if (message instanceof SipResponse) this.#layer.receiveResponse(message, envelope);
-    else if (envelope.to.tag === undefined && !this.#allows(flow.remote.address)) this.#refuse(message, envelope, flow);
-    else this.#layer.receiveRequest(message, envelope, flow);
-  }
-
-  /** Without a transaction: a stranger is worth no memory. */
-  #refuse(request: SipRequest, envelope: Envelope, flow: Flow): void {
-    this.#forbidden.note(flow.remote.address, request.method);
-    stampSource(request, envelope.via, flow.remote);
-    replyStateless(request, envelope, flow, 403);
+    else if (this.#gatekeeper.admits(message, envelope, flow)) this.#layer.receiveRequest(message, envelope, flow);
   }
 
   #receiveMalformed({ status, reason, partial }: ParseFailure, flow: Flow): void {
     this.#malformed++;
     this.#options.logger.debug({ event: 'sip.malformed', address: flow.remote.address, reason });
     const via = partial && topVia(partial);
-    if (!via || partial.method === 'ACK' || !this.#allows(flow.remote.address)) return;
+    if (!via || partial.method === 'ACK' || !this.#gatekeeper.answersMalformed(flow.remote.address)) return;
     stampSource(partial, via, flow.remote);
     responseFlow(flow, via).send(responseTo(partial, status, newTag(), reason).toBuffer());
   }
