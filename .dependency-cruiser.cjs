@@ -63,7 +63,7 @@ module.exports = {
     builtins('pranthora/', ...SOCKETS),
     packages('audio/', 'alawmulaw'),
     builtins('sip-agent/', ...SOCKETS),
-    folders('ops/', 'config/', 'control/', 'version\\.ts'),
+    folders('ops/', 'config/', 'control/', 'signaling/registration\\.ts', 'version\\.ts'),
     packages('ops/', 'pino', 'pino-pretty', 'prom-client'),
     builtins('ops/', ...SOCKETS, 'os'),
     folders(

@@ -17,7 +17,11 @@ import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
 import { AgentNetwork, type NetworkSettings } from './pranthora/network.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
+import { InboundAuth } from './signaling/inbound-auth.js';
+import { InviteGate } from './signaling/invite-gate.js';
+import { Registrations } from './signaling/registrations.js';
 import { SipAgent } from './sip-agent/agent.js';
+import { Strangers } from './sip-agent/strangers.js';
 import type { TlsOptions } from './sip-agent/tls-sockets.js';
 
 /** A running bridge. */
@@ -69,20 +73,36 @@ export async function startBridge(
     const bridges = await startBridges();
     release.push(() => bridges.stop());
 
-    const sip = await startSip();
+    const auth = new InboundAuth({ clock, logger });
+    auth.configure(config.sip.auth);
+    const registrations = new Registrations({
+      ...{ clock, logger, random: Math.random },
+      send: (request) => signaling.send(request),
+    });
+    registrations.configure(config.sip.registrations);
+    const sip = await startSip(registrations);
+    const gate = new InviteGate({
+      ...{ allow: cidrMatcher(config.sip.allow), registrations, auth },
+      isTiresome: (address) => sip.isTiresome(address),
+      next: (invite, arrival) => {
+        controller.onInvite(invite, arrival);
+      },
+    });
     const signaling = new DrachtioSipEndpoint(sip.server, {
       onInvite: (invite) => {
-        controller.onInvite(invite);
+        gate.onInvite(invite);
       },
       onConnection: (state) => {
         const log = state.connected ? 'info' : 'error';
         if (config.sip.engine === 'drachtio') logger[log]({ event: 'sip.connection', ...state });
         health.onSipConnection(state);
+        registrations.onConnection(state.connected);
       },
     });
     release.push(() => {
       signaling.close();
     });
+    release.push(() => registrations.close());
     const media = await startMedia(signaling);
     const controller = new CallController(controllerSettings(config), {
       clock,
@@ -99,6 +119,7 @@ export async function startBridge(
       clock,
       version: dependencies.version,
       media: () => media.state(bridges.held.ports),
+      registrations: () => registrations.status(),
     });
     const http = new OpsHttpServer({ ...config.http, source: health, logger });
     const httpUrl = await http.start();
@@ -119,8 +140,12 @@ export async function startBridge(
         sip.configure(changed.sip);
         bridges.configure(bridgeHostSettings(changed));
         controller.configure(controllerSettings(changed));
+        registrations.configure(changed.sip.registrations);
+        auth.configure(changed.sip.auth);
       },
-      drain: () => controller.drain(),
+      drain: async () => {
+        await Promise.all([controller.drain(), registrations.close()]);
+      },
       stop: stopAll,
       held: () => ({
         calls: controller.active,
@@ -144,11 +169,23 @@ export async function startBridge(
   }
 
   /** The SIP server: drachtio-server elsewhere, or our own agent, which is started. */
-  async function startSip(): Promise<StartedSip> {
+  async function startSip(registrations: Registrations): Promise<StartedSip> {
+    const isAllowed = cidrMatcher(config.sip.allow);
     if (config.sip.engine === 'drachtio') {
       const { drachtio } = config.sip;
       const listening = [`drachtio://${hostport(drachtio.host, drachtio.port)}`];
-      return { server: { ...drachtio, clock, logger }, listening, stats: () => ({}), configure: () => undefined };
+      const strangers = new Strangers(clock, logger);
+      release.push(() => {
+        strangers.close();
+      });
+      return {
+        server: { ...drachtio, clock, logger },
+        listening,
+        stats: () => ({}),
+        configure: () => undefined,
+        // drachtio-server keeps a transaction until it is answered, so that silence is not to be had here.
+        isTiresome: (address) => strangers.judge(address, 'INVITE') === 'ignore',
+      };
     }
     const secret = randomBytes(16).toString('hex');
     const agent = new SipAgent({
@@ -158,7 +195,8 @@ export async function startBridge(
       secret,
       clock,
       logger,
-      allow: cidrMatcher(config.sip.allow),
+      allow: (address) => isAllowed(address) || registrations.isRegistrar(address),
+      maxRequestsPerSec: config.sip.maxRequestsPerSec,
       session: { minimumS: config.sip.sessionTimer.minSec, wantedS: config.sip.sessionTimer.expiresSec },
     });
     const { wire, bound } = await agent.start();
@@ -170,6 +208,8 @@ export async function startBridge(
       configure: ({ tls }) => {
         if (tls) agent.renewTls(sipTls(tls));
       },
+      // The agent lets no stranger through but a registrar, whose calls to others than us are few.
+      isTiresome: () => false,
     };
   }
 
@@ -208,6 +248,8 @@ interface StartedSip {
   readonly listening: readonly string[];
   stats(): Pick<Held, 'sip'>;
   configure(config: SipConfig): void;
+  /** Takes note of a stranger's INVITE: whether it has been refused often enough to be worth no more than its 403. */
+  isTiresome(address: string): boolean;
 }
 
 interface StartedMedia {
@@ -276,8 +318,7 @@ function sipTls({ certPem, keyPem, caPem, requestClientCertificate }: SipTlsConf
 
 function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {
   const { maxConcurrent, maxDurationMs, transferTimeoutMs } = config.call;
-  // The embedded agent has refused strangers already.
-  const allow = config.sip.engine === 'drachtio' ? cidrMatcher(config.sip.allow) : () => true;
+  const allow = cidrMatcher(config.sip.allow);
   const { customParameters } = config.pranthora;
   const { routes, log } = config;
   const { dtmfDigits: logDigits } = log;

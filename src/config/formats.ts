@@ -228,6 +228,14 @@ export const secret = textFormat('a secret', 'up to 256 visible ASCII characters
   /^[!-~]{1,256}$/.test(text),
 );
 
+export const password = textFormat('a password', 'up to 256 printable characters', (text) =>
+  /^[^\p{C}]{1,256}$/u.test(text),
+);
+
+export const ha1 = textFormat('an HA1', '32 hexadecimal digits (MD5) or 64 (SHA-256)', (text) =>
+  /^(?:[\da-f]{32}|[\da-f]{64})$/i.test(text),
+);
+
 export const filePath = textFormat(
   'the path of a file',
   'up to 4096 characters',
@@ -257,6 +265,28 @@ export const sipUri = textFormat(
     const uri = parseSipUri(text);
     return uri !== undefined && (uri.host === '' || isHost(uri.host)) && isPort(String(uri.port));
   },
+);
+
+/** Where a request goes: no user, and a transport that the SIP engines have. */
+export const serverUri = textFormat(
+  'the SIP URI of a server',
+  'sip:pbx.example.com, sip:192.0.2.1:5080;transport=tcp',
+  (text) => {
+    const match = /^sip:(?:\[([\da-f:.]{2,45})\]|([^\s@:;?[\]]{1,253}))(?::(\d{1,5}))?(;[\w;=.-]{1,100})?$/i.exec(text);
+    return match !== null && isHost(match[1] ?? match[2] ?? '') && isPort(match[3] ?? '5060');
+  },
+);
+
+/** It stands in a SIP URI, unescaped. */
+export const sipUser = textFormat(
+  'the user part of a SIP URI',
+  "up to 64 of A-Z a-z 0-9 - _ . ! ~ * ' ( ) & = + $",
+  (text) => /^[\w.!~*'()&=+$-]{1,64}$/.test(text),
+);
+
+/** It stands in a quoted string. */
+export const authUser = textFormat('the name of a user', 'up to 128 printable characters', (text) =>
+  /^[^\p{C}]{1,128}$/u.test(text),
 );
 
 export const phoneNumber = textFormat('a number or a user name', `up to ${MAX_NUMBER_LENGTH} characters`, (text) =>

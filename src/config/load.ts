@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { readAdvertise } from './advertise.js';
 import { resolveApiKey } from './api-key.js';
 import { readDocument, settingsOf } from './document.js';
@@ -6,10 +6,12 @@ import { FaultList } from './faults.js';
 import { reachableAddress, reachableHost } from './formats.js';
 import { environmentNamesFreeswitch, readFreeswitch } from './freeswitch.js';
 import { present } from './present.js';
+import { readRegistrations } from './registrations.js';
 import { needsSharedKey, readRoutes } from './routes.js';
 import { LEAVES } from './schema.js';
 import type { Settings } from './schema.js';
 import { resolveSettings } from './settings.js';
+import { readSipAuth } from './sip-auth.js';
 import { resolveSipTls } from './sip-tls.js';
 import { resolveTls } from './tls.js';
 import type { BridgeConfig, SipTlsConfig, Source, TlsConfig } from './types.js';
@@ -59,8 +61,9 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   if (apiKey === undefined && options.withoutKeys !== true) checkKeys(settings, faults);
   const tls = resolveTls(settings, sources, file, faults);
   const sipTls = resolveSipTls(settings, sources, file, faults);
+  const folder = file === undefined ? '.' : dirname(file);
   const withoutKeys = options.withoutKeys === true;
-  const config = build(settings, faults, { environment, apiKey, tls, sipTls, withoutKeys });
+  const config = build(settings, faults, { environment, folder, apiKey, tls, sipTls, withoutKeys });
   checkTogether(config, faults);
   faults.throwIfAny();
   return {
@@ -100,6 +103,8 @@ function checkKeys(settings: Settings, faults: FaultList): void {
 
 interface Surroundings {
   readonly environment: Environment;
+  /** Of the configuration file. */
+  readonly folder: string;
   readonly apiKey: string | undefined;
   readonly tls: TlsConfig | undefined;
   readonly sipTls: SipTlsConfig | undefined;
@@ -107,12 +112,12 @@ interface Surroundings {
 }
 
 function build(settings: Settings, faults: FaultList, surroundings: Surroundings): BridgeConfig {
-  const { environment, apiKey, tls, sipTls, withoutKeys } = surroundings;
+  const { environment, folder, apiKey, tls, sipTls, withoutKeys } = surroundings;
   const { url, connectTimeoutMs, startTimeoutMs, reconnect, ...network } = settings.pranthora;
   const { headers, ...customParameters } = network.customParameters;
   const { allowHosts, proxy, noProxy } = network;
-  const { advertise: sipAdvertise, sessionTimer, engine, listen, allow, drachtio } = settings.sip;
-  const { minSec, expiresSec } = sessionTimer;
+  const { engine, listen, allow, maxRequestsPerSec, drachtio, ...sip } = settings.sip;
+  const { minSec, expiresSec } = sip.sessionTimer;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
   const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
   return {
@@ -128,9 +133,14 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       engine,
       listen,
       allow,
+      maxRequestsPerSec,
       drachtio,
       sessionTimer: { minSec, ...present({ expiresSec }) },
-      ...present({ advertise: readAdvertise('sip.advertise', sipAdvertise, reachableHost, faults), tls: sipTls }),
+      registrations: faults.has('sip.registrations')
+        ? []
+        : readRegistrations(sip.registrations, { environment, folder }, faults),
+      auth: readSipAuth(sip.auth, { environment, folder }, faults),
+      ...present({ advertise: readAdvertise('sip.advertise', sip.advertise, reachableHost, faults), tls: sipTls }),
     },
     media: {
       ...media,

@@ -1,5 +1,5 @@
 import { REDACTED } from './faults.js';
-import type { BridgeConfig, PranthoraConfig, ServerAddress } from './types.js';
+import type { BridgeConfig, PranthoraConfig, ServerAddress, SipConfig } from './types.js';
 
 /** The same configuration with `[redacted]` in place of every secret. */
 export function redact(config: BridgeConfig): BridgeConfig {
@@ -7,13 +7,22 @@ export function redact(config: BridgeConfig): BridgeConfig {
   return {
     ...config,
     pranthora: redactPranthora(pranthora),
-    sip: {
-      ...sip,
-      drachtio: redactServer(sip.drachtio),
-      ...(sip.tls && { tls: { ...sip.tls, keyPem: REDACTED } }),
-    },
+    sip: redactSip(sip),
     media: { ...media, freeswitch: media.freeswitch.map(redactServer) },
     routes: routes.map((route) => ({ ...route, apiKey: REDACTED })),
+  };
+}
+
+function redactSip({ auth, ...sip }: SipConfig): SipConfig {
+  const users = auth?.users.map((user) =>
+    'ha1' in user ? { ...user, ha1: REDACTED } : { ...user, password: REDACTED },
+  );
+  return {
+    ...sip,
+    ...(sip.tls && { tls: { ...sip.tls, keyPem: REDACTED } }),
+    drachtio: redactServer(sip.drachtio),
+    registrations: sip.registrations.map((each) => ({ ...each, password: REDACTED })),
+    auth: auth && { ...auth, users: users ?? [] },
   };
 }
 
@@ -33,7 +42,13 @@ function withoutCredentials(proxy: string): string {
 export function secretsOf({ pranthora, sip, media, routes }: BridgeConfig): string[] {
   const keys = [pranthora.apiKey ?? '', ...routes.map((route) => route.apiKey)];
   const servers = [sip.drachtio, ...media.freeswitch].map((server) => server.secret);
-  return [...new Set([...keys, ...servers, ...proxyPasswords(pranthora.proxy)])].filter((secret) => secret !== '');
+  const all = [...keys, ...servers, ...sipPasswords(sip), ...proxyPasswords(pranthora.proxy)];
+  return [...new Set(all)].filter((secret) => secret !== '');
+}
+
+function sipPasswords({ registrations, auth }: SipConfig): string[] {
+  const users = auth?.users.map((user) => ('ha1' in user ? user.ha1 : user.password)) ?? [];
+  return [...registrations.map(({ password }) => password), ...users];
 }
 
 /** As it stands in the URL, and as it is sent. */

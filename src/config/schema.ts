@@ -66,9 +66,16 @@ export const SCHEMA = {
     },
     advertise: optional(formats.orRules(formats.reachableHost), { env: 'SIP_ADVERTISE' }),
     allow: setting(formats.listOf(formats.cidr), { default: PRIVATE_RANGES, env: 'SIP_ALLOW' }),
+    maxRequestsPerSec: setting(formats.wholeNumber(1, 100_000), { default: 1000 }),
     sessionTimer: {
       minSec: setting(formats.wholeNumber(90, 86_400), { default: 90 }),
       expiresSec: optional(formats.wholeNumber(90, 86_400)),
+    },
+    registrations: setting(formats.anyList, { default: [] }),
+    auth: {
+      realm: setting(formats.label, { default: 'pranthora-sip-bridge' }),
+      algorithms: setting(formats.listOf(formats.oneOf('SHA-256', 'MD5')), { default: ['SHA-256', 'MD5'] }),
+      users: setting(formats.anyList, { default: [] }),
     },
     drachtio: {
       host: setting(formats.host, { default: '127.0.0.1', env: 'DRACHTIO_HOST' }),

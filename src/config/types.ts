@@ -71,8 +71,13 @@ export interface SipConfig {
   readonly advertise?: Advertise;
   /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
   readonly allow: readonly string[];
+  /** What one source may send outside its calls; for the embedded engine. */
+  readonly maxRequestsPerSec: number;
   /** RFC 4028, of the embedded engine; drachtio-server has settings of its own. */
   readonly sessionTimer: SessionTimerConfig;
+  readonly registrations: readonly RegistrationConfig[];
+  /** Undefined when nobody has to prove who they are. */
+  readonly auth: SipAuthConfig | undefined;
   readonly drachtio: ServerAddress;
 }
 
@@ -94,6 +99,35 @@ export interface SipTlsConfig {
   readonly keyPem: string;
   readonly caPem?: string;
 }
+
+/** The bridge as an extension of a PBX, or as a carrier's customer. */
+export interface RegistrationConfig {
+  /** As given, or derived (`1001@pbx.example.com`). No two share one. */
+  readonly name: string;
+  /** A `sip:` URI without a user. */
+  readonly registrar: string;
+  readonly user: string;
+  /** The user of the credentials: its own, else `user`. */
+  readonly authUser: string;
+  /** Resolved: as given, or from a file or the environment. */
+  readonly password: string;
+  /** User part of the Contact: its own, else `user`. */
+  readonly contactUser: string;
+  readonly expiresSec: number;
+  /** The next hop, a `sip:` URI without a user. */
+  readonly proxy?: string;
+}
+
+/** Digest authentication of callers. */
+export interface SipAuthConfig {
+  readonly realm: string;
+  /** As they are offered, the preferred one first. */
+  readonly algorithms: readonly ('MD5' | 'SHA-256')[];
+  /** Never empty, no user twice. */
+  readonly users: readonly SipAuthUser[];
+}
+
+export type SipAuthUser = { readonly user: string } & ({ readonly password: string } | { readonly ha1: string });
 
 export interface MediaConfig {
   readonly engine: 'embedded' | 'freeswitch';

@@ -1,6 +1,7 @@
 import { normaliseNumber } from '../config/number.js';
 import type { CustomParametersConfig, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
+import type { RegistrationArrival } from '../signaling/registrations.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { Call, type CallDependencies } from './call.js';
 import { callEnd, type CallEnd } from './call-end.js';
@@ -68,8 +69,9 @@ export class CallController {
     this.#settings = settings;
   }
 
-  onInvite(invite: IncomingInvite): void {
-    const number = normaliseNumber(invite.requestUri.uri);
+  /** `arrival`: it came over a registration of ours, so its sender is known and its Request-URI is our own Contact. */
+  onInvite(invite: IncomingInvite, arrival?: RegistrationArrival): void {
+    const number = normaliseNumber(arrival?.dialled ?? invite.requestUri.uri);
     const { route } = selectRoute(this.#settings.routes, {
       number,
       fromUri: invite.from.uri,
@@ -88,9 +90,10 @@ export class CallController {
     const call = new Call(invite, { did: number, route }, dependencies, (closed) => {
       this.#onClosed(closed);
     });
-    const refusal = this.#whyRefuse(invite, number, route);
+    const isKnown = arrival !== undefined || this.#settings.allow(invite.source.address);
+    const refusal = isKnown ? this.#whyRefuse(number, route) : callEnd.forbidden(invite.source.address);
     this.#calls.add(call);
-    this.#logReceived(invite, call);
+    this.#logReceived(invite, call, arrival);
     if (refusal) call.end(refusal);
     else call.start();
   }
@@ -118,9 +121,7 @@ export class CallController {
     for (const call of this.#calls) call.end(callEnd.shutdown());
   }
 
-  #whyRefuse(invite: IncomingInvite, number: string, route: Route | undefined): CallEnd | undefined {
-    const { address } = invite.source;
-    if (!this.#settings.allow(address)) return callEnd.forbidden(address);
+  #whyRefuse(number: string, route: Route | undefined): CallEnd | undefined {
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
     const { maxConcurrent } = this.#settings;
@@ -137,10 +138,11 @@ export class CallController {
     return count;
   }
 
-  #logReceived(invite: IncomingInvite, call: Call): void {
+  #logReceived(invite: IncomingInvite, call: Call, arrival: RegistrationArrival | undefined): void {
     const { callId } = invite;
     const { from, to, did, route, agentId, workflowId, mode } = call.snapshot();
-    this.#logger.info({ event: 'call.received', callId, from, to, did, source: invite.source });
+    const over = arrival && { registration: arrival.registration };
+    this.#logger.info({ event: 'call.received', callId, from, to, did, source: invite.source, ...over });
     if (route !== undefined) this.#logger.info({ event: 'call.routed', callId, did, route, agentId, workflowId, mode });
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { CallController } from '../control/controller.js';
 import type { CallSnapshot } from '../control/call-record.js';
+import type { RegistrationStatus } from '../signaling/registration.js';
 
 export type ComponentStatus = 'ok' | 'degraded' | 'down';
 
@@ -15,6 +16,15 @@ export interface Health {
   readonly uptimeSec: number;
   readonly calls: { readonly active: number; readonly max: number };
   readonly components: { readonly sip: Component; readonly media: Component; readonly pranthora: Component };
+  /** Those of `sip.registrations`, in its order. */
+  readonly registrations: readonly RegistrationStatus[];
+}
+
+export interface HealthOptions {
+  readonly clock: Clock;
+  readonly version: string;
+  readonly media: () => Component;
+  readonly registrations: () => readonly RegistrationStatus[];
 }
 
 export interface Readiness {
@@ -29,12 +39,14 @@ export class HealthReport {
   readonly #version: string;
   readonly #startedAtMs: number;
   readonly #media: () => Component;
+  readonly #registrations: () => readonly RegistrationStatus[];
   #sip: Component = { status: 'down', detail: 'starting' };
   #pranthora: Component = { status: 'ok', detail: 'no agent connected yet' };
 
-  constructor(controller: CallController, options: { clock: Clock; version: string; media: () => Component }) {
+  constructor(controller: CallController, options: HealthOptions) {
     this.#controller = controller;
     this.#media = options.media;
+    this.#registrations = options.registrations;
     this.#clock = options.clock;
     this.#version = options.version;
     this.#startedAtMs = options.clock.nowMs();
@@ -50,7 +62,9 @@ export class HealthReport {
   }
 
   health(): Health {
-    const components = { sip: this.#sip, media: this.#media(), pranthora: this.#pranthora };
+    const registrations = this.#registrations();
+    const sip = withRegistrations(this.#sip, registrations);
+    const components = { sip, media: this.#media(), pranthora: this.#pranthora };
     const worst = Object.values(components).map(({ status }) => status);
     return {
       status: worst.includes('down') ? 'down' : worst.includes('degraded') ? 'degraded' : 'ok',
@@ -58,6 +72,7 @@ export class HealthReport {
       uptimeSec: Math.floor((this.#clock.nowMs() - this.#startedAtMs) / 1000),
       calls: { active: this.#controller.active, max: this.#controller.maxConcurrent },
       components,
+      registrations,
     };
   }
 
@@ -79,4 +94,12 @@ export class HealthReport {
   call(callId: string): CallSnapshot | undefined {
     return this.#controller.call(callId);
   }
+}
+
+/** A PBX or carrier we are not registered with sends no calls, while others may: that is not `down`. */
+function withRegistrations(sip: Component, registrations: readonly RegistrationStatus[]): Component {
+  if (registrations.length === 0 || sip.status !== 'ok') return sip;
+  const bound = registrations.filter((registration) => registration.bound).length;
+  const status = bound < registrations.length ? 'degraded' : 'ok';
+  return { status, detail: `${sip.detail}; ${bound} of ${registrations.length} registrations` };
 }

@@ -2,6 +2,7 @@ import Srf from 'drachtio-srf';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { DrachtioConnection } from './drachtio-connection.js';
+import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
 import { CallRefused, type Dialog, type DialogHandlers, type SipEndpointHandlers } from './sip-endpoint.js';
 import { SrfBackedDialog } from './srf-dialog.js';
 import { SrfInvite } from './srf-invite.js';
@@ -94,6 +95,11 @@ export class DrachtioSipEndpoint {
         },
       );
     return { answered, cancel };
+  }
+
+  /** Sends a request outside any dialog, to its final response. Rejects when there is none, or no connection. */
+  send(request: OutsideRequest): Promise<OutsideResponse> {
+    return sendOutside(this.#srf, request, this.#options.clock);
   }
 
   /** Leaves the server; dialogs are not touched. Idempotent. */

@@ -13,6 +13,8 @@ export interface SipRejection {
   readonly retryAfterSec?: number;
   /** Contact of a 302. */
   readonly contact?: string;
+  /** Of a 401, a WWW-Authenticate header field each. */
+  readonly challenges?: readonly string[];
 }
 
 /** An INVITE that has no final answer yet. */

@@ -51,11 +51,13 @@ export class SrfInvite implements IncomingInvite {
 
   reject(rejection: SipRejection): void {
     if (this.#isAnswered()) return;
-    const { status, warning, retryAfterSec, contact } = rejection;
+    const { status, warning, retryAfterSec, contact, challenges } = rejection;
     const headers: Record<string, string> = {};
     if (warning !== undefined) headers['Warning'] = `399 pranthora-sip-bridge "${quotable(warning)}"`;
     if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
     if (contact !== undefined) headers['Contact'] = `<${contact}>`;
+    // drachtio-srf knows one field of a name, and challenges cannot share one (RFC 3261 section 20.44).
+    if (challenges) headers['WWW-Authenticate'] = challenges.join('\r\nWWW-Authenticate: ');
     try {
       this.#response.send(status, { headers });
     } catch {

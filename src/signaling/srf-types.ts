@@ -25,6 +25,8 @@ export interface SrfRequest extends EventEmitter {
 }
 
 export interface SrfResponse extends EventEmitter {
+  /** Of a response from the network, where it came from. */
+  readonly source_address: string;
   readonly status: number;
   readonly reason: string;
   readonly body: string;
@@ -73,6 +75,12 @@ export interface SrfInstance extends EventEmitter {
   connect(options: SrfConnectOptions): void;
   disconnect(): void;
   invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  /** A request outside any dialog. Calls back when it has been sent, or not; its responses are `response` events. */
+  request(
+    uri: string,
+    options: { method: string; headers: Record<string, string>; proxy?: string },
+    callback: (error: unknown, sent?: SrfRequest) => void,
+  ): void;
   createUAS(
     request: SrfRequest,
     response: SrfResponse,

@@ -20,6 +20,9 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       listen: ['udp://127.0.0.1:0'],
       allow: ['127.0.0.0/8'],
       sessionTimer: { minSec: 90 },
+      maxRequestsPerSec: 1_000,
+      registrations: [],
+      auth: undefined,
       drachtio: server,
     },
     media: {

@@ -20,7 +20,10 @@ describe('precedence', () => {
         engine: 'embedded',
         listen: ['udp://0.0.0.0:5060', 'tcp://0.0.0.0:5060'],
         allow: ['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '::1/128', 'fc00::/7'],
+        maxRequestsPerSec: 1000,
         sessionTimer: { minSec: 90 },
+        registrations: [],
+        auth: undefined,
         drachtio: { host: '127.0.0.1', port: 9022, secret: 'cymru' },
       },
       media: {
@@ -110,7 +113,10 @@ describe('precedence', () => {
       listen: ['udp://127.0.0.1:5070', 'tcp://[::1]:0'],
       advertise: 'sip.example.com',
       allow: ['192.0.2.0/24', '2001:db8::1'],
+      maxRequestsPerSec: 1000,
       sessionTimer: { minSec: 90 },
+      registrations: [],
+      auth: undefined,
       drachtio: { host: 'drachtio', port: 9023, secret: 's1' },
     });
     expect(config.media).toEqual({
@@ -174,7 +180,7 @@ describe('faults', () => {
       { env: { HTTP_PORT: '99999', DRACHTIO_SECRET: 'not good' }, overrides: { drainMs: '1s', 'no.such': '1' } },
     );
     expect(faults.map((fault) => fault.replace(/pranthora\.url, .*\)/, '…)'))).toEqual([
-      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, sessionTimer, drachtio)',
+      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, maxRequestsPerSec, sessionTimer, registrations, auth, drachtio)',
       'http: expected a mapping (allowed: one of the keys host, port)',
       'calls: unknown key (allowed: pranthora, sip, media, call, http, log, drainMs, routes)',
       'no.such: no such setting (allowed: …)',

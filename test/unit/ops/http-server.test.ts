@@ -22,6 +22,7 @@ const health: Health = {
   uptimeSec: 5,
   calls: { active: 1, max: 2 },
   components: { sip: fine, media: fine, pranthora: fine },
+  registrations: [],
 };
 const snapshot: CallSnapshot = {
   callId: 'a/b c@host',

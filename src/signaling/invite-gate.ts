@@ -1,0 +1,41 @@
+import type { InboundAuth } from './inbound-auth.js';
+import type { RegistrationArrival, Registrations } from './registrations.js';
+import type { IncomingInvite } from './sip-endpoint.js';
+
+export interface InviteGateOptions {
+  /** `sip.allow`. */
+  readonly allow: (address: string) => boolean;
+  readonly registrations: Registrations;
+  readonly auth: InboundAuth;
+  /** Whether a stranger has been refused often enough to be worth no more than its 403. */
+  readonly isTiresome: (address: string) => boolean;
+  /** `arrival`: the INVITE came over a registration. One of a stranger is passed on as well, to be refused and recorded. */
+  readonly next: (invite: IncomingInvite, arrival: RegistrationArrival | undefined) => void;
+}
+
+/** What an INVITE has to pass before it is a call: who sends it, and when asked for, the proof. */
+export class InviteGate {
+  readonly #options: InviteGateOptions;
+
+  constructor(options: InviteGateOptions) {
+    this.#options = options;
+  }
+
+  onInvite(invite: IncomingInvite): void {
+    const { registrations, allow, next } = this.#options;
+    const { address } = invite.source;
+    const arrival = registrations.arrivalOf(invite);
+    // A registrar cannot be asked for a password: it is we who have shown it ours.
+    if (arrival) next(invite, arrival);
+    else if (allow(address)) this.#authenticate(invite);
+    else if (this.#options.isTiresome(address)) invite.reject({ status: 403 });
+    else next(invite, undefined);
+  }
+
+  #authenticate(invite: IncomingInvite): void {
+    const judged = this.#options.auth.judge(invite);
+    if (judged?.verdict === 'challenged') invite.reject({ status: 401, challenges: judged.challenges });
+    else if (judged?.verdict === 'locked') invite.reject({ status: 403 });
+    else this.#options.next(invite, undefined);
+  }
+}
