@@ -5,7 +5,7 @@ import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from '../../src/
 type Handler = (request: SrfRequest, response: SrfResponse) => void;
 
 /** drachtio-srf as tests of the SIP agent use it: everything a call can do. */
-export interface TestSrf extends SrfInstance {
+export interface TestSrf extends Omit<SrfInstance, 'request'> {
   options(handler: Handler): void;
   request(
     uri: string,

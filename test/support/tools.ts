@@ -252,6 +252,8 @@ export interface BaresipOptions {
   readonly rtcpMux?: boolean;
   /** PEM of the only authority it believes. */
   readonly caFile?: string;
+  /** For who asks for a password. */
+  readonly credentials?: { readonly user: string; readonly password: string };
 }
 
 export interface BaresipResult extends ProgramResult {
@@ -263,13 +265,14 @@ export interface BaresipResult extends ProgramResult {
 
 /** Places one call with baresip, playing a file and recording what is heard. */
 export async function runBaresip(options: BaresipOptions): Promise<BaresipResult> {
-  const { uri, codec, directory, quitAfterSec } = options;
+  const { uri, codec, directory, quitAfterSec, credentials } = options;
+  const password = credentials ? `;auth_user=${credentials.user};auth_pass=${credentials.password}` : '';
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'config'), baresipConfig(options, await nextPorts()));
   writeFileSync(join(directory, 'contacts'), '');
   writeFileSync(
     join(directory, 'accounts'),
-    `<sip:baresip@127.0.0.1>;regint=0;audio_codecs=${BARESIP_CODECS[codec].name}\n`,
+    `<sip:baresip@127.0.0.1>;regint=0;audio_codecs=${BARESIP_CODECS[codec].name}${password}\n`,
   );
   const args = ['-f', directory, '-e', `/dial ${uri}`, '-t', `${quitAfterSec}`];
   const result = await run('baresip', args, { cwd: directory, timeoutMs: quitAfterSec * 1_000 + 5_000 });

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { DigestClient } from '../../src/signaling/digest-client.js';
+import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
+import { tone } from '../../src/simulator/speech.js';
+import { writeWav } from '../../src/simulator/wav.js';
+import { AgentRig } from '../support/agent-rig.js';
+import { BridgeUnderTest } from '../support/bridge-under-test.js';
+import { OFFER, PeerCall } from '../support/sip-call.js';
+import { UdpPeer } from '../support/sip-peer.js';
+import { hangUp } from '../support/srf-client.js';
+import { hasBaresip, isInstalled, runBaresip, runSipp, withTemporaryDirectory } from '../support/tools.js';
+
+const ALICE = { user: 'alice', password: 'wonderland' };
+
+describe('callers who have to show a password', () => {
+  let under: BridgeUnderTest;
+
+  async function begin(auth: object = {}): Promise<void> {
+    under = await BridgeUnderTest.start({ config: { sip: { auth: { users: [ALICE], ...auth } } } });
+  }
+
+  afterEach(async () => {
+    await under.stop();
+    expect(JSON.stringify(under.log.lines)).not.toContain(ALICE.password);
+  });
+
+  it.skipIf(!isInstalled('sipp')).each(['udp', 'tcp'] as const)(
+    'sipp over %s (skipped when it is not installed)',
+    async (protocol) => {
+      await begin({ algorithms: ['MD5'] });
+      const { exitCode, report } = await runSipp({
+        ...{ scenario: 'challenged', protocol, port: under.port(protocol), number: '100', calls: 3 },
+      });
+      expect(exitCode, report).toBe(0);
+      // The challenged INVITEs are no calls.
+      expect(under.log.events('call.received')).toHaveLength(3);
+      expect(under.log.events('sip.auth_failed')).toEqual([]);
+    },
+  );
+
+  it.skipIf(!hasBaresip()).each([
+    ['that is right', ALICE.password, true],
+    ['that is wrong', 'looking-glass', false],
+  ])('baresip with a password %s (skipped when it is not installed)', async (_, password, isRight) => {
+    await begin({ algorithms: ['MD5'] });
+    await withTemporaryDirectory(async (directory) => {
+      const play = join(directory, 'caller.wav');
+      writeWav(play, [tone(880, 500)], TELEPHONE_RATE_HZ);
+      const uri = `sip:100@127.0.0.1:${under.port('udp')}`;
+      const credentials = { user: ALICE.user, password };
+      await runBaresip({ uri, codec: 'PCMU', play, quitAfterSec: 3, directory, credentials });
+    });
+    expect(under.log.events('call.received')).toHaveLength(isRight ? 1 : 0);
+    expect(under.log.events('sip.auth_failed').length > 0).toBe(!isRight);
+  });
+
+  it('drachtio-srf, whose own client knows MD5 alone', async () => {
+    await begin({ algorithms: ['MD5'] });
+    const rig = await AgentRig.start();
+    await rig.withClient();
+    onTestFinished(() => rig.close());
+    const uri = `sip:100@127.0.0.1:${under.port('udp')}`;
+    const auth = (password: string) => ({ localSdp: OFFER, auth: { username: 'alice', password } });
+    await hangUp(await rig.srf.createUAC(uri, auth(ALICE.password), {}));
+    await expect(rig.srf.createUAC(uri, auth('wrong-secret'), {})).rejects.toMatchObject({ status: 401 });
+    await under.log.wait('call.ended');
+    expect(under.log.events('sip.auth_failed')).toMatchObject([{ user: 'alice', address: '127.0.0.1' }]);
+  });
+
+  it('is challenged in a header field for each algorithm, and only for an INVITE outside a call', async () => {
+    await begin();
+    const peer = await UdpPeer.open({ address: '127.0.0.1', port: under.port('udp') });
+    onTestFinished(() => peer.close());
+    const call = new PeerCall(peer, under.port('udp'));
+    call.invite();
+    const challenged = await peer.next('401 INVITE');
+    expect(challenged.headers('WWW-Authenticate')).toEqual([
+      expect.stringMatching(/^Digest realm="pranthora-sip-bridge", nonce="[\w-]{38}", algorithm=SHA-256, qop="auth"$/),
+      expect.stringMatching(/^Digest realm="pranthora-sip-bridge", nonce="[\w-]{38}", algorithm=MD5, qop="auth"$/),
+    ]);
+    call.ack(challenged);
+    call.send('OPTIONS', { toTag: '', sequence: 7 });
+    await peer.next('200 OPTIONS');
+    // Our own client takes the stronger one of the two.
+    const digest = new DigestClient(ALICE);
+    const expected = ['401 INVITE', '200 INVITE'];
+    const { response } = await digest.request({ method: 'INVITE', uri: call.target }, async (headers) => {
+      call.sequence += 1;
+      call.remoteTag = '';
+      call.invite({ headers: Object.entries(headers).map(([name, value]) => `${name}: ${value}`) });
+      const answered = await peer.next(expected.shift() ?? '');
+      call.ack(answered);
+      return { status: answered.status, get: (name) => answered.headers(name).join(',') };
+    });
+    expect(response.status).toBe(200);
+    call.sequence += 1;
+    call.invite();
+    call.ack(await peer.next('200 INVITE'));
+    call.sequence += 1;
+    call.send('BYE');
+    await peer.next('200 BYE');
+  });
+});
