@@ -28,7 +28,7 @@ interface StartOptions extends ConfigOptions {
 
 const EXAMPLE = `
 SIGTERM and SIGINT let calls in progress finish for up to drainMs; a second one ends at once.
-SIGHUP reloads routes, keys, limits and the log level.
+SIGHUP reloads routes, keys, limits, registrations, callers' passwords and the log level.
 
 Example:
   PRANTHORA_API_KEY=... pranthora-sip-bridge start --config config/minimal.yaml

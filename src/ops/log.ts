@@ -9,7 +9,7 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** For a person at a terminal, instead of one JSON object a line. */
   readonly pretty: boolean;
-  /** Masks phone numbers in `from`, `to`, `did`, `referTo` and `route`, but for their last two digits. */
+  /** Masks phone numbers in `from`, `to`, `did`, `referTo`, `user` and names made of them, but for their last two digits. */
   readonly redactNumbers: boolean;
   /** Texts that no line may contain, such as API keys. */
   readonly secrets?: readonly string[];
@@ -67,8 +67,10 @@ const NUMBER_SERIALIZERS = {
   did: numberAlone,
   number: numberAlone,
   referTo: numberAlone,
-  // A route without a name is called after its number.
+  user: numberAlone,
+  // A route or a registration without a name is called after its number.
   route: numberQuoted,
+  registration: numberQuoted,
 };
 
 function inAnyObject(field: string): string {

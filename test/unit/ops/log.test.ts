@@ -71,6 +71,8 @@ describe('createLog', () => {
       did: '15559876',
       route: 'did:+15559876',
       referTo: 'sip:15559877@10.0.0.2',
+      user: '5559876',
+      registration: '+15559876@pbx.example',
     };
     const open = collect();
     open.logger.info(fields);
