@@ -32,9 +32,10 @@ const FIELD_CHECKS = new Map<HeaderName, FieldCheck>([
   ['contact', checkContact],
   ['route', checkRoute],
   ['record-route', checkRecordRoute],
-  ['refer-to', (_, value) => checkAddresses(value, 'Malformed Refer-To')],
   ['date', checkDate],
-  // Who the caller says to be is worth no refused call, but the client's parsers of these are quadratic.
+  // No call is refused for what these say, but the client's parsers of them are quadratic. Of a Refer-To, peers leave
+  // away the brackets that its "?Replaces=" asks for (RFC 3261 section 20).
+  ['refer-to', (_, value) => checkEntryLengths(value, 'Refer-To too long')],
   ['referred-by', (_, value) => checkEntryLengths(value, 'Referred-By too long')],
   ['p-asserted-identity', (_, value) => checkEntryLengths(value, 'P-Asserted-Identity too long')],
   ['remote-party-id', (_, value) => checkEntryLengths(value, 'Remote-Party-ID too long')],

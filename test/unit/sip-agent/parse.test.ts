@@ -78,6 +78,11 @@ describe('an ordinary message', () => {
   });
 });
 
+test('a Refer-To without the brackets its URI asks for', () => {
+  const referTo = 'sip:bob@example.com?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2';
+  expect(accepted(sipText([...INVITE_LINES, `r: ${referTo}`])).get('refer-to')).toBe(referTo);
+});
+
 describe('what is refused', () => {
   test.each([
     ['nothing', '', 'Malformed start line'],
@@ -105,7 +110,7 @@ describe('what is refused', () => {
 
   test.each([
     ...['From: <sip:a@b:65536>;tag=1', 'To: "Bob <sip:a@b>', 'Contact: <sip:a@b:99999>', 'Contact: <sip:a@b>,,*'],
-    ...['Route: sip:a@b', 'Route: <sip:a@b>,', 'Record-Route: <sip:a b>', 'Refer-To: x', 'Max-Forwards: 256'],
+    ...['Route: sip:a@b', 'Route: <sip:a@b>,', 'Record-Route: <sip:a b>', 'Max-Forwards: 256'],
     ...['Max-Forwards: -1', 'Call-ID: a b', 'Call-ID: a;from-tag=b', 'Call-ID: a|b', 'Call-ID:', 'CSeq: 1 BYE'],
     ...['CSeq: 2147483648 INVITE', 'Via: SIP/2.0/UDP a, b', 'Date: yesterday'],
   ])('%s', (line) => {
