@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../../src/clock.js';
 import { SipAgent } from '../../../src/sip-agent/agent.js';
+import { startDrachtioProcess } from '../../support/drachtio-process.js';
 import type { Service } from './testbed.js';
 
 /** Something of the test bed that runs. */
@@ -15,7 +14,6 @@ export interface Running {
 }
 
 const SECRET = 'cymru';
-const WIRE_PATIENCE_MS = 10_000;
 
 /** Starts a service: sipp as it is, drachtio as the embedded agent, or as the server that `drachtioStart` starts. */
 export async function startService(service: Service, drachtioStart: string | undefined): Promise<Running> {
@@ -41,9 +39,8 @@ function complain(fields: Readonly<Record<string, unknown>>): void {
 async function startServer(service: Service, command: string): Promise<Running> {
   const wirePort = service.wirePort ?? 9022;
   const contact = `sip:${service.address};transport=udp`;
-  const server = startProgram(service, command, ['--port', `${wirePort}`, '--secret', SECRET, '--contact', contact]);
-  await listening(wirePort);
-  return { ...server, wirePort };
+  const server = await startDrachtioProcess(command, { port: wirePort, secret: SECRET, contact });
+  return { service, wirePort, stop: () => server.stop() };
 }
 
 function startProgram(service: Service, command: string, args: readonly string[]): Running {
@@ -57,20 +54,4 @@ function startProgram(service: Service, command: string, args: readonly string[]
       return ended;
     },
   };
-}
-
-async function listening(port: number): Promise<void> {
-  const deadlineMs = performance.now() + WIRE_PATIENCE_MS;
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    try {
-      await once(socket, 'connect');
-      return;
-    } catch (error) {
-      if (performance.now() > deadlineMs) throw error;
-      await sleep(100);
-    } finally {
-      socket.destroy();
-    }
-  }
 }
