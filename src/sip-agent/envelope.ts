@@ -2,6 +2,7 @@ import { CODE, parseDecimal } from './grammar.js';
 import { parseCSeq, parseNameAddr, parseVia, splitAtCommas, type CSeq, type NameAddr, type Via } from './headers.js';
 import { LIMITS } from './limits.js';
 import { SipRequest, type Envelope, type HeaderName, type SipMessage } from './message.js';
+import type { Mutable } from './mutable.js';
 
 interface EnvelopeDraft {
   via?: Via;
@@ -72,7 +73,9 @@ function completed(draft: EnvelopeDraft): Envelope | string {
   if (!to) return 'Missing To';
   if (callId === undefined) return 'Missing Call-ID';
   if (!cseq) return 'Missing CSeq';
-  return { via, from, to, callId, cseq, ...(maxForwards === undefined ? undefined : { maxForwards }) };
+  const envelope: Mutable<Envelope> = { via, from, to, callId, cseq };
+  if (maxForwards !== undefined) envelope.maxForwards = maxForwards;
+  return envelope;
 }
 
 function checkVia(draft: EnvelopeDraft, value: string): string | undefined {

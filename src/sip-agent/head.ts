@@ -3,6 +3,7 @@ import { CODE, isBlank, parseDecimal, skipBlanks, sliceTrimmed, tokenEnd } from 
 import { canonicalHeaderName } from './header-names.js';
 import { LIMITS } from './limits.js';
 import { SipRequest, SipResponse, type SipMessage } from './message.js';
+import type { Mutable } from './mutable.js';
 import { parseSipUri, uriScheme } from './uri.js';
 
 /** Why a message is refused, and the status that says so. */
@@ -35,7 +36,10 @@ export function parseHead(bytes: Buffer, start: number, end: number): Head {
     startLine.fault ??
     headerFault ??
     contentLengthFault(contentLength);
-  return { ...startLine, ...(fault ? { fault } : undefined), contentLength, unsafe };
+  const head: Mutable<Head> = { contentLength, unsafe };
+  if (startLine.message) head.message = startLine.message;
+  if (fault) head.fault = fault;
+  return head;
 }
 
 export function malformed(reason: string): Fault {

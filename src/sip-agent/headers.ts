@@ -10,6 +10,7 @@ import {
   tokenEnd,
 } from './grammar.js';
 import { LIMITS } from './limits.js';
+import type { Mutable } from './mutable.js';
 import { isAcceptableUri, parseHostPort } from './uri.js';
 
 /**
@@ -148,14 +149,16 @@ export function parseVia(text: string): Via | undefined {
   const sentBy = parseHostPort(sliceTrimmed(text, transportEnd, sentByEnd));
   const params = parseParams(text.slice(sentByEnd));
   if (!sentBy || !params) return undefined;
-  const branch = params.get('branch');
-  return {
+  const via: Mutable<Via> = {
     transport: text.slice(transportStart, transportEnd).toLowerCase(),
-    ...sentBy,
+    host: sentBy.host,
     params,
-    ...(branch === undefined ? undefined : { branch }),
     rport: params.has('rport'),
   };
+  const branch = params.get('branch');
+  if (sentBy.port !== undefined) via.port = sentBy.port;
+  if (branch !== undefined) via.branch = branch;
+  return via;
 }
 
 /** Parses a CSeq value: a number below 2^31 and a method. */
@@ -206,13 +209,11 @@ function parseAddrSpec(text: string, start: number, end: number): NameAddr | und
 function nameAddr(display: string, uri: string, paramsText: string): NameAddr | undefined {
   const params = parseParams(paramsText);
   if (!params || !isAcceptableUri(uri)) return undefined;
+  const address: Mutable<NameAddr> = { uri, params };
   const tag = params.get('tag');
-  return {
-    ...(display === '' ? undefined : { display }),
-    uri,
-    params,
-    ...(tag === undefined ? undefined : { tag }),
-  };
+  if (display !== '') address.display = display;
+  if (tag !== undefined) address.tag = tag;
+  return address;
 }
 
 /** A quoted-string: quotes, backslashes and control characters become quoted-pairs. */

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { CODE, hasSoundEscapes, isHostName, isScheme, parseDecimal, sliceTrimmed } from './grammar.js';
 import { LIMITS } from './limits.js';
+import type { Mutable } from './mutable.js';
 
 /** A SIP, SIPS or tel URI (RFC 3261 section 19.1, RFC 3966). Nothing is unescaped: every part is as it stood. */
 export interface SipUri {
@@ -85,19 +86,17 @@ function parseAfterScheme(scheme: 'sip' | 'sips', rest: string): SipUri | undefi
   const hostPort = parseHostPort(rest.slice(at + 1, hostEnd));
   const params = parseUriParams(rest.slice(hostEnd, beforeHeaders));
   if (!hostPort || !params) return undefined;
-  return {
-    scheme,
-    ...(at < 0 ? undefined : splitUserInfo(rest.slice(0, at))),
-    ...hostPort,
-    params,
-    ...(question < 0 ? undefined : { headers: rest.slice(question + 1) }),
-  };
+  const uri: Mutable<SipUri> = { scheme, host: hostPort.host, params };
+  if (at >= 0) takeUserInfo(uri, rest.slice(0, at));
+  if (hostPort.port !== undefined) uri.port = hostPort.port;
+  if (question >= 0) uri.headers = rest.slice(question + 1);
+  return uri;
 }
 
-function splitUserInfo(userInfo: string): { user: string; password?: string } {
+function takeUserInfo(uri: Mutable<SipUri>, userInfo: string): void {
   const colon = userInfo.indexOf(':');
-  if (colon < 0) return { user: userInfo };
-  return { user: userInfo.slice(0, colon), password: userInfo.slice(colon + 1) };
+  uri.user = colon < 0 ? userInfo : userInfo.slice(0, colon);
+  if (colon >= 0) uri.password = userInfo.slice(colon + 1);
 }
 
 function parseTelNumber(rest: string): SipUri | undefined {
