@@ -22,6 +22,9 @@ export class WireClient {
   readonly verbs = new Set<string>();
   readonly #socket: Socket;
   readonly #clock: Clock;
+  /** The second of the last message, since the epoch and as HH:MM:SS. */
+  #second = NaN;
+  #secondText = '';
 
   constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
@@ -66,8 +69,18 @@ export class WireClient {
 
   #send(head: string, note?: { readonly bytes: Buffer }): void {
     if (!this.#socket.writable) return;
+    this.#flushLater();
     this.#socket.write(encodeFrame(`${randomUUID()}|${head}`, note?.bytes));
     if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#socket.destroy();
+  }
+
+  /** What is said while one round of the event loop reads its sockets goes out in one piece. */
+  #flushLater(): void {
+    if (this.#socket.writableCorked > 0) return;
+    this.#socket.cork();
+    setImmediate(() => {
+      this.#socket.uncork();
+    });
   }
 
   #describe({ flow, bytes }: Pick<MessageNote, 'flow' | 'bytes'>): string {
@@ -76,6 +89,12 @@ export class WireClient {
 
   /** HH:MM:SS.uuuuuu in UTC. */
   #timeOfDay(): string {
-    return `${new Date(performance.timeOrigin + this.#clock.nowMs()).toISOString().slice(11, 23)}000`;
+    const micros = Math.floor(1_000 * (performance.timeOrigin + this.#clock.nowMs()));
+    const second = Math.floor(micros / 1_000_000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#secondText = new Date(1_000 * second).toISOString().slice(11, 19);
+    }
+    return `${this.#secondText}.${String(micros % 1_000_000).padStart(6, '0')}`;
   }
 }
