@@ -44,8 +44,10 @@ export interface TransactionLayerOptions {
 }
 
 interface ServerEntry {
-  readonly incoming: IncomingRequest;
   readonly transaction: InviteServerTransaction | NonInviteServerTransaction;
+  readonly toTag: string;
+  /** Until a final response is given. For half a minute more the entry only absorbs repetitions, and holds little. */
+  incoming: IncomingRequest | undefined;
 }
 
 /** Finds or makes the transaction each message belongs to (RFC 3261 section 17). */
@@ -161,21 +163,21 @@ export class TransactionLayer {
 
   #receiveNewRequest(request: SipRequest, envelope: Envelope, flow: Flow, key: string): void {
     const invite = request.method === 'CANCEL' ? this.#servers.get(serverKey(envelope, 'INVITE')) : undefined;
-    const incoming = this.#openServerTransaction(request, envelope, flow, key, invite?.incoming.toTag);
-    if (request.method === 'CANCEL') this.#receiveCancel(incoming, invite?.incoming);
-    else if (envelope.to.tag === undefined && this.#isMerged(envelope, key)) incoming.reply(482);
+    const merge = mergeKey(envelope);
+    const incoming = this.#openServerTransaction(request, envelope, flow, { key, merge, toTag: invite?.toTag });
+    if (request.method === 'CANCEL') this.#receiveCancel(incoming, invite);
+    else if (envelope.to.tag === undefined && this.#isMerged(merge, key)) incoming.reply(482);
     else this.#user?.request(incoming);
   }
 
   /** RFC 3261 section 9.2. */
-  #receiveCancel(cancel: IncomingRequest, invite: IncomingRequest | undefined): void {
+  #receiveCancel(cancel: IncomingRequest, invite: ServerEntry | undefined): void {
     cancel.reply(invite ? 200 : 481);
-    if (invite?.open) this.#user?.cancel(invite, cancel.message);
+    if (invite?.incoming?.open) this.#user?.cancel(invite.incoming, cancel.message);
   }
 
   /** RFC 3261 section 8.2.2.2: another copy of the same request, forked somewhere, is being answered. */
-  #isMerged(envelope: Envelope, key: string): boolean {
-    const merge = mergeKey(envelope);
+  #isMerged(merge: string, key: string): boolean {
     const first = this.#unmerged.get(merge);
     if (first === undefined) this.#unmerged.set(merge, key);
     return first !== undefined;
@@ -185,12 +187,10 @@ export class TransactionLayer {
     request: SipRequest,
     envelope: Envelope,
     flow: Flow,
-    key: string,
-    toTag: string | undefined,
+    { key, merge, toTag }: { key: string; merge: string; toTag: string | undefined },
   ): IncomingRequest {
     const back = responseFlow(flow, envelope.via);
     const Transaction = request.method === 'INVITE' ? InviteServerTransaction : NonInviteServerTransaction;
-    let answered = false;
     const transaction = new Transaction({
       ...this.#timing(flow),
       send: (bytes) => {
@@ -198,15 +198,15 @@ export class TransactionLayer {
       },
       terminated: () => {
         this.#servers.delete(key);
-        const merge = mergeKey(envelope);
         if (this.#unmerged.get(merge) === key) this.#unmerged.delete(merge);
-        if (!answered) this.#user?.abandoned(incoming);
+        if (entry.incoming) this.#user?.abandoned(entry.incoming);
       },
     });
     const incoming = new IncomingRequest(request, envelope, flow, back, transaction, toTag, () => {
-      answered = true;
+      entry.incoming = undefined;
     });
-    this.#servers.set(key, { incoming, transaction });
+    const entry: ServerEntry = { transaction, toTag: incoming.toTag, incoming };
+    this.#servers.set(key, entry);
     return incoming;
   }
 
