@@ -12,6 +12,7 @@ interface EnvelopeDraft {
   cseq?: CSeq;
   maxForwards?: number;
   viaHops: number;
+  contacts: number;
   routeHops: number;
   recordRouteHops: number;
 }
@@ -48,7 +49,7 @@ const FIELD_CHECKS = new Map<HeaderName, FieldCheck>([
  * Returns a text that says what is wrong when the message is malformed.
  */
 export function checkEnvelope(message: SipMessage): Envelope | string {
-  const draft: EnvelopeDraft = { viaHops: 0, routeHops: 0, recordRouteHops: 0 };
+  const draft: EnvelopeDraft = { viaHops: 0, contacts: 0, routeHops: 0, recordRouteHops: 0 };
   for (const [name, value] of message.headers) {
     const fault = FIELD_CHECKS.get(name)?.(draft, value);
     if (fault !== undefined) return fault;
@@ -127,8 +128,12 @@ function checkMaxForwards(draft: EnvelopeDraft, value: string): string | undefin
   return undefined;
 }
 
-function checkContact(_: EnvelopeDraft, value: string): string | undefined {
-  return value === '*' ? undefined : checkAddresses(value, 'Malformed Contact');
+function checkContact(draft: EnvelopeDraft, value: string): string | undefined {
+  if (value === '*') return undefined;
+  const entries = splitAtCommas(value);
+  draft.contacts += entries.length;
+  if (draft.contacts > LIMITS.contacts) return 'Too many Contact entries';
+  return entries.every(parseBoundedAddress) ? undefined : 'Malformed Contact';
 }
 
 function checkRoute(draft: EnvelopeDraft, value: string): string | undefined {
@@ -148,10 +153,6 @@ function checkRecordRoute(draft: EnvelopeDraft, value: string): string | undefin
 /** RFC 3261 section 20.17: the only time zone is GMT. */
 function checkDate(_: EnvelopeDraft, value: string): string | undefined {
   return value.endsWith('GMT') ? undefined : 'Malformed Date';
-}
-
-function checkAddresses(value: string, fault: string): string | undefined {
-  return splitAtCommas(value).every(parseBoundedAddress) ? undefined : fault;
 }
 
 function checkEntryLengths(value: string, fault: string): string | undefined {

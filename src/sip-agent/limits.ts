@@ -20,6 +20,8 @@ export const LIMITS = {
   viaLength: 1_024,
   /** Via entries over all Via header fields: a request that took more hops than that is looping. */
   viaHops: 100,
+  /** Entries over all Contact header fields: every one is parsed. */
+  contacts: 100,
   /** Entries over all Route, and over all Record-Route header fields. */
   routeHops: 100,
   /** Characters of a Call-ID: it is a key in every table of the agent. */

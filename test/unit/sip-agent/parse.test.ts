@@ -194,6 +194,7 @@ describe('sizes', () => {
 
   test.each([
     ['Via', 'SIP/2.0/UDP a', LIMITS.viaHops],
+    ['Contact', '<sip:a>', LIMITS.contacts],
     ['Route', '<sip:a;lr>', LIMITS.routeHops],
     ['Record-Route', '<sip:a;lr>', LIMITS.routeHops],
   ])('%s has a most', (name, entry, max) => {
