@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from './environment.js';
+import { isSuccess } from './responses.js';
 import type { SipTimers } from './timers.js';
 
 /** Why a request will never get a final response. */
@@ -71,7 +72,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
 
   receive(response: R): void {
     if (this.#state === 'calling' || this.#state === 'proceeding') this.#receiveWhilePending(response);
-    else if (this.#state === 'accepted' && isSuccess(response)) this.#options.response(response);
+    else if (this.#state === 'accepted' && isSuccess(response.status)) this.#options.response(response);
     else if (this.#state === 'completed' && response.status >= 300 && this.#ack) this.#options.send(this.#ack);
   }
 
@@ -100,7 +101,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
 
   #receiveWhilePending(response: R): void {
     if (response.status < 200) this.#proceed();
-    else if (isSuccess(response)) this.#accept();
+    else if (isSuccess(response.status)) this.#accept();
     else this.#complete(response);
     this.#options.response(response);
     if (this.#state === 'completed' && this.#options.reliable) this.terminate();
@@ -217,8 +218,4 @@ export class NonInviteClientTransaction<R extends AnyResponse> implements Client
       send(request);
     });
   }
-}
-
-function isSuccess(response: AnyResponse): boolean {
-  return response.status >= 200 && response.status < 300;
 }

@@ -34,13 +34,9 @@ export class Journey {
     this.#complete = complete;
   }
 
-  get exhausted(): boolean {
-    return this.#ways.exhausted || this.#legs >= MAX_LEGS;
-  }
-
   /**
-   * The first leg, or the one after a leg that failed; undefined when there is none.
-   * Rejects when nothing can be sent at all, with an Error that says why.
+   * The first leg, or the one after a leg that failed; undefined when there is none. Rejects when nothing can be sent at
+   * all, with an Error that says why.
    */
   async next(): Promise<Leg | undefined> {
     if (this.#legs > 0) this.#ways.failed();
@@ -48,6 +44,23 @@ export class Journey {
     const leg = await this.#compose();
     const tooLarge = leg && !leg.flow.reliable && leg.composed.request.toBuffer().length + VIA_BYTES > MAX_UDP_BYTES;
     return tooLarge && this.#ways.preferTcp() ? this.#compose() : leg;
+  }
+
+  /**
+   * Goes on after a leg that has failed: `go` is given the next one and says whether it took it. If not, or if there is
+   * none, `giveUp` is called, and at once when nothing was left to try.
+   */
+  async goOn(go: (leg: Leg) => boolean, giveUp: () => void): Promise<void> {
+    if (this.#ways.exhausted || this.#legs >= MAX_LEGS || !(await this.#offer(go))) giveUp();
+  }
+
+  async #offer(go: (leg: Leg) => boolean): Promise<boolean> {
+    try {
+      const leg = await this.next();
+      return leg !== undefined && go(leg);
+    } catch {
+      return false;
+    }
   }
 
   async #compose(): Promise<Leg | undefined> {

@@ -25,6 +25,11 @@ const REASONS: Readonly<Record<number, string>> = {
   505: 'Version Not Supported',
 };
 
+/** Whether a status is a 2xx. */
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
 /** What a response copies from its request, in the order it is written (RFC 3261 section 8.2.6.2). */
 const COPIED = ['via', 'from', 'to', 'call-id', 'cseq'] as const;
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ClientFailure } from './client-transaction.js';
 import type { Flow } from './flow.js';
 import type { SipRequest, SipResponse } from './message.js';
@@ -11,6 +12,14 @@ export interface SentRequest {
   readonly dialogId: string;
   readonly request: SipRequest;
   readonly flow: Flow;
+}
+
+/** What a client is told whose dialog cannot carry its request; drachtio-server says the same. */
+export const NO_DIALOG = 'unable to find dialog for dialog id provided';
+
+/** A request with a transaction id of its own. */
+export function newSent(client: WireClient, dialogId: string, request: SipRequest, flow: Flow): SentRequest {
+  return { client, transactionId: randomUUID(), dialogId, request, flow };
 }
 
 /** Confirms to the client that its command was carried out. */

@@ -9,6 +9,7 @@ import type { SipRequest } from './message.js';
 import { ALLOW } from './methods.js';
 import { addOptionTag } from './option-tags.js';
 import type { ReceivedResponse } from './outgoing-request.js';
+import { isSuccess } from './responses.js';
 import { SentInvite } from './sent-invite.js';
 import { statusOf } from './sent-request.js';
 import {
@@ -131,7 +132,7 @@ function sendReinvite(core: Core, usage: InviteUsage, request: SipRequest, flow:
     };
     invite.invite = core.layer.sendInvite(request, flow, {
       response: (response) => {
-        const accepted = response.status >= 200 && response.status < 300;
+        const accepted = isSuccess(response.status);
         if (!invite.pending) {
           invite.repeatAck();
         } else if (response.status >= 200) {
