@@ -48,12 +48,28 @@ interface Known {
 export class DigestClient {
   readonly #credentials: DigestCredentials;
   readonly #newCnonce: () => string;
+  /** The only ones answered; undefined: all. */
+  readonly #realms: ReadonlySet<string> | undefined;
   /** By status. */
   readonly #known = new Map<number, Known>();
 
-  constructor(credentials: DigestCredentials, newCnonce: () => string = () => randomBytes(8).toString('hex')) {
+  constructor(
+    credentials: DigestCredentials,
+    newCnonce: () => string = () => randomBytes(8).toString('hex'),
+    realms?: ReadonlySet<string>,
+  ) {
     this.#credentials = credentials;
     this.#newCnonce = newCnonce;
+    this.#realms = realms;
+  }
+
+  /**
+   * The same credentials for a dialog, whose other end may be anybody: they are shown to nobody but the realms that they
+   * have been good for here. Undefined where nobody has asked for them.
+   */
+  forDialog(): DigestClient | undefined {
+    const realms = new Set([...this.#known.values()].map(({ challenge }) => challenge.realm));
+    return realms.size > 0 ? new DigestClient(this.#credentials, this.#newCnonce, realms) : undefined;
   }
 
   /**
@@ -82,7 +98,7 @@ export class DigestClient {
     const challenge = strongestChallenge(parseChallenges(header));
     const before = this.#known.get(status);
     this.#known.delete(status);
-    if (!challenge) return 'challenge';
+    if (!challenge || this.#realms?.has(challenge.realm) === false) return 'challenge';
     if (before && fresh.has(before.challenge.nonce) && !challenge.stale) return 'credentials';
     const { user, password } = this.#credentials;
     const ha1 = digestHa1(challenge.algorithm, user, challenge.realm, password);

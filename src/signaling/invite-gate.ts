@@ -25,6 +25,7 @@ export class InviteGate {
     const { registrations, allow, next } = this.#options;
     const { address } = invite.source;
     const arrival = registrations.arrivalOf(invite);
+    invite.digest = arrival?.digest;
     // A registrar cannot be asked for a password: it is we who have shown it ours.
     if (arrival) next(invite, arrival);
     else if (allow(address)) this.#authenticate(invite);

@@ -123,6 +123,11 @@ export class Registration {
     return address === this.#address && this.#holds;
   }
 
+  /** For a call that came over it. */
+  digestForCall(): DigestClient | undefined {
+    return this.#digest.forDialog();
+  }
+
   /** The SIP server can be reached (again): it may be another one, or another process, so registers at once. */
   begin(): void {
     if (this.#stopped) return;

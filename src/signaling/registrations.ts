@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import type { DigestClient } from './digest-client.js';
 import type { OutsideRequest, OutsideResponse } from './outside-request.js';
 import {
   isSameBinding,
@@ -24,6 +25,8 @@ export interface RegistrationArrival {
   readonly registration: string;
   /** URI of who was dialled: the Request-URI of such a call is our own Contact. */
   readonly dialled: string;
+  /** For when the registrar challenges what we send in the call; absent where it has never asked for a password. */
+  readonly digest?: DigestClient;
 }
 
 /** The registrations of a bridge: kept up while the SIP server can be reached, replaced by a reload, taken back at the end. */
@@ -71,7 +74,9 @@ export class Registrations {
     const found = this.#registrations.find(
       (each) => each.settings.contactUser === invite.requestUri.user && each.isFrom(invite.source.address),
     );
-    return found && { registration: found.settings.name, dialled: dialledUri(invite) };
+    if (!found) return undefined;
+    const digest = found.digestForCall();
+    return { registration: found.settings.name, dialled: dialledUri(invite), ...(digest && { digest }) };
   }
 
   status(): RegistrationStatus[] {

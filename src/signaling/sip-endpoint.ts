@@ -1,5 +1,7 @@
 /** SIP as the control plane sees it; `drachtio.ts` is the only implementation and the only user of drachtio-srf. */
 
+import type { DigestClient } from './digest-client.js';
+
 export interface SipAddress {
   readonly uri: string;
   /** User part of the URI, undecorated: the number, when it is one. */
@@ -39,6 +41,8 @@ export interface IncomingInvite {
    * answered. `handlers` get everything that happens in the dialog, from the first moment on.
    */
   answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog>;
+  /** Our credentials, for when this caller challenges what we send in the dialog. */
+  digest: DigestClient | undefined;
   /** CANCEL; the 487 has been sent by then. At most once, never after a final response. */
   onCancel: (() => void) | undefined;
 }

@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import { requestWithCredentials } from './dialog-request.js';
+import type { DigestClient } from './digest-client.js';
 import { DTMF_TYPES, readDtmfInfo } from './dtmf-info.js';
 import { Referral } from './referral.js';
 import {
@@ -10,7 +12,7 @@ import {
   type ReferOptions,
   type ReferOutcome,
 } from './sip-endpoint.js';
-import type { SrfDialog, SrfRequest, SrfResponse } from './srf-types.js';
+import type { SrfDialog, SrfDialogRequest, SrfRequest, SrfResponse } from './srf-types.js';
 import { describe, quotable } from './text.js';
 
 /** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
@@ -28,12 +30,20 @@ export interface SrfDialogOptions {
 const REFER_EVENT = /^refer\s*(?:;|$)/i;
 const EVENT_ID = /;\s*id\s*=\s*(\d{1,10})\s*(?:;|$)/i;
 
+/** Who we are in a dialog. */
+export interface LocalIdentity {
+  /** Our URI, for the peer to tell others who has sent it. */
+  readonly uri?: string | undefined;
+  /** Our credentials, for when the peer challenges our requests. */
+  readonly digest?: DigestClient | undefined;
+}
+
 /** A dialog of drachtio-srf. */
 export class SrfBackedDialog implements Dialog {
   readonly #dialog: SrfDialog;
   readonly #options: SrfDialogOptions;
   readonly #handlers: DialogHandlers;
-  readonly #localUri: string | undefined;
+  readonly #local: LocalIdentity;
   #bye: Promise<void> | undefined;
   #over = false;
   #referral: Referral | undefined;
@@ -41,10 +51,9 @@ export class SrfBackedDialog implements Dialog {
   #answeredRefer = 0;
   #settledRefer = 0;
 
-  /** `localUri`: who we are in this dialog, for the peer to tell others who has sent it. */
-  constructor(dialog: SrfDialog, options: SrfDialogOptions, handlers: DialogHandlers, localUri?: string) {
+  constructor(dialog: SrfDialog, options: SrfDialogOptions, handlers: DialogHandlers, local: LocalIdentity = {}) {
     this.#dialog = dialog;
-    this.#localUri = localUri;
+    this.#local = local;
     this.#options = options;
     this.#handlers = handlers;
     dialog.on('destroy', (request: SrfRequest, reason: string) => {
@@ -78,12 +87,37 @@ export class SrfBackedDialog implements Dialog {
     if (reason) headers['Reason'] = `Q.850;cause=${reason.cause};text="${quotable(reason.text)}"`;
     return new Promise((resolve) => {
       const cancelTimer = this.#options.clock.after(BYE_TIMEOUT_MS, resolve);
-      this.#dialog.destroy({ headers }, (error) => {
+      const done = (error: unknown): void => {
         cancelTimer();
         if (error) this.#options.logger.debug({ event: 'sip.bye_failed', detail: describe(error) });
         resolve();
-      });
+      };
+      if (this.#local.digest) this.#byeWithCredentials(headers, this.#local.digest, done);
+      else this.#dialog.destroy({ headers }, done);
     });
+  }
+
+  /** Not Dialog.destroy, which takes a 401 for the end. */
+  #byeWithCredentials(headers: Record<string, string>, digest: DigestClient, done: (error: unknown) => void): void {
+    requestWithCredentials(this.#dialog, { method: 'BYE', headers }, digest).then(
+      () => {
+        done(undefined);
+      },
+      () => {
+        // That one forgets the dialog even when nothing can be sent.
+        this.#dialog.destroy({ headers }, done);
+      },
+    );
+  }
+
+  /** Calls back as drachtio-srf does, but for challenges that can be answered. */
+  #request(request: SrfDialogRequest, callback: (error: unknown, response?: SrfResponse) => void): void {
+    const { digest } = this.#local;
+    if (digest) {
+      requestWithCredentials(this.#dialog, request, digest).then((response) => {
+        callback(undefined, response);
+      }, callback);
+    } else this.#dialog.request(request, callback);
   }
 
   #onDestroyed(request: SrfRequest, reason: string): void {
@@ -112,7 +146,7 @@ export class SrfBackedDialog implements Dialog {
   #sendReinvite(offer: string): Promise<SrfResponse> {
     const headers = { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' };
     return new Promise((resolve, reject) => {
-      this.#dialog.request({ method: 'INVITE', body: offer, headers }, (error, response) => {
+      this.#request({ method: 'INVITE', body: offer, headers }, (error, response) => {
         if (!response) reject(error instanceof Error ? error : new Error(describe(error)));
         else if (response.status >= 200) resolve(response);
       });
@@ -134,8 +168,8 @@ export class SrfBackedDialog implements Dialog {
   #sendRefer(uri: string, referral: Referral): void {
     const headers: Record<string, string> = { 'Refer-To': `<${uri}>`, Contact: this.#dialog.local.contact };
     // RFC 3892 section 2.1.
-    if (this.#localUri !== undefined) headers['Referred-By'] = `<${this.#localUri}>`;
-    this.#dialog.request({ method: 'REFER', headers }, (error, response) => {
+    if (this.#local.uri !== undefined) headers['Referred-By'] = `<${this.#local.uri}>`;
+    this.#request({ method: 'REFER', headers }, (error, response) => {
       if (!response) {
         referral.abandon(describe(error));
         return;

@@ -1,3 +1,4 @@
+import type { DigestClient } from './digest-client.js';
 import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
 import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
@@ -16,6 +17,7 @@ export class SrfInvite implements IncomingInvite {
   readonly localAddress: string;
   readonly offer: string | undefined;
   onCancel: (() => void) | undefined;
+  digest: DigestClient | undefined;
 
   readonly #srf: SrfInstance;
   readonly #options: SrfDialogOptions;
@@ -87,7 +89,8 @@ export class SrfInvite implements IncomingInvite {
           return;
         }
         cancelTimer();
-        const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers, localUri(this.to.uri));
+        const local = { uri: localUri(this.to.uri), digest: this.digest };
+        const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers, local);
         // A CANCEL may cross our 200, and drachtio-srf sends it even when it has said that it cannot (no Contact): the
         // failure has been told, so the dialog nobody wants is ended.
         if (failed) void dialog.bye();

@@ -27,6 +27,8 @@ export interface SrfRequest extends EventEmitter {
 export interface SrfResponse extends EventEmitter {
   /** Of a response from the network, where it came from. */
   readonly source_address: string;
+  /** Of a response from the network, the request as it went out. */
+  readonly req: SrfRequest;
   readonly status: number;
   readonly reason: string;
   readonly body: string;
@@ -35,19 +37,22 @@ export interface SrfResponse extends EventEmitter {
   get(name: string): string | undefined;
 }
 
+export interface SrfDialogRequest {
+  readonly method: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 export interface SrfDialog extends EventEmitter {
   readonly id: string;
   readonly sip: { callId: string; localTag: string; remoteTag: string };
   readonly local: { sdp: string; contact: string };
-  readonly remote: { sdp: string };
+  readonly remote: { uri: string; sdp: string };
   readonly connected: boolean;
   destroy(options: { headers?: Record<string, string> }, callback: (error: unknown) => void): void;
   modify(sdp: string): Promise<string>;
   /** Calls back for each response, provisional ones included; an INVITE's final one has been acknowledged then. */
-  request(
-    options: { method: string; body?: string; headers?: Record<string, string> },
-    callback: (error: unknown, response?: SrfResponse) => void,
-  ): void;
+  request(options: SrfDialogRequest, callback: (error: unknown, response?: SrfResponse) => void): void;
 }
 
 export interface SrfConnectOptions {

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DigestClient } from '../../src/signaling/digest-client.js';
 import { DrachtioSipEndpoint } from '../../src/signaling/drachtio.js';
 import {
   RenegotiationRefused,
@@ -54,12 +56,15 @@ describe('a dialog through drachtio-srf', () => {
   let heard: Heard;
   let clock: FakeClock;
   let dialog: Dialog;
+  /** Our BYE has been answered. */
+  let hungUp: boolean;
   const invites: IncomingInvite[] = [];
 
   beforeEach(async () => {
     rig = await AgentRig.start({ secret: SECRET, timers: FAST });
     clock = new FakeClock();
     heard = new Heard();
+    hungUp = false;
     endpoint = new DrachtioSipEndpoint(
       { ...rig.addresses.wire, secret: SECRET, clock, logger: new RecordingLogger() },
       { onInvite: (invite) => invites.push(invite), onConnection: () => undefined },
@@ -73,7 +78,7 @@ describe('a dialog through drachtio-srf', () => {
   afterEach(async () => {
     // Whoever is still in the call leaves it.
     const over = dialog.bye();
-    if (heard.ends.length === 0) respond(peer, await peer.next('BYE'), '200 OK');
+    if (heard.ends.length === 0 && !hungUp) respond(peer, await peer.next('BYE'), '200 OK');
     await over;
     endpoint.close();
     await vi.waitFor(
@@ -92,12 +97,14 @@ describe('a dialog through drachtio-srf', () => {
     expect(rig.logger.events('sip.fault')).toEqual([]);
   });
 
-  async function established(): Promise<Dialog> {
+  async function established(digest?: DigestClient): Promise<Dialog> {
     const answered = call.establish();
     await vi.waitFor(() => {
       expect(invites).toHaveLength(1);
     });
-    const made = invites.pop()?.answer(ANSWER, heard);
+    const invite = invites.pop();
+    if (invite) invite.digest = digest;
+    const made = invite?.answer(ANSWER, heard);
     await answered;
     if (!made) throw new Error('no INVITE');
     await vi.waitFor(() => {
@@ -105,6 +112,98 @@ describe('a dialog through drachtio-srf', () => {
     });
     return made;
   }
+
+  describe('in a call over a registration, a challenge', () => {
+    const CHALLENGE = 'Digest realm="pbx", nonce="n1", qop="auth"';
+    const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
+
+    /** Credentials that a registrar has asked for. */
+    async function shownBefore(challenge: string): Promise<DigestClient | undefined> {
+      const digest = new DigestClient({ user: '1001', password: 'secret' });
+      let asked = false;
+      await digest.request({ method: 'REGISTER', uri: 'sip:pbx' }, () => {
+        const status = asked ? 200 : 401;
+        asked = true;
+        return Promise.resolve({ status, get: () => challenge });
+      });
+      return digest.forDialog();
+    }
+
+    beforeEach(async () => {
+      call.next('BYE');
+      await peer.next('200 BYE');
+      heard = new Heard();
+      call = new PeerCall(peer, rig.port('udp'));
+      dialog = await established(await shownBefore('Digest realm="pbx", nonce="n0"'));
+    });
+
+    function expectAnswered(request: SipText, header: string, nonce = 'n1'): void {
+      const answer = request.header(header);
+      const part = (name: string): string => new RegExp(`[ ,]${name}="?([^",]*)`).exec(answer)?.[1] ?? '';
+      const ha1 = md5('1001:pbx:secret');
+      const ha2 = md5(`${request.method}:${request.uri}`);
+      expect(part('uri')).toBe(request.uri);
+      expect(part('nonce')).toBe(nonce);
+      expect(part('response')).toBe(md5([ha1, nonce, part('nc'), part('cnonce'), 'auth', ha2].join(':')));
+    }
+
+    /** The next request of that method which is no repetition. */
+    async function another(before: SipText): Promise<SipText> {
+      for (;;) {
+        const request = await peer.next(before.method);
+        if (Number.parseInt(request.header('CSeq'), 10) > Number.parseInt(before.header('CSeq'), 10)) return request;
+      }
+    }
+
+    it.each([
+      ['401 Unauthorized', 'WWW-Authenticate', 'Authorization'],
+      ['407 Proxy Authentication Required', 'Proxy-Authenticate', 'Proxy-Authorization'],
+    ])('of %s to a BYE is answered', async (status, header, credentials) => {
+      const over = dialog.bye({ cause: 16, text: 'done' });
+      const bye = await peer.next('BYE');
+      expect(bye.header(credentials)).toBe('');
+      respond(peer, bye, status, { headers: [`${header}: ${CHALLENGE}`] });
+      const again = await another(bye);
+      expectAnswered(again, credentials);
+      expect(again.header('Reason')).toBe(bye.header('Reason'));
+      respond(peer, again, '200 OK');
+      await over;
+      hungUp = true;
+    });
+
+    it('to a re-INVITE is answered, and what follows brings the answer along', async () => {
+      const answered = dialog.reinvite(OFFER);
+      const invite = await peer.next('INVITE');
+      respond(peer, invite, '401 Unauthorized', { headers: [`WWW-Authenticate: ${CHALLENGE}`] });
+      await peer.next('ACK');
+      const again = await another(invite);
+      expectAnswered(again, 'Authorization');
+      expect(again.body).toBe(OFFER);
+      respond(peer, again, '200 OK', { body: ANSWER });
+      expect(await answered).toBe(ANSWER);
+      await peer.next('ACK');
+      const referred = dialog.refer('sip:desk@pbx', { timeoutMs: 1_000, onProgress: () => undefined });
+      const refer = await peer.next('REFER');
+      expectAnswered(refer, 'Authorization');
+      expect(refer.header('Authorization')).toContain('nc=00000002');
+      respond(peer, refer, '202 Accepted', { headers: ['Refer-Sub: false'] });
+      expect(await referred).toMatchObject({ transferred: true });
+    });
+
+    it.each([
+      ["of a realm that is not the registrar's", ['Digest realm="elsewhere", nonce="n1"']],
+      ['that the answer to is refused', [CHALLENGE, 'Digest realm="pbx", nonce="n2", qop="auth"']],
+      ['that is none', ['Basic realm="pbx"']],
+    ])('%s is what becomes of the request', async (_, challenges) => {
+      const referred = dialog.refer('sip:desk@pbx', { timeoutMs: 1_000, onProgress: () => undefined });
+      let refer: SipText | undefined;
+      for (const challenge of challenges) {
+        refer = refer ? await another(refer) : await peer.next('REFER');
+        respond(peer, refer, '401 Unauthorized', { headers: [`WWW-Authenticate: ${challenge}`] });
+      }
+      expect(await referred).toEqual({ transferred: false, detail: 'the REFER was answered with 401 Unauthorized' });
+    });
+  });
 
   describe('re-INVITE of ours', () => {
     it('resolves to the answer, which is acknowledged', async () => {

@@ -1,3 +1,4 @@
+import type { DigestClient } from '../../src/signaling/digest-client.js';
 import type {
   Dialog,
   DialogHandlers,
@@ -38,6 +39,7 @@ export class FakeInvite implements IncomingInvite {
   readonly localAddress = '198.51.100.4';
   readonly offer: string | undefined;
   onCancel: (() => void) | undefined;
+  digest: DigestClient | undefined;
 
   rings = 0;
   readonly rejections: SipRejection[] = [];
