@@ -4,7 +4,7 @@ import { canonicalHeaderName } from './header-names.js';
 import { LIMITS } from './limits.js';
 import { SipRequest, SipResponse, type SipMessage } from './message.js';
 import type { Mutable } from './mutable.js';
-import { parseSipUri, uriScheme } from './uri.js';
+import { isUriText, parseSipUri, uriScheme } from './uri.js';
 
 /** Why a message is refused, and the status that says so. */
 export interface Fault {
@@ -73,18 +73,19 @@ function parseRequestLine(line: string): StartLine {
   const method = line.slice(0, methodEnd);
   const uriEnd = line.indexOf(' ', methodEnd + 1);
   const uri = line.slice(methodEnd + 1, uriEnd < 0 ? line.length : uriEnd);
-  const fault = uriEnd < 0 ? malformed('Malformed request line') : requestLineFault(uri, line.slice(uriEnd + 1));
+  const fault = uriEnd < 0 ? malformed('Malformed request line') : requestLineFault(method, uri, line.slice(uriEnd + 1));
   // What cannot be repeated safely is not kept: such a request is only ever answered.
   return fault ? { message: new SipRequest(method, ''), fault } : { message: new SipRequest(method, uri) };
 }
 
-function requestLineFault(uri: string, version: string): Fault | undefined {
+function requestLineFault(method: string, uri: string, version: string): Fault | undefined {
   if (version.toUpperCase() !== 'SIP/2.0') {
     const isOtherVersion = version.length < 16 && /^SIP\/\d+\.\d+$/i.test(version);
     return isOtherVersion ? { status: 505, reason: 'Version Not Supported' } : malformed('Malformed request line');
   }
   if (uri.length > LIMITS.requestUriLength) return { status: 414, reason: 'Request-URI Too Long' };
-  return requestUriFault(uri);
+  // RFC 3261 section 13.2.2.4: what an ACK acknowledges its dialog tells. Where it was sent ends no call.
+  return method === 'ACK' && isUriText(uri) ? undefined : requestUriFault(uri);
 }
 
 function requestUriFault(uri: string): Fault | undefined {

@@ -113,7 +113,8 @@ export function formatParams(params: ReadonlyMap<string, string | undefined>): s
 
 /**
  * Parses header parameters, `text` beginning with the first one's ";". Undefined when one has no name, has neither
- * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1).
+ * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1) unless it says the same again: phones
+ * that append their tag to every To are many.
  */
 export function parseParams(text: string): Params | undefined {
   const params: Params = new Map();
@@ -123,17 +124,18 @@ export function parseParams(text: string): Params | undefined {
     const start = skipBlanks(text, at + 1);
     const end = tokenEnd(text, start);
     const name = text.slice(start, end).toLowerCase();
-    if (name === '' || params.has(name)) return undefined;
+    if (name === '') return undefined;
     at = skipBlanks(text, end);
-    if (text.charCodeAt(at) !== CODE.equals) {
-      params.set(name, undefined);
-      continue;
+    let value: string | undefined;
+    if (text.charCodeAt(at) === CODE.equals) {
+      const valueStart = skipBlanks(text, at + 1);
+      const valueEnd = paramEnd(text, valueStart);
+      if (valueEnd <= valueStart) return undefined;
+      value = text.slice(valueStart, valueEnd);
+      at = skipBlanks(text, valueEnd);
     }
-    const valueStart = skipBlanks(text, at + 1);
-    const valueEnd = paramEnd(text, valueStart);
-    if (valueEnd <= valueStart) return undefined;
-    params.set(name, text.slice(valueStart, valueEnd));
-    at = skipBlanks(text, valueEnd);
+    if (params.has(name) && params.get(name) !== value) return undefined;
+    params.set(name, value);
   }
   return params;
 }
@@ -173,10 +175,10 @@ export function parseCSeq(text: string): CSeq | undefined {
 
 /** Parses an RAck value: two numbers and a method. */
 export function parseRAck(text: string): RAck | undefined {
-  const value = sliceTrimmed(text);
-  const end = value.search(/[ \t]/);
-  const rseq = parseRSeq(end < 0 ? value : value.slice(0, end));
-  const cseq = end < 0 ? undefined : parseCSeq(value.slice(end));
+  // What some write behind the method means nothing.
+  const [rseqText = '', number = '', method = ''] = sliceTrimmed(text).split(/[ \t]+/, 3);
+  const rseq = parseRSeq(rseqText);
+  const cseq = parseCSeq(`${number} ${method}`);
   return rseq === undefined || !cseq ? undefined : { rseq, sequence: cseq.number, method: cseq.method };
 }
 

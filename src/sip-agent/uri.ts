@@ -125,7 +125,7 @@ function parseUriParams(text: string): Map<string, string | undefined> | undefin
 }
 
 /** No blank, control character, quote, backslash, angle bracket or bar: nothing that could end a URI early. */
-function isUriText(text: string): boolean {
+export function isUriText(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code <= CODE.space || code === CODE.delete || code === CODE.bar) return false;

@@ -83,6 +83,22 @@ test('a Refer-To without the brackets its URI asks for', () => {
   expect(accepted(sipText([...INVITE_LINES, `r: ${referTo}`])).get('refer-to')).toBe(referTo);
 });
 
+test('a To whose tag is there twice', () => {
+  const to = 'To: <sip:+15551234567@192.0.2.2>;tag=a;tag=a';
+  expect(accepted(inviteWith('To', to)).get('to')).toContain(';tag=a;tag=a');
+  expect(refused(inviteWith('To', `${to};tag=b`)).reason).toBe('Malformed To');
+});
+
+test('an ACK whose Request-URI leads nowhere, but no INVITE', () => {
+  const [, ...headers] = INVITE_LINES;
+  const sent = (method: string): Buffer => {
+    const lines = headers.map((line) => line.replace(/^CSeq: .*/, `CSeq: 1 ${method}`));
+    return sipText([`${method} sip:sip:192.0.2.2:5060 SIP/2.0`, ...lines]);
+  };
+  expect(accepted(sent('ACK')).get('cseq')).toBe('1 ACK');
+  expect(refused(sent('INVITE')).reason).toBe('Malformed Request-URI');
+});
+
 describe('what is refused', () => {
   test.each([
     ['nothing', '', 'Malformed start line'],
