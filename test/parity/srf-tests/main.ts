@@ -1,10 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startService, type Running } from './services.js';
+import { startNameServer } from './name-server.js';
 import { readTestbed, type Service } from './testbed.js';
 
 /**
@@ -15,11 +25,12 @@ import { readTestbed, type Service } from './testbed.js';
  * `docker` and `docker-compose` are two scripts on the PATH. With DRACHTIO_START, a command that becomes a
  * drachtio-server, they run against that one instead: to see what a difference is worth.
  */
-const APPLICABLE = ['uas', 'reinvite-tests', 'uac', 'b2b', 'refer', 'subscribe'];
+const APPLICABLE = ['uas', 'reinvite-tests', 'uac', 'b2b', 'refer'];
 
 /** Why the others are left out. A test nobody has decided about is a failure. */
 const NOT_APPLICABLE: Readonly<Record<string, string>> = {
   proxy: 'needs the wire command "proxy": the agent is a user agent, the bridge proxies nothing',
+  subscribe: 'not in the list of drachtio-srf itself, and fails with drachtio-server as well',
   utils: 'drachtio-srf by itself: no server takes part',
   parser: 'drachtio-srf by itself: no server takes part',
   docker_start: 'part of the docker harness',
@@ -29,6 +40,8 @@ const NOT_APPLICABLE: Readonly<Record<string, string>> = {
 const TEST_TIMEOUT_MS = 240_000;
 /** After a failure most of the tests wait for ever. */
 const FAILED_TIMEOUT_MS = 3_000;
+/** Of the test bed's network: the name server's address. */
+const GATEWAY = '172.29.0.1';
 const INSIDE = '--inside';
 const SELF = fileURLToPath(import.meta.url);
 
@@ -36,6 +49,8 @@ interface Outcome {
   readonly test: string;
   readonly passed: number;
   readonly failed: number;
+  /** Assertions its file has. */
+  readonly expected: number;
   readonly exitCode: number | undefined;
 }
 
@@ -66,8 +81,11 @@ async function runTests([checkout = '', ...chosen]: readonly string[]): Promise<
   const undecided = undecidedTests(root);
   const directory = mkdtempSync(join(tmpdir(), 'srf-tests-'));
   const services = readTestbed(join(root, 'test/docker-compose-testbed.yaml'));
+  let closeNameServer: (() => void) | undefined;
   try {
     await prepareNetwork(services, directory);
+    closeNameServer = await startNameServer(GATEWAY, new Map(services.map(({ name, address }) => [name, address])));
+    await mountScenarios(join(root, 'test/scenarios'), join(directory, 'scenarios'));
     installDocker(directory);
     const outcomes: Outcome[] = [];
     for (const test of chosen.length > 0 ? chosen : APPLICABLE) {
@@ -76,6 +94,7 @@ async function runTests([checkout = '', ...chosen]: readonly string[]): Promise<
     report(outcomes, undecided, chosen.length === 0);
     return undecided.length === 0 && outcomes.every(isGood) ? 0 : 1;
   } finally {
+    closeNameServer?.();
     rmSync(directory, { recursive: true });
   }
 }
@@ -91,10 +110,27 @@ function undecidedTests(root: string): string[] {
 async function prepareNetwork(services: readonly Service[], directory: string): Promise<void> {
   const hosts = join(directory, 'hosts');
   const lines = services.map(({ address, name }) => `${address} ${name}\n`);
+  const resolver = join(directory, 'resolv.conf');
   writeFileSync(hosts, ['127.0.0.1 localhost\n', ...lines].join(''));
+  writeFileSync(resolver, `nameserver ${GATEWAY}\n`);
   await execute('ip', ['link', 'set', 'lo', 'up']);
-  await execute('ip', ['addr', 'add', '172.29.0.1/16', 'dev', 'lo']);
+  await execute('ip', ['addr', 'add', `${GATEWAY}/16`, 'dev', 'lo']);
   await execute('mount', ['--bind', hosts, '/etc/hosts']);
+  await execute('mount', ['--bind', resolver, '/etc/resolv.conf']);
+}
+
+/**
+ * Some of the scenarios have a "<" in an attribute, which is no XML: the sipp of the container forgives it, older ones do
+ * not. Copies that say the same in XML take their place, for this program alone.
+ */
+async function mountScenarios(scenarios: string, copies: string): Promise<void> {
+  mkdirSync(copies);
+  for (const file of readdirSync(scenarios).filter((name) => name.endsWith('.xml'))) {
+    const text = readFileSync(join(scenarios, file), 'latin1');
+    const sound = text.replace(/(?<=regexp=")[^"]*/g, (pattern) => pattern.replaceAll('<', '&lt;'));
+    writeFileSync(join(copies, file), sound, 'latin1');
+  }
+  await execute('mount', ['--bind', copies, scenarios]);
 }
 
 /** The two commands of the harness. What is to be up is up before a test begins. */
@@ -127,7 +163,8 @@ async function runTest(root: string, test: string, directory: string, running: r
   print(`\n# ${test}.js\n`);
   const ports = running.filter((each) => each.wirePort !== undefined);
   const config = Object.fromEntries(ports.map(({ service, wirePort }) => [service.name, { port: wirePort }]));
-  const child = spawn(process.execPath, [join(root, 'test', `${test}.js`)], {
+  const file = join(root, 'test', `${test}.js`);
+  const child = spawn(process.execPath, [file], {
     cwd: root,
     env: {
       ...process.env,
@@ -147,19 +184,29 @@ async function runTest(root: string, test: string, directory: string, running: r
   });
   const [code] = (await once(child, 'close')) as [number | null];
   const count = (line: RegExp): number => [...output.matchAll(line)].length;
-  return { test, passed: count(/^ok \d/gm), failed: count(/^not ok \d/gm), exitCode: code ?? undefined };
+  return {
+    test,
+    passed: count(/^ok \d/gm),
+    failed: count(/^not ok \d/gm),
+    expected: assertionsOf(file),
+    exitCode: code ?? undefined,
+  };
 }
 
-/** A test file that says nothing has not passed. */
-function isGood({ passed, failed, exitCode }: Outcome): boolean {
-  return exitCode === 0 && failed === 0 && passed > 0;
+/** Some failures make the tests go on further below, as if nothing had happened: what was left out tells. */
+function assertionsOf(file: string): number {
+  return [...readFileSync(file, 'utf8').matchAll(/\bt\.(?:pass|ok)\(/g)].length;
+}
+
+function isGood({ passed, failed, expected, exitCode }: Outcome): boolean {
+  return exitCode === 0 && failed === 0 && passed >= expected;
 }
 
 function report(outcomes: readonly Outcome[], undecided: readonly string[], isWhole: boolean): void {
   print('\n');
   for (const outcome of outcomes) {
-    const { test, passed, failed, exitCode } = outcome;
-    print(`${isGood(outcome) ? 'ok    ' : 'FAILED'} ${test}: ${passed} passed, ${failed} failed`);
+    const { test, passed, failed, expected, exitCode } = outcome;
+    print(`${isGood(outcome) ? 'ok    ' : 'FAILED'} ${test}: ${passed} of ${expected} passed, ${failed} failed`);
     print(exitCode === 0 ? '\n' : `, ended with ${exitCode ?? 'a signal'}\n`);
   }
   if (isWhole) for (const [test, why] of Object.entries(NOT_APPLICABLE)) print(`-      ${test}: ${why}\n`);

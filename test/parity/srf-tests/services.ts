@@ -46,6 +46,10 @@ async function startServer(service: Service, command: string): Promise<Running> 
 function startProgram(service: Service, command: string, args: readonly string[]): Running {
   const child: ChildProcess = spawn(command, args, { stdio: 'ignore' });
   const ended = once(child, 'exit');
+  // Which it does before its time when it cannot read its scenario.
+  void ended.then(() => {
+    if (!child.killed) process.stderr.write(`${service.name} has ended by itself\n`);
+  });
   return {
     service,
     wirePort: undefined,
