@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { InboundAuth } from '../../../src/signaling/inbound-auth.js';
+import { InviteGate } from '../../../src/signaling/invite-gate.js';
 import type { OutsideRequest, OutsideResponse } from '../../../src/signaling/outside-request.js';
 import type { RegistrationSettings } from '../../../src/signaling/registration.js';
 import { Registrations } from '../../../src/signaling/registrations.js';
+import type { IncomingInvite } from '../../../src/signaling/sip-endpoint.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeInvite } from '../../support/fake-invite.js';
 import { RecordingLogger } from '../../support/recording-logger.js';
@@ -25,6 +28,8 @@ class Rig {
   readonly logger = new RecordingLogger();
   readonly sent: OutsideRequest[] = [];
   status = 200;
+  /** Whether the registrar asks for a password. */
+  asks = false;
   readonly registrations = new Registrations({
     clock: this.clock,
     logger: this.logger,
@@ -37,6 +42,11 @@ class Rig {
 
   #answer({ headers }: OutsideRequest): OutsideResponse {
     const contact = headers['Contact'];
+    if (this.asks && headers['Authorization'] === undefined) {
+      const challenge = (name: string): string | undefined =>
+        name === 'WWW-Authenticate' ? 'Digest realm="pbx", nonce="n"' : undefined;
+      return { status: 401, reason: 'R', sourceAddress: REGISTRAR, sentContact: contact, get: challenge };
+    }
     const get = (name: string): string | undefined => (name === 'Contact' ? contact : undefined);
     return { status: this.status, reason: 'R', sourceAddress: REGISTRAR, sentContact: contact, get };
   }
@@ -50,6 +60,26 @@ class Rig {
 }
 
 describe('Registrations', () => {
+  it.each([true, false])('gives a call over one its credentials where they were asked for: %s', async (asks) => {
+    const rig = new Rig();
+    rig.asks = asks;
+    const { registrations, clock, logger } = rig;
+    registrations.configure([settings()]);
+    registrations.onConnection(true);
+    await settle();
+    const passed: IncomingInvite[] = [];
+    const gate = new InviteGate({
+      ...{ registrations, auth: new InboundAuth({ clock, logger }) },
+      allow: () => true,
+      isTiresome: () => false,
+      next: (invite) => passed.push(invite),
+    });
+    gate.onInvite(new FakeInvite({ address: REGISTRAR, number: '1001' }));
+    gate.onInvite(new FakeInvite({ number: '1001' }));
+    expect(passed.map(({ digest }) => digest !== undefined)).toEqual([asks, false]);
+    await registrations.close();
+  });
+
   it('waits for the SIP server, and logs changes rather than refreshes', async () => {
     const rig = new Rig();
     rig.registrations.configure([settings(), settings({ user: '1002' })]);
