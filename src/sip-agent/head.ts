@@ -73,7 +73,8 @@ function parseRequestLine(line: string): StartLine {
   const method = line.slice(0, methodEnd);
   const uriEnd = line.indexOf(' ', methodEnd + 1);
   const uri = line.slice(methodEnd + 1, uriEnd < 0 ? line.length : uriEnd);
-  const fault = uriEnd < 0 ? malformed('Malformed request line') : requestLineFault(method, uri, line.slice(uriEnd + 1));
+  const fault =
+    uriEnd < 0 ? malformed('Malformed request line') : requestLineFault(method, uri, line.slice(uriEnd + 1));
   // What cannot be repeated safely is not kept: such a request is only ever answered.
   return fault ? { message: new SipRequest(method, ''), fault } : { message: new SipRequest(method, uri) };
 }
