@@ -13,15 +13,22 @@ export interface TransportAddress {
  */
 export type LatchMode = 'expected' | 'any';
 
-/** `current`: the source locked to. `candidate`: may be locked to, if what it sent is plausible. `refused`: ignore it. */
-export type SourceVerdict = 'current' | 'candidate' | 'refused';
+/** A source silent for this long may have moved: a NAT has given it another address, or a phone has changed its network. */
+const MAY_HAVE_MOVED_AFTER_MS = 1_000;
+
+/**
+ * `current`: the source locked to. `candidate`: may be locked to, if what it sent is plausible. `moved`: may be, if what it
+ * sent continues the source's stream. `refused`: ignore it.
+ */
+export type SourceVerdict = 'current' | 'candidate' | 'moved' | 'refused';
 
 /**
  * Symmetric RTP (RFC 4961): decides whose packets are the call's, and where ours go.
  *
  * Nobody is admitted before the first `expect`. Then the first plausible source is locked to, and all others are refused,
  * so that a stranger who finds the port cannot take the call over. Only the exact address of the SDP may still replace
- * another source within the first second. A new address in the SDP unlocks; the source so far, whose last packets are
+ * another source within the first second. A source that has fallen silent may go on from another address, told by its SSRC,
+ * which a stranger does not know. A new address in the SDP unlocks; the source so far, whose last packets are
  * still on their way, is kept out for a second unless it is the new address.
  */
 export class SourceLatch {
@@ -29,6 +36,7 @@ export class SourceLatch {
   #expected: TransportAddress | undefined;
   #locked: TransportAddress | undefined;
   #lockedAtMs = 0;
+  #heardAtMs = 0;
   #previous: TransportAddress | undefined;
   #movedAtMs = 0;
 
@@ -63,13 +71,21 @@ export class SourceLatch {
   }
 
   judge(address: string, port: number, nowMs: number): SourceVerdict {
-    if (isSame(this.#locked, address, port)) return 'current';
-    return this.#mayLock(address, port, nowMs) ? 'candidate' : 'refused';
+    if (isSame(this.#locked, address, port)) {
+      this.#heardAtMs = nowMs;
+      return 'current';
+    }
+    if (this.#mayLock(address, port, nowMs)) return 'candidate';
+    return this.#mayHaveMoved(port, nowMs) ? 'moved' : 'refused';
   }
 
   lock(address: string, port: number, nowMs: number): void {
     this.#locked = { address, port };
-    this.#lockedAtMs = nowMs;
+    this.#lockedAtMs = this.#heardAtMs = nowMs;
+  }
+
+  #mayHaveMoved(port: number, nowMs: number): boolean {
+    return this.#mode === 'any' && port !== 0 && !!this.#locked && nowMs - this.#heardAtMs >= MAY_HAVE_MOVED_AFTER_MS;
   }
 
   #mayLock(address: string, port: number, nowMs: number): boolean {

@@ -7,6 +7,7 @@ import { InterruptingAgent, SpeakingAgent, TTS, type Delivery } from '../support
 import {
   concatenated,
   downlinkReference,
+  endingInSilence,
   firstDifference,
   firstSoundFrame,
   followSpeech,
@@ -22,7 +23,7 @@ const TONE_MS = 60_000;
 const TONE = { frequencyHz: 1_020, levelDbm0: -10, durationMs: TONE_MS };
 const TONE_8K = tone({ ...TONE, rateHz: 8_000 });
 /** From its crest on, so that its first packet is no silence. */
-const TONE_16K = tone({ ...TONE, rateHz: 16_000, phase: Math.PI / 2 });
+const TONE_16K = endingInSilence(tone({ ...TONE, rateHz: 16_000, phase: Math.PI / 2 }));
 
 /** The filters' way into a tone, left out when it is measured. */
 const SETTLE_MS = 20;

@@ -2,6 +2,7 @@ import type { CancelTimer, Clock } from '../../src/clock.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { pcmBytes } from '../../src/simulator/speech.js';
 import { tone } from './signal.js';
+import { endingInSilence } from './wire-audio.js';
 
 const AGENT_BYTES_PER_MS = 32;
 const STEP_MS = 10;
@@ -154,7 +155,9 @@ export class InterruptingAgent implements Scenario {
   ): { utterance: Utterance; cancel: CancelTimer } {
     const frequencyHz = TONES_HZ[this.utterances.length % TONES_HZ.length] ?? 0;
     // From its crest on: the first sample is as loud as any.
-    const samples = tone({ rateHz: 16_000, frequencyHz, levelDbm0: -10, durationMs, phase: Math.PI / 2 });
+    const samples = endingInSilence(
+      tone({ rateHz: 16_000, frequencyHz, levelDbm0: -10, durationMs, phase: Math.PI / 2 }),
+    );
     const utterance: Utterance = { samples, sentBytes: 0 };
     this.utterances.push(utterance);
     const bytes = pcmBytes(samples);

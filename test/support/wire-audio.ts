@@ -36,13 +36,20 @@ export function uplinkReference(law: G711Law, said: Int16Array): Int16Array {
   return resampled;
 }
 
-/** Noise as loud and as uneven as speech, 16 kHz: no two stretches of it are alike. */
+/** Noise as loud and as uneven as speech, 16 kHz: no two stretches of it are alike. Ends as speech does, in silence. */
 export function speechLikeNoise(durationMs: number, seed: number): Int16Array {
   const random = seededRandom(seed);
   const syllablesPerSample = 4 / 16_000;
-  return Int16Array.from({ length: durationMs * 16 }, (_, n) =>
-    Math.round((2 * random() - 1) * (1_000 + 9_000 * Math.abs(Math.cos(Math.PI * n * syllablesPerSample)))),
+  return endingInSilence(
+    Int16Array.from({ length: durationMs * 16 }, (_, n) =>
+      Math.round((2 * random() - 1) * (1_000 + 9_000 * Math.abs(Math.cos(Math.PI * n * syllablesPerSample)))),
+    ),
   );
+}
+
+/** The same with 5 ms of silence at its end (16 kHz): the bridge fades out what breaks off in the middle of a sound. */
+export function endingInSilence(samples: Int16Array): Int16Array {
+  return samples.slice().fill(0, Math.max(0, samples.length - 80));
 }
 
 /** How much of one utterance was heard, in packets. */
@@ -54,9 +61,13 @@ export interface HeardUtterance {
   readonly complete: boolean;
 }
 
+/** Speech that is broken off fades in 5 ms, and what follows rises in 5; filters make 10 ms of it, 80 samples. */
+const EDGE_SAMPLES = 80;
+
 /**
  * Reads a stream of packets as what it should be: silence, and utterances in order, each from its first packet on and
- * without a hole, until it is complete or broken off for good. Throws at the first packet that is anything else.
+ * without a hole, until it is complete or broken off for good, which may show in the first 10 ms of the packet after it.
+ * Throws at the first packet that is anything else.
  */
 export function followSpeech(
   law: G711Law,
@@ -66,20 +77,27 @@ export function followSpeech(
   const heard: HeardUtterance[] = [];
   const silence = throughG711(law, new Int16Array(PACKET_SAMPLES));
   let at = 0;
+  let wasBrokenOff = false;
   for (const utterance of utterances) {
+    if (wasBrokenOff && isSame(stream[at], silence, EDGE_SAMPLES)) at++;
     while (isSame(stream[at], silence)) at++;
     const first = at;
-    while (at - first < utterance.length && isSame(stream[at], utterance[at - first])) at++;
-    heard.push({ first, packets: at - first, complete: at - first === utterance.length });
+    const edge = wasBrokenOff ? EDGE_SAMPLES : 0;
+    while (at - first < utterance.length && isSame(stream[at], utterance[at - first], at === first ? edge : 0)) at++;
+    const complete = at - first === utterance.length;
+    wasBrokenOff = !complete && (at > first || wasBrokenOff);
+    heard.push({ first, packets: at - first, complete });
   }
+  if (wasBrokenOff && isSame(stream[at], silence, EDGE_SAMPLES)) at++;
   while (isSame(stream[at], silence)) at++;
   if (at < stream.length)
     throw new Error(`Packet ${at} of ${stream.length} is neither speech in its place nor silence`);
   return heard;
 }
 
-function isSame(packet: Int16Array | undefined, expected: Int16Array | undefined): boolean {
-  return packet !== undefined && firstDifference(packet, expected ?? new Int16Array(0)) === undefined;
+function isSame(packet: Int16Array | undefined, expected: Int16Array | undefined, from = 0): boolean {
+  if (!packet || !expected) return false;
+  return firstDifference(packet.subarray(from), expected.subarray(from)) === undefined;
 }
 
 /** Index of the first sample that is not equal, or that only one of them has. */

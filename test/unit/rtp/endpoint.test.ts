@@ -107,9 +107,9 @@ function newPool(): PortPool {
   return new PortPool({ minPort: 41_000, maxPort: 42_999 });
 }
 
-function rtp(sequenceNumber: number, payloadType = PCMU): Buffer {
+function rtp(sequenceNumber: number, payloadType = PCMU, ssrc = 9): Buffer {
   const bytes = Buffer.alloc(172);
-  writeRtpHeader(bytes, { payloadType, marker: false, sequenceNumber, timestamp: 160 * sequenceNumber, ssrc: 9 });
+  writeRtpHeader(bytes, { payloadType, marker: false, sequenceNumber, timestamp: 160 * sequenceNumber, ssrc });
   return bytes;
 }
 
@@ -198,6 +198,26 @@ describe('RtpEndpoint', () => {
     await settle(bench, 3);
     expect(bench.delivered).toEqual([1, 2]);
     expect(bench.endpoint.stats.source).toEqual({ address: CALLER, port: caller.port });
+  });
+
+  it('follows a source whose address has changed on the way, and nobody who does not go on with its stream', async () => {
+    const bench = await newBench('0.0.0.0');
+    const [caller, moved, stranger] = [await newPeer(CALLER), await newPeer(OTHER), await newPeer(STRANGER)];
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    await caller.send(rtp(1), bench.endpoint.port);
+    await settle(bench, 1);
+    clock.advance(500);
+    await moved.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 2);
+    clock.advance(500);
+    await stranger.send(rtp(3, PCMU, 10), bench.endpoint.port);
+    await settle(bench, 3);
+    await moved.send(rtp(4), bench.endpoint.port);
+    await settle(bench, 4);
+    expect(bench.delivered).toEqual([1, 4]);
+    bench.endpoint.send(rtp(20));
+    expect(await moved.next()).toEqual(rtp(20));
+    expect(bench.endpoint.stats.ignoredSource).toBe(2);
   });
 
   it('moves with a re-INVITE', async () => {

@@ -12,7 +12,7 @@ type Address = typeof SDP;
 function arrive(latch: SourceLatch, { address, port }: Address, nowMs: number): boolean {
   const verdict = latch.judge(address, port, nowMs);
   if (verdict === 'candidate') latch.lock(address, port, nowMs);
-  return verdict !== 'refused';
+  return verdict === 'candidate' || verdict === 'current';
 }
 
 function expecting(remote: Address | undefined, mode: 'any' | 'expected' = 'any'): SourceLatch {
@@ -45,6 +45,20 @@ describe('SourceLatch', () => {
     expect(arrive(latch, { ...SDP, port: 4002 }, 3_600_000)).toBe(false);
     expect(arrive(latch, SDP, 3_600_000)).toBe(true);
     expect(latch.target).toEqual(SDP);
+  });
+
+  it('takes another source for the same one moved only when that has been silent for a second', () => {
+    const latch = expecting(SDP);
+    arrive(latch, NAT, 0);
+    arrive(latch, NAT, 5_000);
+    expect(latch.judge(MOVED.address, MOVED.port, 5_999)).toBe('refused');
+    expect(latch.judge(MOVED.address, MOVED.port, 6_000)).toBe('moved');
+    expect(latch.judge(MOVED.address, 0, 6_000)).toBe('refused');
+    arrive(latch, NAT, 6_001);
+    expect(latch.judge(MOVED.address, MOVED.port, 6_100)).toBe('refused');
+    const strict = expecting(SDP, 'expected');
+    arrive(strict, SDP, 0);
+    expect(strict.judge(MOVED.address, MOVED.port, 60_000)).toBe('refused');
   });
 
   it("lets the SDP's exact address win over another within the first second", () => {
