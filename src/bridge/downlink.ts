@@ -110,7 +110,7 @@ export class Downlink {
 
   /** What was said so far fades within 5 ms of the next tick, if any of it is being heard. */
   discard(): Discarded {
-    if (this.#gate.isPlaying) {
+    if (this.#gate.isPlaying && !this.#queue.isEmpty) {
       this.#framer.cut(this.#queue);
       this.#framer.rampUp();
     } else if (this.#tailFrames === 0) this.#framer.reset();

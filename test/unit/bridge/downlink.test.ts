@@ -197,6 +197,18 @@ describe('Downlink, interrupted', () => {
     expect(steepest(heard)).toBeLessThan(1.2 * steepest(expected));
   });
 
+  it('changes nothing of an utterance that had just been played to its end, nor of the next', () => {
+    const downlink = new Downlink();
+    const [said, answer] = [utterance(100), utterance(200, 440)];
+    downlink.push(bytesOf(said));
+    const before = play(downlink, 5).payloads;
+    downlink.interrupt(1_000);
+    const between = play(downlink, 5).payloads;
+    expect(Buffer.compare(Buffer.concat([before, between]), expectedPayloads(said, 10))).toBe(0);
+    downlink.push(bytesOf(answer));
+    expect(Buffer.compare(play(downlink, 12).payloads, expectedPayloads(answer, 12))).toBe(0);
+  });
+
   it('waits for a whole frame of new speech again', () => {
     const downlink = new Downlink();
     downlink.push(bytesOf(speech(1_000)));
