@@ -40,8 +40,8 @@ export class EdgeSmoother {
     this.#wasFull = false;
   }
 
-  /** How many samples `cut` wants. */
-  get cutSamples(): number {
+  /** How many samples a fade takes. */
+  get rampSamples(): number {
     return this.#ramp;
   }
 

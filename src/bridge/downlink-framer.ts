@@ -26,12 +26,17 @@ export interface DownlinkFramer {
    * @returns how many milliseconds of speech there were.
    */
   encode(queue: PlayoutQueue, payload: Uint8Array, offset: number): number;
-  /** Speech breaks off: 5 ms of the queue, which keeps them, are faded out at the beginning of the next payload. */
+  /**
+   * Speech breaks off: 5 ms of the queue, which keeps them, are faded out at the beginning of the next payload. Speech that
+   * begins after that is faded in.
+   */
   cut(queue: PlayoutQueue): void;
   /** The next speech begins in the middle of a sound: it is faded in. */
   rampUp(): void;
   /** Whether the last payload was silence, or nearly. */
   readonly isQuiet: boolean;
+  /** Whether the last 5 ms of what was taken off the queue, when it became empty, were. */
+  readonly endedQuietly: boolean;
   /** Takes 20 ms off the queue, to be left out, if they are quiet as well. False when they are not. */
   skipIfQuiet(queue: PlayoutQueue): boolean;
   /** Writes a payload of silence. What has not come out of the encoder yet need not be in it: see `tailFrames`. */
@@ -59,12 +64,21 @@ abstract class SmoothingFramer {
     this.edges = new EdgeSmoother(speech.rateHz);
   }
 
+  #endedQuietly = true;
+
+  get endedQuietly(): boolean {
+    return this.#endedQuietly;
+  }
+
   get isQuiet(): boolean {
     return isQuiet(this.speech.frame);
   }
 
   cut(queue: PlayoutQueue): void {
-    this.edges.cut(this.speech.next, this.speech.peek(queue));
+    const { next } = this.speech;
+    const count = this.speech.peek(queue);
+    this.edges.cut(next, count);
+    if (!isQuiet(next, 0, Math.min(count, this.edges.rampSamples))) this.edges.rampUp();
   }
 
   rampUp(): void {
@@ -77,10 +91,19 @@ abstract class SmoothingFramer {
     return true;
   }
 
+  /** Takes up to a frame off the queue. Returns how many of its samples are speech. */
+  protected read(queue: PlayoutQueue): number {
+    const { frame } = this.speech;
+    const count = this.speech.read(queue);
+    if (count > 0 && queue.isEmpty)
+      this.#endedQuietly = isQuiet(frame, Math.max(0, count - this.edges.rampSamples), count);
+    return count;
+  }
+
   /** Takes a frame off the queue and finishes it. Returns how many of its samples are speech. */
   protected nextFrame(queue: PlayoutQueue): number {
     const { frame } = this.speech;
-    const count = this.speech.read(queue);
+    const count = this.read(queue);
     if (this.edges.isNeeded(count, frame.length)) this.edges.finish(frame, count);
     else if (count === frame.length) this.edges.pass();
     else frame.fill(0, count);
@@ -139,7 +162,7 @@ class G711Framer extends SmoothingFramer implements DownlinkFramer {
 
   encode(queue: PlayoutQueue, payload: Uint8Array, offset: number): number {
     const { frame } = this.speech;
-    const count = this.speech.read(queue);
+    const count = this.read(queue);
     for (let i = 0; i < count; i++) payload[offset + i] = this.#table[this.#codeWords[i] ?? 0] ?? 0;
     payload.fill(G711_SILENCE[this.#to], offset + count, offset + FRAME_8K);
     if (this.edges.isNeeded(count, FRAME_8K)) this.#finish(count, payload, offset);

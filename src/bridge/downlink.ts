@@ -110,10 +110,8 @@ export class Downlink {
 
   /** What was said so far fades within 5 ms of the next tick, if any of it is being heard. */
   discard(): Discarded {
-    if (this.#gate.isPlaying && !this.#queue.isEmpty) {
-      this.#framer.cut(this.#queue);
-      this.#framer.rampUp();
-    } else if (this.#tailFrames === 0) this.#framer.reset();
+    if (this.#gate.isPlaying && !this.#queue.isEmpty) this.#framer.cut(this.#queue);
+    else if (this.#tailFrames === 0) this.#framer.reset();
     this.#gate.end();
     const discarded = this.#queue.clear();
     this.#discardedMs += discarded.discardedMs;
@@ -152,7 +150,7 @@ export class Downlink {
     const speechMs = this.#framer.encode(this.#queue, payload, offset);
     this.#playedMs += speechMs;
     this.#tailFrames = this.#framer.tailFrames;
-    this.#gate.played(speechMs, this.#queue.queuedMs);
+    this.#gate.played(speechMs, this.#queue.queuedMs, this.#queue.isEmpty && this.#framer.endedQuietly);
   }
 
   /** The packet built last has gone to the socket: the report of an interruption it put into effect, if it did. */

@@ -28,6 +28,8 @@ export class PlayoutGate {
   #startedWithMs = 0;
   #utteranceMs = 0;
   #isClean = true;
+  /** What was played last ended in silence. */
+  #isPause = false;
 
   /** Of the present `WATCHED_MS` of playing: how long, and the least that was queued in its first half and in its second. */
   #watchedMs = 0;
@@ -79,9 +81,13 @@ export class PlayoutGate {
     return this.#isPlaying;
   }
 
-  /** `speechMs` were played of a frame, and `queuedMs` are left. */
-  played(speechMs: number, queuedMs: number): void {
+  /**
+   * `speechMs` were played of a frame, and `queuedMs` are left. Where `isPause`, nobody hears it if nothing follows: what
+   * comes then is taken for something new.
+   */
+  played(speechMs: number, queuedMs: number, isPause = false): void {
     this.#utteranceMs += speechMs;
+    this.#isPause = isPause;
     if (speechMs < FRAME_MS) this.#runDry(FRAME_MS - speechMs);
     else this.#watch(queuedMs);
   }
@@ -116,6 +122,10 @@ export class PlayoutGate {
   }
 
   #runDry(silentMs: number): void {
+    if (this.#isPause) {
+      this.end();
+      return;
+    }
     this.#isPlaying = false;
     this.#dryMs = silentMs;
     this.#stopWatching();

@@ -20,8 +20,8 @@ export interface SpeechReader {
   peek(queue: PlayoutQueue): number;
 }
 
-export function isQuiet(frame: Int16Array): boolean {
-  for (const sample of frame) if (sample > QUIET_PEAK || sample < -QUIET_PEAK) return false;
+export function isQuiet(frame: Int16Array, from = 0, to = frame.length): boolean {
+  for (let i = from; i < to; i++) if (Math.abs(frame[i] ?? 0) > QUIET_PEAK) return false;
   return true;
 }
 

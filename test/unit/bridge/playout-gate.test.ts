@@ -71,6 +71,14 @@ describe('PlayoutGate', () => {
     expect(gate.cushionMs).toBe(0);
   });
 
+  it('takes a gap in a pause for none', () => {
+    const gate = new PlayoutGate(200);
+    expect(gate.mayPlay(20)).toBe(true);
+    gate.played(20, 0, true);
+    expect(ticks(gate, [0, 0, 20])).toBe('--P');
+    expect(gate.stats.underruns).toBe(0);
+  });
+
   it('finds what an agent that never pauses is late by', () => {
     const gate = new PlayoutGate(200);
     ticks(gate, [1_000, ...frames(499)]);
