@@ -23,8 +23,8 @@ export class DigitPress {
   }
 
   /** What a telephone-event packet of `timestamp` says. */
-  update(timestamp: number, { event, duration, end }: TelephoneEvent, samplesPerMs: number): void {
-    const known = end ? duration : duration + SLACK_MS * samplesPerMs;
+  update(timestamp: number, { event, duration, end }: TelephoneEvent, unitsPerMs: number): void {
+    const known = end ? duration : duration + SLACK_MS * unitsPerMs;
     const elapsed = this.#start === undefined ? -1 : timestampDistance(this.#start, timestamp);
     if (this.#start !== undefined && (elapsed < 0 || (elapsed === 0 && this.#hasEnded))) return; // come late
     const isSameKey = elapsed >= 0 && elapsed % MAX_EVENT_DURATION === 0 && event === this.#event && !this.#hasEnded;

@@ -94,12 +94,17 @@ export class Uplink {
     };
   }
 
+  /** Nothing of what was received waits for the rest of its frame. */
+  get isSent(): boolean {
+    return this.#framer.filled === 0;
+  }
+
   /** A packet of speech, in order of sequence number. */
   receive(packet: RtpPacket, nowMs: number): void {
-    const { samplesPerMs, bytesPerSample } = this.#framer;
-    const count = Math.floor(packet.payloadLength / bytesPerSample);
+    const { unitsPerMs, bytesPerUnit } = this.#framer;
+    const count = Math.floor(packet.payloadLength / bytesPerUnit);
     this.#follow(packet);
-    if (count === 0 || count > MAX_PACKET_MS * samplesPerMs) return;
+    if (count === 0 || count > MAX_PACKET_MS * unitsPerMs) return;
     const skip = this.#place(packet.timestamp, count, nowMs);
     if (skip >= count) {
       this.#latePackets += 1;
@@ -108,8 +113,8 @@ export class Uplink {
     }
     if (skip > 0) this.#broken = true;
     if (this.#digits.toneAt((packet.timestamp + skip) >>> 0)) this.#fillPlace(count - skip);
-    else this.#hear(count - skip, packet.bytes, packet.payloadOffset + skip * bytesPerSample);
-    this.#packetMs = count / samplesPerMs;
+    else this.#hear(count - skip, packet.bytes, packet.payloadOffset + skip * bytesPerUnit);
+    this.#packetMs = count / unitsPerMs;
     this.#arrived();
   }
 
@@ -121,14 +126,14 @@ export class Uplink {
     const event = parseTelephoneEvent(packet);
     this.#follow(packet);
     if (!event) return;
-    this.#digits.update(packet.timestamp, event, this.#framer.samplesPerMs);
+    this.#digits.update(packet.timestamp, event, this.#framer.unitsPerMs);
     this.#framer.stop();
     if (this.#headTimestamp === undefined) return;
     // The event has lasted until now, so there is no reason to wait for packets of speech.
     const end = (packet.timestamp + event.duration) >>> 0;
     const count = timestampDistance(this.#headTimestamp, end);
-    const latenessMs = this.#timeline.latenessMs(nowMs, count / this.#framer.samplesPerMs);
-    if (count <= 0 || count > MAX_PACKET_MS * this.#framer.samplesPerMs || latenessMs < -HOLD_MS) return;
+    const latenessMs = this.#timeline.latenessMs(nowMs, count / this.#framer.unitsPerMs);
+    if (count <= 0 || count > MAX_PACKET_MS * this.#framer.unitsPerMs || latenessMs < -HOLD_MS) return;
     this.#fillPlace(count);
     this.#arrived();
   }
@@ -174,11 +179,11 @@ export class Uplink {
   /** Puts a packet in its place in time; returns how many of its first samples are past it (`count`: all). */
   #place(timestamp: number, count: number, nowMs: number): number {
     if (this.#headTimestamp === undefined) return this.#anchor(timestamp, count, nowMs);
-    const { samplesPerMs } = this.#framer;
+    const { unitsPerMs } = this.#framer;
     const ahead = timestampDistance(this.#headTimestamp, timestamp);
-    const latenessMs = this.#timeline.latenessMs(nowMs, (ahead + count) / samplesPerMs);
+    const latenessMs = this.#timeline.latenessMs(nowMs, (ahead + count) / unitsPerMs);
     if (latenessMs < -HOLD_MS) return this.#anchor(timestamp, count, nowMs); // the timestamps jumped, no time went by
-    if (this.#timeline.mayRewind(-ahead / samplesPerMs, latenessMs) && !this.#digits.toneAt(timestamp)) {
+    if (this.#timeline.mayRewind(-ahead / unitsPerMs, latenessMs) && !this.#digits.toneAt(timestamp)) {
       return this.#rewind(ahead, latenessMs);
     }
     if (this.#timeline.isTooLate(latenessMs) || ahead + count <= 0) {
@@ -197,19 +202,19 @@ export class Uplink {
     this.#fillPlace(fill);
     this.#pass(gap - fill);
     // Less than a frame is owed to the agent. More is a hole of our own making, and over.
-    if (gap - fill < this.#frameSamples) this.#timeline.give((fill - gap) / this.#framer.samplesPerMs);
+    if (gap - fill < this.#frameSamples) this.#timeline.give((fill - gap) / this.#framer.unitsPerMs);
   }
 
   #rewind(ahead: number, latenessMs: number): number {
     this.#broken = true;
     this.#moveHead(ahead);
-    this.#timeline.rewind(-ahead / this.#framer.samplesPerMs, latenessMs);
+    this.#timeline.rewind(-ahead / this.#framer.unitsPerMs, latenessMs);
     return 0;
   }
 
   /** The stream goes on with this packet, which is on time by definition. */
   #anchor(timestamp: number, count: number, nowMs: number): number {
-    const latenessMs = this.#timeline.latenessMs(nowMs, count / this.#framer.samplesPerMs);
+    const latenessMs = this.#timeline.latenessMs(nowMs, count / this.#framer.unitsPerMs);
     if (this.#timeline.isFlood(latenessMs)) return count;
     this.#timeline.begin(latenessMs);
     this.#headTimestamp = timestamp;
@@ -230,9 +235,9 @@ export class Uplink {
 
   /** Fills what was held back of a pause, in case that it came after all. */
   #makeUp(): void {
-    const { samplesPerMs } = this.#framer;
-    const fill = this.#gapFill(Math.max(0, Math.floor(-this.#timeline.leadMs * samplesPerMs)));
-    this.#timeline.makeUp(fill / samplesPerMs);
+    const { unitsPerMs } = this.#framer;
+    const fill = this.#gapFill(Math.max(0, Math.floor(-this.#timeline.leadMs * unitsPerMs)));
+    this.#timeline.makeUp(fill / unitsPerMs);
     for (let left = fill; left > 0;) {
       const part = Math.min(left, this.#room);
       this.#fill(part);
@@ -246,8 +251,8 @@ export class Uplink {
    * frame and not 20 ms later.
    */
   #gapFill(samples: number): number {
-    const { samplesPerMs } = this.#framer;
-    const fill = Math.min(samples, MAX_GAP_MS * samplesPerMs);
+    const { unitsPerMs } = this.#framer;
+    const fill = Math.min(samples, MAX_GAP_MS * unitsPerMs);
     if (!this.#starved) return fill;
     return Math.max(0, fill - ((this.#framer.filled + fill) % this.#frameSamples));
   }
@@ -263,12 +268,12 @@ export class Uplink {
 
   /** A packet's samples, in their place. */
   #hear(count: number, bytes: Uint8Array, offset: number): void {
-    const { bytesPerSample } = this.#framer;
+    const { bytesPerUnit } = this.#framer;
     if (!this.#broken) this.#framer.resume();
     this.#broken = false;
     for (let done = 0; done < count;) {
       const part = Math.min(count - done, this.#room);
-      if (this.#framer.put(part, bytes, offset + done * bytesPerSample)) this.#flush();
+      if (this.#framer.put(part, bytes, offset + done * bytesPerUnit)) this.#flush();
       done += part;
     }
     this.#pass(count);
@@ -299,7 +304,7 @@ export class Uplink {
 
   /** At most what the frame has room for. Does not move the stream's place. */
   #fill(count: number): void {
-    const ms = count / this.#framer.samplesPerMs;
+    const ms = count / this.#framer.unitsPerMs;
     this.#filledMs += ms;
     if (this.#timeline.hasBegun && !this.#framer.isSilent) this.#concealedMs += ms;
     if (this.#framer.conceal(count)) this.#flush();
@@ -307,7 +312,7 @@ export class Uplink {
 
   /** The payload's samples in one frame, and those the frame being built still takes. */
   get #frameSamples(): number {
-    return FRAME_MS * this.#framer.samplesPerMs;
+    return FRAME_MS * this.#framer.unitsPerMs;
   }
 
   get #room(): number {
@@ -317,7 +322,7 @@ export class Uplink {
   /** The stream's place moves on by `samples`, whether or not they were sent. */
   #pass(samples: number): void {
     this.#moveHead(samples);
-    this.#timeline.advance(samples / this.#framer.samplesPerMs);
+    this.#timeline.advance(samples / this.#framer.unitsPerMs);
   }
 
   #moveHead(samples: number): void {

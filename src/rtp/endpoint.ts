@@ -1,16 +1,15 @@
-import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'node:dgram';
-import { isIP, isIPv6, SocketAddress } from 'node:net';
+import type { RemoteInfo, Socket } from 'node:dgram';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { newRtpPacket, parseRtp, type RtpPacket } from './packet.js';
 import type { PortPool } from './port-pool.js';
+import { isRtcp } from './rtcp-packet.js';
+import { RtcpRoute, type RtcpRemote } from './rtcp-route.js';
 import { SourceLatch, type LatchMode, type SourceVerdict, type TransportAddress } from './source-latch.js';
+import { bindPair, familyOf, isAddressInUse, sendable, type SocketPair } from './udp.js';
 
 /** Ports found taken by somebody else before `open` gives up. */
 const MAX_BIND_ATTEMPTS = 16;
-
-/** Room for a few seconds of packets while the event loop is held up. The system may grant less. */
-const RECEIVE_BUFFER_BYTES = 256 * 1024;
 
 export interface RtpEndpointOptions {
   /** IP literal. */
@@ -22,19 +21,27 @@ export interface RtpEndpointOptions {
   isPlausible: (packet: RtpPacket) => boolean;
   /** Every RTP packet from the call's source. The view is valid during the call only, its bytes stay untouched. */
   onPacket: (packet: RtpPacket, nowMs: number) => void;
+  /** Every datagram that may be RTCP, from the host the call's RTP comes from. */
+  onRtcp?: (bytes: Buffer, nowMs: number) => void;
 }
 
 export interface RtpEndpointStats {
-  /** All datagrams that came. */
+  /** All datagrams that came to the RTP port. */
   readonly received: number;
   /** Those that were not from the call's source. */
   readonly ignoredSource: number;
-  /** Those that were not RTP (RTCP and STUN sent to the RTP port included). */
+  /** The last such source, and its payload type if that was why: it is none of the negotiated ones. */
+  readonly ignored?: { readonly source: TransportAddress; readonly payloadType?: number };
+  /** Those that were neither RTP nor RTCP (STUN, say). */
   readonly malformed: number;
-  /** Packets handed to the socket. */
+  /** RTCP on either port, and how much of it came from somebody else. */
+  readonly rtcp: number;
+  readonly ignoredRtcp: number;
+  /** RTP packets handed to the socket. */
   readonly sent: number;
-  /** Of these, the ones the system refused or had no route for. */
+  /** Of these, the ones the system refused or had no route for; and its code for the last, such as `EHOSTUNREACH`. */
   readonly sendErrors: number;
+  readonly sendError?: string;
   /** Packets not sent because nobody knew where to. */
   readonly unaddressed: number;
   /** Where RTP really comes from, once it does. */
@@ -55,16 +62,18 @@ export class RtpOpenError extends Error {
 }
 
 /**
- * One call's UDP socket, on an even port of the pool: sends RTP and gives what comes from the call's source, which
- * {@link SourceLatch} decides. Nothing the network does makes it throw.
+ * One call's two UDP sockets, on an even port of the pool for RTP and the odd one after it for RTCP: sends, and gives what
+ * comes from the call's source, which {@link SourceLatch} decides. Nothing the network does makes it throw.
  */
 export class RtpEndpoint {
   readonly port: number;
 
   readonly #socket: Socket;
+  readonly #rtcpSocket: Socket;
   readonly #family: 4 | 6;
   readonly #options: RtpEndpointOptions;
   readonly #latch = new SourceLatch();
+  readonly #rtcpRoute = new RtcpRoute();
   readonly #packet = newRtpPacket();
   /** Of what the call's source sent last. */
   #ssrc: number | undefined;
@@ -72,19 +81,23 @@ export class RtpEndpoint {
 
   #received = 0;
   #ignoredSource = 0;
+  readonly #ignored = { address: '', port: 0, payloadType: -1 };
   #malformed = 0;
+  #rtcp = 0;
+  #ignoredRtcp = 0;
   #sent = 0;
   #sendErrors = 0;
+  #sendError: string | undefined;
   #unaddressed = 0;
 
-  /** Takes a port of the pool and opens a socket on it. Rejects with {@link RtpOpenError}; no port is then kept. */
+  /** Takes a port of the pool and opens the sockets. Rejects with {@link RtpOpenError}; no port is then kept. */
   static async open(options: RtpEndpointOptions): Promise<RtpEndpoint> {
     const { pool, clock, bindAddress } = options;
     for (let attempt = 0; attempt < MAX_BIND_ATTEMPTS; attempt++) {
       const port = pool.acquire(clock.nowMs());
       if (port === undefined) throw new RtpOpenError('no-free-port', 'No RTP port is free');
       try {
-        return new RtpEndpoint(await bindSocket(bindAddress, port), port, options);
+        return new RtpEndpoint(await bindPair(bindAddress, port), port, options);
       } catch (error) {
         pool.discard(port, clock.nowMs());
         if (!isAddressInUse(error)) {
@@ -96,24 +109,34 @@ export class RtpEndpoint {
     throw new RtpOpenError('no-free-port', `${MAX_BIND_ATTEMPTS} RTP ports in a row are in use by other programs`);
   }
 
-  private constructor(socket: Socket, port: number, options: RtpEndpointOptions) {
+  private constructor([socket, rtcpSocket]: SocketPair, port: number, options: RtpEndpointOptions) {
     this.port = port;
     this.#socket = socket;
+    this.#rtcpSocket = rtcpSocket;
     this.#family = familyOf(options.bindAddress);
     this.#options = options;
     socket.on('message', this.#onMessage);
-    socket.on('error', (error) => {
+    rtcpSocket.on('message', this.#onRtcpMessage);
+    const onError = (error: Error): void => {
       options.logger.warn({ event: 'rtp.socket-error', port, error: error.message });
-    });
+    };
+    socket.on('error', onError);
+    rtcpSocket.on('error', onError);
   }
 
   get stats(): RtpEndpointStats {
+    const { address, port, payloadType } = this.#ignored;
+    const ignored = { source: { address, port }, ...(payloadType < 0 ? {} : { payloadType }) };
     return {
       received: this.#received,
       ignoredSource: this.#ignoredSource,
+      ...(this.#ignoredSource === 0 ? {} : { ignored }),
       malformed: this.#malformed,
+      rtcp: this.#rtcp,
+      ignoredRtcp: this.#ignoredRtcp,
       sent: this.#sent,
       sendErrors: this.#sendErrors,
+      ...(this.#sendError === undefined ? {} : { sendError: this.#sendError }),
       unaddressed: this.#unaddressed,
       source: this.#latch.source,
     };
@@ -122,10 +145,12 @@ export class RtpEndpoint {
   /**
    * What the SDP says about where the other side is; to be called again when it changes. An address that cannot be
    * sent to (0.0.0.0, a host name, the other IP version, port 0) means that it is not known. Until the first call
-   * nothing is received.
+   * nothing is received. `rtcp` is where its RTCP is, unless it is where RFC 3550 has it, on the port after the RTP's.
    */
-  setRemote(remote: TransportAddress & { readonly latch: LatchMode }): void {
-    this.#latch.expect(sendable(remote, this.#family), remote.latch, this.#options.clock.nowMs());
+  setRemote(remote: TransportAddress & { readonly latch: LatchMode; readonly rtcp?: RtcpRemote }): void {
+    const { rtcp, latch } = remote;
+    this.#latch.expect(sendable(remote, this.#family), latch, this.#options.clock.nowMs());
+    this.#rtcpRoute.remote = rtcp === undefined || rtcp === 'mux' ? rtcp : sendable(rtcp, this.#family);
   }
 
   /** Sends a packet to the call's source, or while there is none, to the SDP's address. */
@@ -140,29 +165,46 @@ export class RtpEndpoint {
     this.#socket.send(packet, target.port, target.address, this.#onSent);
   }
 
-  /** Closes the socket and gives the port back. Idempotent; nothing is delivered afterwards. */
+  /** Sends a compound RTCP packet to the call's source; nowhere while that is unknown. */
+  sendRtcp(packet: Buffer): void {
+    if (this.#closed) return;
+    const rtp = this.#latch.target;
+    const target = this.#rtcpRoute.isMuxed ? rtp : this.#rtcpRoute.target(rtp);
+    const socket = this.#rtcpRoute.isMuxed ? this.#socket : this.#rtcpSocket;
+    // A report that could not be sent is like one that got lost.
+    if (target) socket.send(packet, target.port, target.address, () => undefined);
+  }
+
+  /** Closes the sockets and gives the port back. Idempotent; nothing is delivered afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
+    this.#rtcpSocket.close();
     this.#options.pool.release(this.port, this.#options.clock.nowMs());
   }
 
   readonly #onSent = (error: Error | null): void => {
-    if (error) this.#sendErrors += 1;
+    if (!error) return;
+    this.#sendErrors += 1;
+    this.#sendError = (error as NodeJS.ErrnoException).code ?? error.message;
   };
 
   readonly #onMessage = (bytes: Buffer, from: RemoteInfo): void => {
     if (this.#closed) return;
     const nowMs = this.#options.clock.nowMs();
     this.#received += 1;
+    if (isRtcp(bytes)) {
+      this.#receiveRtcp(bytes, from, nowMs);
+      return;
+    }
     const verdict = this.#latch.judge(from.address, from.port, nowMs);
     if (verdict === 'refused') {
-      this.#ignoredSource += 1;
+      this.#ignore(from, -1);
     } else if (!parseRtp(bytes, this.#packet)) {
       this.#malformed += 1;
     } else if (verdict !== 'current' && !this.#isOurs(verdict)) {
-      this.#ignoredSource += 1;
+      this.#ignore(from, this.#packet.payloadType);
     } else {
       if (verdict !== 'current') this.#lock(from, nowMs);
       this.#ssrc = this.#packet.ssrc;
@@ -175,62 +217,32 @@ export class RtpEndpoint {
     return this.#options.isPlausible(this.#packet) && (verdict !== 'moved' || this.#packet.ssrc === this.#ssrc);
   }
 
+  readonly #onRtcpMessage = (bytes: Buffer, from: RemoteInfo): void => {
+    if (this.#closed) return;
+    const nowMs = this.#options.clock.nowMs();
+    this.#rtcp += 1;
+    if (this.#rtcpRoute.admit(from.address, from.port, this.#latch.target)) this.#options.onRtcp?.(bytes, nowMs);
+    else this.#ignoredRtcp += 1;
+  };
+
+  /** On the RTP port, whether or not that was agreed on: it can be nothing else. There it has the RTP's own source. */
+  #receiveRtcp(bytes: Buffer, from: RemoteInfo, nowMs: number): void {
+    this.#rtcp += 1;
+    const { target } = this.#latch;
+    if (target?.port === from.port && target.address === from.address) this.#options.onRtcp?.(bytes, nowMs);
+    else this.#ignoredRtcp += 1;
+  }
+
+  /** Overwrites what was noted last: a flood of them must not cost memory. */
+  #ignore({ address, port }: RemoteInfo, payloadType: number): void {
+    this.#ignoredSource += 1;
+    this.#ignored.address = address;
+    this.#ignored.port = port;
+    this.#ignored.payloadType = payloadType;
+  }
+
   #lock({ address, port }: RemoteInfo, nowMs: number): void {
     this.#latch.lock(address, port, nowMs);
     this.#options.logger.debug({ event: 'rtp.source-locked', port: this.port, source: `${address}:${port}` });
   }
-}
-
-function familyOf(address: string): 4 | 6 {
-  return isIPv6(address) ? 6 : 4;
-}
-
-/** Addresses are IP literals, so there is nothing to look up: answering at once sends in the same turn. */
-const lookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
-  callback(null, address, familyOf(address));
-};
-
-function bindSocket(address: string, port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket({ type: familyOf(address) === 6 ? 'udp6' : 'udp4', lookup });
-    const onError = (error: Error): void => {
-      socket.close();
-      reject(error);
-    };
-    socket.once('error', onError);
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.off('error', onError);
-      growReceiveBuffer(socket);
-      resolve(socket);
-    });
-  });
-}
-
-function growReceiveBuffer(socket: Socket): void {
-  try {
-    if (socket.getRecvBufferSize() < RECEIVE_BUFFER_BYTES) socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
-  } catch {
-    // The system's own size has to do.
-  }
-}
-
-function isAddressInUse(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-}
-
-const UNSPECIFIED = new Set(['0.0.0.0', '::', '::ffff:0.0.0.0']);
-
-/** The address in the spelling the socket reports sources in, or undefined if nothing can be sent to it. */
-function sendable({ address, port }: TransportAddress, family: 4 | 6): TransportAddress | undefined {
-  const version = isIP(address);
-  if (version === 0 || (family === 4 && version === 6)) return undefined;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
-  const spelled = version === 4 ? address : canonicalIPv6(address);
-  if (UNSPECIFIED.has(spelled)) return undefined;
-  return { address: family === 6 && version === 4 ? `::ffff:${address}` : spelled, port };
-}
-
-/** RFC 5952 spelling; an address with a zone stays as it is. */
-function canonicalIPv6(address: string): string {
-  return address.includes('%') ? address : new SocketAddress({ address, family: 'ipv6' }).address;
 }
