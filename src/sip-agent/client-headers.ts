@@ -34,8 +34,19 @@ export function replacePlaceholder(value: string, local: Endpoint): string {
 
 function takeHeader(name: string, value: string, { local, protocol }: Flow, secure: boolean): string {
   const ours = replacePlaceholder(value, local);
-  if (name !== 'contact' || protocol === 'udp' || ours === value) return ours;
-  return secure ? ours.replace(/(?<=^|<)sip:/i, 'sips:') : withTransport(ours, protocol);
+  if (name !== 'contact') return ours;
+  return bracketed(ours === value ? ours : ownAddress(ours, protocol, secure));
+}
+
+/** A bare address in angle brackets, as drachtio-server writes it: peers look for them. */
+function bracketed(contact: string): string {
+  const address = contact.includes('<') ? undefined : parseNameAddr(contact);
+  return address ? formatNameAddr(address) : contact;
+}
+
+function ownAddress(contact: string, protocol: TransportProtocol, secure: boolean): string {
+  if (protocol === 'udp') return contact;
+  return secure ? contact.replace(/(?<=^|<)sip:/i, 'sips:') : withTransport(contact, protocol);
 }
 
 /** A Contact of ours on a connection has to say so, or requests to it come by UDP. */

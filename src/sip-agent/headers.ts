@@ -113,10 +113,10 @@ export function formatParams(params: ReadonlyMap<string, string | undefined>): s
 
 /**
  * Parses header parameters, `text` beginning with the first one's ";". Undefined when one has no name, has neither
- * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1) unless it says the same again: phones
- * that append their tag to every To are many.
+ * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1) where `repeated` ones are refused;
+ * else the first of a name counts.
  */
-export function parseParams(text: string): Params | undefined {
+export function parseParams(text: string, repeated: 'refused' | 'ignored' = 'refused'): Params | undefined {
   const params: Params = new Map();
   let at = skipBlanks(text, 0);
   while (at < text.length) {
@@ -134,8 +134,8 @@ export function parseParams(text: string): Params | undefined {
       value = text.slice(valueStart, valueEnd);
       at = skipBlanks(text, valueEnd);
     }
-    if (params.has(name) && params.get(name) !== value) return undefined;
-    params.set(name, value);
+    if (!params.has(name)) params.set(name, value);
+    else if (repeated === 'refused') return undefined;
   }
   return params;
 }
@@ -209,7 +209,8 @@ function parseAddrSpec(text: string, start: number, end: number): NameAddr | und
 }
 
 function nameAddr(display: string, uri: string, paramsText: string): NameAddr | undefined {
-  const params = parseParams(paramsText);
+  // Phones that append their tag to every To, be there one or not, are many.
+  const params = parseParams(paramsText, 'ignored');
   if (!params || !isAcceptableUri(uri)) return undefined;
   const address: Mutable<NameAddr> = { uri, params };
   const tag = params.get('tag');
