@@ -13,6 +13,7 @@ import { OutboundRequests } from './outbound-requests.js';
 import type { ParseFailure } from './parse.js';
 import { responseTo } from './responses.js';
 import { SHORTEST_SESSION_S, type SessionPolicy } from './session-expires.js';
+import { Subscriptions } from './subscriptions.js';
 import { sipTimers, type SipTimerBase } from './timers.js';
 import type { TlsCredentials, TlsOptions } from './tls-sockets.js';
 import { TransactionLayer } from './transaction-layer.js';
@@ -90,6 +91,7 @@ export class SipAgent {
   readonly #options: SipAgentOptions;
   readonly #layer: TransactionLayer;
   readonly #usages = new UsageStore();
+  readonly #subscriptions: Subscriptions;
   readonly #core: Core;
   readonly #inbound: InboundRequests;
   readonly #outbound: OutboundRequests;
@@ -116,6 +118,7 @@ export class SipAgent {
       allow: (address) => this.#allows(address),
       maxRequestsPerSec: options.maxRequestsPerSec ?? MAX_REQUESTS_PER_SEC,
     });
+    this.#subscriptions = new Subscriptions(clock);
     this.#core = {
       clock,
       timers,
@@ -123,6 +126,7 @@ export class SipAgent {
       logger,
       layer: this.#layer,
       usages: this.#usages,
+      subscriptions: this.#subscriptions,
       flowTo: (target) => this.#transports?.flowTo(target) ?? Promise.reject(new Error('agent not started')),
       waysTo: (target) => this.#transports?.waysTo(target) ?? Promise.reject(new Error('agent not started')),
       pickClient: (method) => this.#wire?.pick(method),
@@ -161,7 +165,7 @@ export class SipAgent {
     return {
       serverTransactions: this.#layer.serverTransactions,
       clientTransactions: this.#layer.clientTransactions,
-      dialogs: this.#usages.size,
+      dialogs: this.#usages.size + this.#subscriptions.size,
       connections: this.#transports?.connections ?? 0,
       clients: this.#wire?.clients ?? 0,
       malformed: this.#malformed,
@@ -226,6 +230,7 @@ export class SipAgent {
     this.#gatekeeper.close();
     this.#layer.close();
     this.#usages.clear();
+    this.#subscriptions.clear();
     await Promise.all([this.#wire?.close(), this.#transports?.close()]);
   }
 
@@ -253,6 +258,7 @@ export class SipAgent {
   #clientGone(client: WireClient): void {
     this.#inbound.clientGone(client);
     this.#outbound.clientGone(client);
+    this.#subscriptions.clientGone(client);
     for (const usage of this.#usages.ownedBy(client)) {
       usage.whenAcknowledged(() => {
         endCall(this.#core, usage, 'application gone');

@@ -2,7 +2,7 @@ import { ownContact, takeFromClient } from './client-headers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import type { InviteUsage } from './invite-usage.js';
 import type { SipResponse } from './message.js';
-import { ALLOW, refreshesSession, refreshesTarget, SUPPORTED } from './methods.js';
+import { ALLOW, makesDialog, refreshesSession, refreshesTarget, SUPPORTED } from './methods.js';
 import { addOptionTag, removeOptionTag } from './option-tags.js';
 import { RELIABLE } from './reliable-provisionals.js';
 import {
@@ -40,7 +40,7 @@ export function composeResponse(answerable: Answerable, given: SipResponse, poli
   const response = incoming.response(status, given.reason);
   const accepts = status > 100 && status < 300;
   // RFC 3261 section 12.1.1: the route set of the dialog to be.
-  if (accepts && method === 'INVITE' && isInitial(incoming)) {
+  if (accepts && makesDialog(method) && isInitial(incoming)) {
     for (const route of message.getAll('record-route')) response.add('record-route', route);
   }
   takeFromClient(response, given, flow);

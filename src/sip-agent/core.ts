@@ -1,5 +1,6 @@
 import type { AgentLogger, Clock } from './environment.js';
 import type { Flow } from './flow.js';
+import type { Subscriptions } from './subscriptions.js';
 import type { Target } from './target.js';
 import type { SessionPolicy } from './session-expires.js';
 import type { SipTimers } from './timers.js';
@@ -18,6 +19,8 @@ export interface Core {
   readonly layer: TransactionLayer;
   readonly usages: UsageStore;
   /** The best way to a target. Rejects with an Error when there is none. */
+  readonly subscriptions: Subscriptions;
+  /** Rejects with an Error when there is no way to the target. */
   readonly flowTo: (target: Target) => Promise<Flow>;
   /** All of them. Rejects as above. */
   readonly waysTo: (target: Target) => Promise<Ways>;

@@ -49,7 +49,7 @@ export class InboundAnswers {
       client.failed(command.id, 'Response not sent as a final response was given before');
       return;
     }
-    const { incoming, usage } = pending;
+    const { incoming } = pending;
     const composed = composeResponse(pending, given, this.#core.session);
     const refusal = this.#deliver(pending, composed);
     if (refusal !== undefined) {
@@ -57,7 +57,8 @@ export class InboundAnswers {
       return;
     }
     const bytes = composed.response.toBuffer();
-    client.sent(command.id, { flow: incoming.back, bytes, transactionId: incoming.id, dialogId: usage?.id ?? '' });
+    const dialogId = this.#dialogIdOf(pending, composed.response);
+    client.sent(command.id, { flow: incoming.back, bytes, transactionId: incoming.id, dialogId });
   }
 
   /** The peer takes an INVITE back: the client hears of it as a CANCEL, which `why` is shown as. */
@@ -104,6 +105,13 @@ export class InboundAnswers {
       incoming.reply(incoming.method === 'BYE' ? 200 : 503);
       if (usage?.dialog.state === 'early') this.#core.usages.remove(usage);
     }
+  }
+
+  /** Of the dialog the request belongs to, or made with this response; else empty. */
+  #dialogIdOf({ incoming, client, usage }: Pending, response: SipResponse): string {
+    if (usage) return usage.id;
+    const subscribes = incoming.method === 'SUBSCRIBE' && response.status >= 200 && response.status < 300;
+    return subscribes ? this.#core.subscriptions.add(incoming, response, client) : '';
   }
 
   /** Sends a response, now or when its turn comes. Returns why it cannot be sent, if it cannot. */

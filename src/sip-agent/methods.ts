@@ -45,6 +45,11 @@ export function isSupported(optionTag: string): boolean {
   return EXTENSIONS.includes(optionTag);
 }
 
+/** Methods whose 2xx makes a dialog (RFC 3261 section 12.1, RFC 6665 section 4.1). */
+export function makesDialog(method: string): boolean {
+  return method === 'INVITE' || method === 'SUBSCRIBE';
+}
+
 export function refreshesTarget(method: string): boolean {
   return TARGET_REFRESH.has(method);
 }

@@ -97,6 +97,11 @@ export class OutboundRequests {
       await this.#invites.acknowledge(client, command, given, usage);
       return;
     }
+    const subscription = given.method === 'NOTIFY' ? this.#core.subscriptions.get(command.dialogId, client) : undefined;
+    if (subscription) {
+      await this.#notify(subscription, client, command, given);
+      return;
+    }
     if (usage?.client !== client || !canCarry(usage, given.method)) throw new Error(NO_DIALOG);
     if (given.method === 'INVITE') await this.#invites.sendAgain(usage, command, given);
     else if (given.method === 'BYE') this.#sendBye(usage, command, given);
@@ -151,6 +156,16 @@ export class OutboundRequests {
       usage.describe(update);
       agreeOnSession(this.#core, usage, termsOfResponse(update, response, this.#core.session), 'uac');
     };
+  }
+
+  /** Inside a subscription, which ends with the NOTIFY that says so, or that finds nobody (RFC 6665 section 4.2.2). */
+  async #notify(dialog: Dialog, client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
+    const isLast = /^terminated\b/i.test(given.get('subscription-state') ?? '');
+    const notify = composeInside(dialog, given);
+    const flow = await flowInside(this.#core, dialog);
+    this.#sendPlain(command, newSent(client, dialog.id, notify, flow), (status) => {
+      if (isLast || status === 481 || status === 408) this.#core.subscriptions.remove(dialog.id);
+    });
   }
 
   /** Sends a request other than INVITE. */
