@@ -18,9 +18,8 @@ export interface Core {
   readonly logger: AgentLogger;
   readonly layer: TransactionLayer;
   readonly usages: UsageStore;
-  /** The best way to a target. Rejects with an Error when there is none. */
   readonly subscriptions: Subscriptions;
-  /** Rejects with an Error when there is no way to the target. */
+  /** The best way to a target. Rejects with an Error when there is none. */
   readonly flowTo: (target: Target) => Promise<Flow>;
   /** All of them. Rejects as above. */
   readonly waysTo: (target: Target) => Promise<Ways>;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { flowInside } from './call-ending.js';
 import { composeInside } from './compose-request.js';
 import type { Core } from './core.js';
+import type { Dialog } from './dialog.js';
 import { parseRAck } from './headers.js';
 import type { InviteUsage } from './invite-usage.js';
 import { Journey, type Leg } from './journey.js';
