@@ -34,8 +34,8 @@ export class Concealment {
 
   /** Samples made up since the last that came; 0 while they come. */
   #lost = 0;
-  /** `#lost` when the signal was said to have ended. */
-  #stoppedAt = Infinity;
+  /** `#lost` when the signal was said to have ended. At first there is none. */
+  #stoppedAt = 0;
   #pitch = 1;
   #joint = 1;
   /** Periods being repeated, and the place in them. */

@@ -198,7 +198,8 @@ describe.each(passThroughPlans().map(({ number, law, agentLaw }) => ({ number, l
         samples.some((sample, i) => sample !== expected[n * FRAME_BYTES + i]),
       );
       expect([heard.length, wrong]).toEqual([MINUTE_FRAMES, -1]);
-      expect(call.heard.packets.slice(first + MINUTE_FRAMES).every(isSilent)).toBe(true);
+      // Speech that ends in the middle of a sound is rounded off in the packet behind it.
+      expect(call.heard.packets.slice(first + MINUTE_FRAMES + 1).every(isSilent)).toBe(true);
     });
 
     observe('has its marks back, all of them, in order, when the caller has heard what is before them', () => {

@@ -3,7 +3,7 @@ import { Uplink, type UplinkOptions } from '../../../src/bridge/uplink.js';
 import { newRtpPacket, type RtpPacket } from '../../../src/rtp/packet.js';
 import { DTMF_DIGITS } from '../../../src/rtp/telephone-event.js';
 import { fitSine, levelDbm0, tone } from '../../support/signal.js';
-import { packetsOf } from './uplink-bench.js';
+import { expectedAudio, packetsOf } from './uplink-bench.js';
 
 const RATE_HZ = 16_000;
 const LOW_HZ = [941, 697, 697, 697, 770, 770, 770, 852, 852, 852, 941, 941, 697, 770, 852, 941];
@@ -220,6 +220,15 @@ describe('Uplink, a caller who is silent', () => {
     expect(call.heard.length / 16).toBeGreaterThanOrEqual(9_960);
     expect(call.heard.every((sample) => sample === 0)).toBe(true);
     expect(call.longestGapMs).toBeLessThanOrEqual(40);
+  });
+
+  it.each([0, 20, 40, 60])('hears the first word whole, %d ms after the agent is ready', (waitMs) => {
+    const call = new Call('none');
+    call.wait(waitMs);
+    const at = call.heard.length / 16;
+    call.speak(200);
+    const said = tone({ rateHz: 8_000, frequencyHz: 500, levelDbm0: -10, durationMs: 200 });
+    expect(call.from(at, 200)).toEqual(expectedAudio(said));
   });
 
   it('goes on in step after a hold of a minute whose timestamps stood still', () => {
