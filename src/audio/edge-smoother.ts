@@ -64,6 +64,11 @@ export class EdgeSmoother {
     this.#wasFull = true;
   }
 
+  /** The frame that has just passed was the last, and complete. */
+  end(): void {
+    this.#wasFull = false;
+  }
+
   reset(): void {
     this.#tailAt = this.#ramp;
     this.#isRampDue = this.#wasFull = false;

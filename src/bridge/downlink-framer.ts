@@ -33,6 +33,8 @@ export interface DownlinkFramer {
   cut(queue: PlayoutQueue): void;
   /** The next speech begins in the middle of a sound: it is faded in. */
   rampUp(): void;
+  /** Speech ends here, if it has not yet, and is not faded out. */
+  end(): void;
   /** Whether the last payload was silence, or nearly. */
   readonly isQuiet: boolean;
   /** Whether the last 5 ms of what was taken off the queue, when it became empty, were. */
@@ -89,6 +91,10 @@ abstract class SmoothingFramer {
     if (this.speech.peek(queue) < this.speech.frame.length || !isQuiet(this.speech.next)) return false;
     this.speech.read(queue);
     return true;
+  }
+
+  end(): void {
+    this.edges.end();
   }
 
   /** Takes up to a frame off the queue. Returns how many of its samples are speech. */

@@ -95,8 +95,11 @@ export class Downlink {
   /** Marks whose place playback has reached since the last call, in order. */
   takeMarks(): readonly string[] {
     const marks = this.#queue.takeMarks();
-    // An utterance's last word has been played: silence after it is no gap.
-    if (marks.length > 0 && this.#queue.isEmpty) this.#gate.end();
+    // An utterance's last word has been played: silence after it is no gap, and as sudden as the agent wants it.
+    if (marks.length > 0 && this.#queue.isEmpty) {
+      this.#gate.end();
+      this.#framer.end();
+    }
     return marks;
   }
 

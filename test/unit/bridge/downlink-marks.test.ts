@@ -104,6 +104,19 @@ describe.each(FORMATS)('marks in %s', (format) => {
   });
 });
 
+it('what ends with a mark is not faded out, for it is meant to end there', () => {
+  const downlink = newDownlink('mulaw');
+  const payload = new Uint8Array(160);
+  for (const isMarked of [true, false]) {
+    downlink.push(speech('mulaw', 20));
+    if (isMarked) downlink.pushMark('end');
+    downlink.nextPayload(payload, 0);
+    downlink.takeMarks();
+    downlink.nextPayload(payload, 0);
+    expect(payload.every((codeWord) => codeWord === 0xff)).toBe(isMarked);
+  }
+});
+
 describe('marks across a change of format', () => {
   it('count as reached: what they stood behind is lost', () => {
     const downlink = newDownlink('pcm16k');
