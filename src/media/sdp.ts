@@ -147,7 +147,7 @@ export function writeStream(local: LocalDescription, codec: StreamEncoding): str
   ]);
 }
 
-function offeredPayloadType(codec: StreamEncoding): number {
+export function offeredPayloadType(codec: StreamEncoding): number {
   return codecOf(codec).staticPayloadType ?? L16_PAYLOAD_TYPE;
 }
 

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import type { Scheduler, Ticking } from '../bridge/scheduler.js';
-import { negotiateOffer, readAnswer, writeOffer, type NegotiatedStream } from '../media/sdp.js';
+import { negotiateOffer, offeredPayloadType, readAnswer, writeOffer, type NegotiatedStream } from '../media/sdp.js';
 import type { RtpEndpoint } from '../rtp/endpoint.js';
 import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
 import { RtpSender } from '../rtp/sender.js';
@@ -76,6 +76,8 @@ export class CallAudio implements Ticking {
     this.#endpoint = await this.#options.openRtp((packet, nowMs) => {
       this.#onPacket(packet, nowMs);
     });
+    // RFC 3264 section 5.1: media may come as soon as the offer is sent, and may be faster than the answer.
+    this.#endpoint.setRemote({ address: '0.0.0.0', port: 0, latch: 'any' });
     this.#localSdp = writeOffer(this.#local(), [this.#options.codec]);
     return this.#localSdp;
   }
@@ -143,7 +145,8 @@ export class CallAudio implements Ticking {
   }
 
   #onPacket(packet: RtpPacket, nowMs: number): void {
-    if (packet.payloadType === this.#media?.payloadType) this.heard.add(packet, nowMs);
+    const expected = this.#media?.payloadType ?? offeredPayloadType(this.#options.codec);
+    if (packet.payloadType === expected) this.heard.add(packet, nowMs);
     else this.#otherPayloads += 1;
   }
 
