@@ -13,7 +13,7 @@ import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { RecordingLogger } from './recording-logger.js';
 
-const SETTINGS: BridgeSettings = {
+export const SETTINGS: BridgeSettings = {
   bind: '127.0.0.1',
   // Below the ports the system gives out by itself.
   ports: { min: 31_000, max: 31_999 },

@@ -2,26 +2,13 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { BridgeHostSettings } from '../../../src/bridge/bridge-host.js';
 import type { BridgeEvent, BridgeHandle } from '../../../src/bridge/messages.js';
 import { WorkerBridgePool } from '../../../src/bridge/worker-pool.js';
+import { SETTINGS as BRIDGE_SETTINGS } from '../../support/bridge-rig.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingLogger } from '../../support/recording-logger.js';
 
 const MORTAL = new URL('../../support/mortal-worker.js', import.meta.url);
 
-const SETTINGS: BridgeHostSettings = {
-  bridge: {
-    bind: '127.0.0.1',
-    ports: { min: 31_000, max: 31_999 },
-    reorderMs: 40,
-    cushionMs: 200,
-    dtmf: 'none',
-    rtpTimeoutMs: 60_000,
-    farewellMs: 5_000,
-    connectTimeoutMs: 2_000,
-    startTimeoutMs: 2_000,
-    reconnect: { maxAttempts: 3, initialDelayMs: 20, maxDelayMs: 50, keepMs: 400 },
-  },
-  network: {},
-};
+const SETTINGS: BridgeHostSettings = { bridge: BRIDGE_SETTINGS, network: {} };
 
 const AGENT = {
   mode: 'websocket',
