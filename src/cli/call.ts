@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
@@ -6,7 +7,7 @@ import { speechLevelDbm0 } from '../simulator/audio-measure.js';
 import { hostOf, localAddressTowards } from '../simulator/local-address.js';
 import { createPhoneCodec } from '../simulator/phone-codec.js';
 import type { TestCall, TestCallReport } from '../simulator/test-call.js';
-import { TestCaller } from '../simulator/test-caller.js';
+import { TestCaller, type CallOptions } from '../simulator/test-caller.js';
 import { readWav, writeWav } from '../simulator/wav.js';
 import { ExitCode } from './io.js';
 import type { Io } from './io.js';
@@ -24,6 +25,8 @@ interface CallCommandOptions {
   readonly seconds?: number;
   readonly codec: (typeof CODECS)[number];
   readonly from: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
 }
 
 const EXAMPLE = `
@@ -43,6 +46,8 @@ export function registerCall(program: Command, io: Io): void {
     .option('--seconds <n>', 'how long to stay after the answer', parseSeconds)
     .addOption(new Option('--codec <name>', 'what to offer').choices(CODECS).default('PCMU'))
     .option('--from <number>', 'calling number', 'test-caller')
+    .option('--user <name>', 'who to be for a callee that asks (digest), with --password-file')
+    .option('--password-file <file>', 'file with the password of --user')
     .addHelpText('after', EXAMPLE)
     .action((uri: string, options: CallCommandOptions) => placeCall(uri, options, io));
 }
@@ -72,12 +77,18 @@ async function placeCall(uri: string, options: CallCommandOptions, io: Io): Prom
   const caller = await TestCaller.start({ logger, address: await localAddressTowards(uri) });
   try {
     const maxRecordMs = (seconds + 1) * 1_000;
-    const call = caller.call(uri, { codec: options.codec, from: options.from, maxRecordMs });
+    const call = caller.call(uri, { codec: options.codec, from: options.from, maxRecordMs, ...credentialsOf(options) });
     await stay(call, said, { seconds, io });
     report(call, options.record, io);
   } finally {
     await caller.close();
   }
+}
+
+function credentialsOf({ user, passwordFile }: CallCommandOptions): Pick<CallOptions, 'credentials'> {
+  if (user === undefined && passwordFile === undefined) return {};
+  if (user === undefined || passwordFile === undefined) throw new Error('--user and --password-file go together');
+  return { credentials: { user, password: readFileSync(passwordFile, 'utf8').trimEnd() } };
 }
 
 /** Resolves when the call is over, whoever ended it. */

@@ -1,18 +1,21 @@
 import Srf from 'drachtio-srf';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import type { ChallengingResponse, DigestClient } from './digest-client.js';
 import { DrachtioConnection } from './drachtio-connection.js';
 import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
 import { CallRefused, type Dialog, type DialogHandlers, type SipEndpointHandlers } from './sip-endpoint.js';
 import { SrfBackedDialog } from './srf-dialog.js';
 import { SrfInvite } from './srf-invite.js';
-import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
+import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 
 export interface PlaceCallOptions {
   /** User part of our From and Contact. */
   readonly callingNumber: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly onProvisional?: (status: number) => void;
+  /** Answers a challenge (401, 407) with its credentials, by another INVITE. */
+  readonly digest?: DigestClient;
 }
 
 export interface OutgoingCall {
@@ -74,10 +77,10 @@ export class DrachtioSipEndpoint {
       canceled = true;
       invite?.cancel(() => undefined);
     };
-    const answered = this.#srf
-      .createUAC(
+    const send = (credentials: Readonly<Record<string, string>>): Promise<SrfDialog> =>
+      this.#srf.createUAC(
         uri,
-        { localSdp: offer, callingNumber: options.callingNumber, headers: { ...options.headers } },
+        { localSdp: offer, callingNumber: options.callingNumber, headers: { ...options.headers, ...credentials } },
         {
           cbRequest: (_error, request) => {
             invite = request;
@@ -87,13 +90,13 @@ export class DrachtioSipEndpoint {
             options.onProvisional?.(response.status);
           },
         },
-      )
-      .then(
-        (dialog) => ({ dialog: new SrfBackedDialog(dialog, this.#options, handlers), answer: dialog.remote.sdp }),
-        (error: unknown) => {
-          throw refusal(error);
-        },
       );
+    const answered = (options.digest ? withDigest(options.digest, uri, send) : send({})).then(
+      (dialog) => ({ dialog: new SrfBackedDialog(dialog, this.#options, handlers), answer: dialog.remote.sdp }),
+      (error: unknown) => {
+        throw refusal(error);
+      },
+    );
     return { answered, cancel };
   }
 
@@ -117,10 +120,33 @@ export class DrachtioSipEndpoint {
   }
 }
 
+/** Sends an INVITE, and again with credentials when it is challenged. Not drachtio-srf's own digest, which is MD5 alone. */
+async function withDigest(
+  digest: DigestClient,
+  uri: string,
+  send: (credentials: Readonly<Record<string, string>>) => Promise<SrfDialog>,
+): Promise<SrfDialog> {
+  type Attempt = ChallengingResponse & ({ readonly dialog: SrfDialog } | { readonly error: unknown });
+  const { response } = await digest.request<Attempt>({ method: 'INVITE', uri }, async (credentials) => {
+    try {
+      return { status: 200, get: () => undefined, dialog: await send(credentials) };
+    } catch (error) {
+      const response = finalResponse(error);
+      if (!response) throw error;
+      return { status: response.status, get: (name) => response.get(name), error };
+    }
+  });
+  if ('dialog' in response) return response.dialog;
+  throw response.error;
+}
+
 /** drachtio-srf rejects with its SipError for a final response that is not a 2xx, with others for faults of its own. */
 function refusal(error: unknown): unknown {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
-  const response = 'res' in error ? (error.res as SrfResponse) : undefined;
-  return new CallRefused(error.status, reason, response?.get('Warning'));
+  return new CallRefused(error.status, reason, finalResponse(error)?.get('Warning'));
+}
+
+function finalResponse(error: unknown): SrfResponse | undefined {
+  return error instanceof Error && 'res' in error ? (error.res as SrfResponse) : undefined;
 }

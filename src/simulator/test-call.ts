@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { CancelTimer, Clock } from '../clock.js';
 import type { StreamEncoding } from '../audio/frame-codec.js';
 import { SdpError } from '../media/sdp.js';
+import type { DigestClient } from '../signaling/digest-client.js';
 import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio.js';
 import { CallRefused, RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
 import type { CallAudio } from './call-audio.js';
@@ -50,6 +51,7 @@ export interface TestCallOptions {
   /** User part of our From. */
   readonly from: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly digest?: DigestClient;
 }
 
 export interface TestCallDependencies {
@@ -202,13 +204,13 @@ export class TestCall extends EventEmitter<TestCallEvents> {
 
   async #invite(offer: string): Promise<string> {
     if (this.#givenUp) throw new Error('given up before the INVITE');
-    const { uri, from, headers } = this.#options;
+    const { uri, from, headers, digest } = this.#options;
     const onProvisional = (status: number): void => {
       this.#note('received', `${status} ${PROVISIONAL[status] ?? ''}`.trim());
       this.emit('ringing', this.#clock.nowMs());
     };
     this.#note('sent', 'INVITE');
-    const options = { callingNumber: from, headers, onProvisional };
+    const options = { callingNumber: from, headers, onProvisional, ...(digest && { digest }) };
     this.#outgoing = this.#sip.placeCall(uri, offer, options, this.#dialogHandlers());
     const { dialog, answer } = await this.#outgoing.answered;
     this.#dialog = dialog;

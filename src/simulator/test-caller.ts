@@ -6,6 +6,7 @@ import type { StreamEncoding } from '../audio/frame-codec.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { PortPool } from '../rtp/port-pool.js';
+import { DigestClient, type DigestCredentials } from '../signaling/digest-client.js';
 import { DrachtioSipEndpoint } from '../signaling/drachtio.js';
 import { SipAgent } from '../sip-agent/agent.js';
 import { CallAudio } from './call-audio.js';
@@ -28,6 +29,8 @@ export interface CallOptions {
   /** Calling number, the user part of From. Default `test-caller`. */
   readonly from?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** For a callee that asks who is calling. */
+  readonly credentials?: DigestCredentials;
   /** Audio recorded at most, in each direction: default ten minutes. */
   readonly maxRecordMs?: number;
 }
@@ -100,6 +103,7 @@ export class TestCaller {
   call(uri: string, options: CallOptions = {}): TestCall {
     if (this.#closing) throw new Error('The test caller is closed');
     const { codec = 'PCMU', from = 'test-caller', headers = {}, maxRecordMs = DEFAULT_MAX_RECORD_MS } = options;
+    const digest = options.credentials && new DigestClient(options.credentials);
     const audio = new CallAudio({
       codec,
       address: this.#address,
@@ -107,7 +111,10 @@ export class TestCaller {
       scheduler: this.#scheduler,
       openRtp: (onPacket) => this.#openRtp(onPacket),
     });
-    const call = new TestCall({ uri, codec, from, headers }, { clock: this.#clock, sip: this.#sip, audio });
+    const call = new TestCall(
+      { uri, codec, from, headers, ...(digest && { digest }) },
+      { clock: this.#clock, sip: this.#sip, audio },
+    );
     this.#calls.add(call);
     call.once('ended', () => {
       this.#calls.delete(call);

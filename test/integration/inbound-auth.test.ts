@@ -3,9 +3,10 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { DigestClient } from '../../src/signaling/digest-client.js';
 import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
 import { tone } from '../../src/simulator/speech.js';
+import { TestCaller } from '../../src/simulator/test-caller.js';
 import { writeWav } from '../../src/simulator/wav.js';
 import { AgentRig } from '../support/agent-rig.js';
-import { BridgeUnderTest } from '../support/bridge-under-test.js';
+import { BridgeUnderTest, SILENT_LOGGER } from '../support/bridge-under-test.js';
 import { OFFER, PeerCall } from '../support/sip-call.js';
 import { UdpPeer } from '../support/sip-peer.js';
 import { hangUp } from '../support/srf-client.js';
@@ -66,6 +67,27 @@ describe('callers who have to show a password', () => {
     await expect(rig.srf.createUAC(uri, auth('wrong-secret'), {})).rejects.toMatchObject({ status: 401 });
     await under.log.wait('call.ended');
     expect(under.log.events('sip.auth_failed')).toMatchObject([{ user: 'alice', address: '127.0.0.1' }]);
+  });
+
+  it.each([
+    ['SHA-256 first', ['SHA-256', 'MD5']],
+    ['MD5 alone', ['MD5']],
+  ])('the test caller, asked for %s', async (_, algorithms) => {
+    await begin({ algorithms });
+    const caller = await TestCaller.start({ logger: SILENT_LOGGER });
+    onTestFinished(() => caller.close());
+    const uri = `sip:100@127.0.0.1:${under.port('udp')}`;
+    const call = caller.call(uri, { credentials: ALICE });
+    await call.answered;
+    await call.hangUp();
+    expect(under.log.events('sip.auth_failed')).toEqual([]);
+
+    const wrong = caller.call(uri, { credentials: { ...ALICE, password: 'looking-glass' } });
+    await expect(wrong.answered).rejects.toMatchObject({ status: 401 });
+    await expect(caller.call(uri).answered).rejects.toMatchObject({ status: 401 });
+    await under.log.wait('call.ended');
+    expect(under.log.events('call.received')).toHaveLength(1);
+    expect(caller.held).toMatchObject({ calls: 0, rtpPorts: 0, ticking: 0 });
   });
 
   it('is challenged in a header field for each algorithm, and only for an INVITE outside a call', async () => {
