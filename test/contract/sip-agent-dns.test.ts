@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentRig } from '../support/agent-rig.js';
 import { DnsServer } from '../support/dns-server.js';
 import { ANSWER, OFFER, respond } from '../support/sip-call.js';
-import type { SipPeer, SipText, UdpPeer } from '../support/sip-peer.js';
+import type { SipPeer, SipText, TcpPeer, UdpPeer } from '../support/sip-peer.js';
 import { hangUp, type SrfRequest, type SrfResponse, type TestDialog } from '../support/srf-client.js';
 
 /** A transaction gives up after 320 ms. */
@@ -232,9 +232,19 @@ describe('another server takes a call', () => {
 describe('a request too large for UDP', () => {
   const LARGE = { 'X-Large': 'x'.repeat(1_300) };
 
-  test('goes by TCP; the same call a little smaller does not', async () => {
+  /** A port that is free for UDP may be somebody's for TCP. */
+  async function peersOnOnePort(attempts = 5): Promise<{ udp: UdpPeer; tcp: TcpPeer }> {
     const udp = await rig.udpPeer();
-    const tcp = await rig.tcpPeer('127.0.0.1', udp.port);
+    try {
+      return { udp, tcp: await rig.tcpPeer('127.0.0.1', udp.port) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempts === 1) throw error;
+      return peersOnOnePort(attempts - 1);
+    }
+  }
+
+  test('goes by TCP; the same call a little smaller does not', async () => {
+    const { udp, tcp } = await peersOnOnePort();
     const uri = `sip:peer@127.0.0.1:${udp.port}`;
     const calling = call(uri, LARGE);
     const invite = await tcp.next('INVITE');
@@ -261,8 +271,7 @@ describe('a request too large for UDP', () => {
   });
 
   test('goes by UDP where the URI says so', async () => {
-    const udp = await rig.udpPeer();
-    const tcp = await rig.tcpPeer('127.0.0.1', udp.port);
+    const { udp, tcp } = await peersOnOnePort();
     const calling = call(`sip:peer@127.0.0.1:${udp.port};transport=udp`, LARGE);
     respond(udp, await udp.next('INVITE'), '486 Busy Here', { tag: 'callee' });
     expect(await calling).toBe(486);
