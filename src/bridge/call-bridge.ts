@@ -4,7 +4,7 @@ import { AgentSession, type AgentAddress, type AgentSessionOptions } from '../pr
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentNetwork } from '../pranthora/network.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
-import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
+import { COMFORT_NOISE_PAYLOAD_TYPE, RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
 import type { PortPool } from '../rtp/port-pool.js';
 import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
@@ -20,9 +20,6 @@ const MAX_FRAME_BYTES = 640;
 
 /** Packets that may wait for one before them. */
 const MAX_HELD_PACKETS = 32;
-
-/** Static (RFC 3389 section 4). Sent by some without having been agreed; a caller may send nothing else for a while. */
-const COMFORT_NOISE_PAYLOAD_TYPE = 13;
 
 /** Silence after an agent's last word before the call is hung up: the caller's jitter buffer still holds the word. */
 const FAREWELL_TAIL_MS = 100;

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { RtpEndpointStats } from '../rtp/endpoint.js';
-import type { RtpPacket } from '../rtp/packet.js';
+import { COMFORT_NOISE_PAYLOAD_TYPE, type RtpPacket } from '../rtp/packet.js';
 import { RtcpSession } from '../rtp/rtcp-session.js';
 import { DelayHistogram } from './delay-histogram.js';
 import type { BridgeMedia, PathStats } from './messages.js';
 
 /** RFC 7022 4.2: 96 random bits, in base64. */
 const CNAME_BYTES = 12;
-
-/** RFC 3389 section 4. Telephones send it without having agreed on it; it is neither audio nor a fault. */
-const COMFORT_NOISE_PAYLOAD_TYPE = 13;
 
 /** Arrivals remembered until their packet has left the reorder buffer, which never holds as many. A power of two. */
 const ARRIVALS = 128;

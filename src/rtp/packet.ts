@@ -19,6 +19,12 @@
 /** Length of the header this side writes: no CSRC, no extension. */
 export const RTP_HEADER_BYTES = 12;
 
+/**
+ * Static (RFC 3389 section 4). Sent by some without having been agreed, and by a caller perhaps alone for a while; it is
+ * neither audio nor a fault.
+ */
+export const COMFORT_NOISE_PAYLOAD_TYPE = 13;
+
 const VERSION_2 = 0x80;
 const PADDING = 0x20;
 const EXTENSION = 0x10;

@@ -58,11 +58,6 @@ for (const spelling of COMMON_SPELLINGS) {
   spellingByCanonical.set(name, spelling);
 }
 
-/** The canonical form of a well-known name as it stood on the wire; undefined for any other name. */
-export function knownHeaderName(spelling: string): HeaderName | undefined {
-  return canonicalBySpelling.get(spelling);
-}
-
 /** The canonical form of any header name. */
 export function canonicalHeaderName(spelling: string): HeaderName {
   const known = canonicalBySpelling.get(spelling);
