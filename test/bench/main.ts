@@ -1,7 +1,7 @@
 import { cpus, loadavg } from 'node:os';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { BenchAgent } from './agent.js';
-import { BridgeProcess } from '../../src/cli/capacity/bridge-process.js';
+import { BridgeProcess } from './bridge-process.js';
 import { measureCall, measureSetUp } from './call.js';
 import { measureAudioCost, measureParseCost } from './cost.js';
 import { formatTable } from './figures.js';

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { measureLoad } from '../../src/cli/capacity/loaded-bridge.js';
-import type { LoadTalk } from '../../src/simulator/load/load-agents.js';
-import type { LoadResult } from '../../src/simulator/load/load-run.js';
-import { formatTable, type Row } from './figures.js';
+import { measureLoad } from '../loaded-bridge.js';
+import type { LoadTalk } from './load-agents.js';
+import type { LoadResult } from './load-run.js';
+import { formatTable, type Row } from '../figures.js';
 
 /**
  * Many calls at once: the bridge in a process of its own, callers and agents in this one, open loop. Nothing is asserted;
@@ -22,7 +22,7 @@ const { values } = parseArgs({
 });
 
 const certificate = (name: string): string =>
-  fileURLToPath(new URL(`../../../../../test/fixtures/tls/${name}`, import.meta.url));
+  fileURLToPath(new URL(`../../../../../../test/fixtures/tls/${name}`, import.meta.url));
 const TLS = { key: certificate('loopback.key'), cert: certificate('loopback.crt') };
 
 const list = (text: string): string[] => text.split(',').filter((item) => item !== '');
