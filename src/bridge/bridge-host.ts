@@ -3,6 +3,7 @@ import type { Logger } from '../logger.js';
 import { AgentNetwork, type NetworkSettings } from '../pranthora/network.js';
 import { PortPool } from '../rtp/port-pool.js';
 import { CallBridge, type BridgeSettings } from './call-bridge.js';
+import type { EventLoop } from './event-loop.js';
 import type { BridgeCommand, BridgeEvent, BridgeId } from './messages.js';
 import { Scheduler } from './scheduler.js';
 
@@ -20,6 +21,15 @@ export interface HeldByBridges {
   readonly ticking: number;
 }
 
+export interface HostDependencies {
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly logger: Logger;
+  readonly emit: (event: BridgeEvent) => void;
+  /** Of the thread; shared with others unless given. */
+  readonly eventLoop?: EventLoop;
+}
+
 /** The bridges of one thread, and what they share: its tick, its part of the port range, its way to Pranthora. */
 export class BridgeHost {
   #settings: BridgeSettings;
@@ -32,10 +42,7 @@ export class BridgeHost {
   readonly #ports: PortPool;
   readonly #bridges = new Map<BridgeId, CallBridge>();
 
-  constructor(
-    settings: BridgeHostSettings,
-    dependencies: { clock: Clock; wallMs: () => number; logger: Logger; emit: (event: BridgeEvent) => void },
-  ) {
+  constructor(settings: BridgeHostSettings, dependencies: HostDependencies) {
     const { min, max } = settings.bridge.ports;
     this.#settings = settings.bridge;
     this.#network = new AgentNetwork(settings.network);
@@ -43,7 +50,7 @@ export class BridgeHost {
     this.#wallMs = dependencies.wallMs;
     this.#logger = dependencies.logger;
     this.#emit = dependencies.emit;
-    this.#scheduler = new Scheduler(this.#clock);
+    this.#scheduler = new Scheduler(this.#clock, dependencies.eventLoop);
     this.#ports = new PortPool({ minPort: min, maxPort: max });
   }
 

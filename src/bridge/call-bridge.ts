@@ -9,6 +9,7 @@ import type { PortPool } from '../rtp/port-pool.js';
 import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
+import { AgentOutlet } from './agent-outlet.js';
 import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { PathMonitor } from './path-monitor.js';
@@ -72,6 +73,7 @@ export class CallBridge implements Ticking {
   readonly #settings: BridgeSettings;
   readonly #dependencies: BridgeDependencies;
   readonly #receiver: RtpReceiver;
+  readonly #outlet: AgentOutlet;
   readonly #uplink: Uplink;
   readonly #downlink: Downlink;
   readonly #telephoneEvents = new TelephoneEventDetector();
@@ -83,6 +85,8 @@ export class CallBridge implements Ticking {
   #agent: AgentSession | undefined;
   #media: BridgeMedia | undefined;
   #stopTicking: (() => void) | undefined;
+  /** Until the call is answered somebody waits for each of its steps. */
+  readonly #fallAsleep: () => void;
   #farewell: Farewell | undefined;
   #startedAtMs: number | undefined;
   #lastRtpAtMs = 0;
@@ -105,12 +109,14 @@ export class CallBridge implements Ticking {
       },
     });
     const nowMs = dependencies.clock.nowMs();
+    this.#outlet = new AgentOutlet(dependencies.scheduler, (frame) => {
+      this.#sendFrame(frame);
+    });
+    this.#fallAsleep = dependencies.scheduler.stayAwake();
     this.#uplink = new Uplink(
       nowMs,
       (frame) => {
-        const sentAtMs = dependencies.clock.nowMs();
-        this.#agent?.sendFrame(frame, sentAtMs);
-        this.#path.frameSent(sentAtMs);
+        this.#outlet.offer(frame);
       },
       settings,
     );
@@ -238,6 +244,7 @@ export class CallBridge implements Ticking {
     this.#droppedFrames += this.#agent.stats.framesDropped;
     this.#agent.close();
     this.#agent = undefined;
+    this.#outlet.clear();
     this.#downlink.dropCarry();
     this.#downlink.dropMarks();
     // An early greeting of an agent that never got ready is no part of the call the next one takes.
@@ -262,6 +269,7 @@ export class CallBridge implements Ticking {
     if (this.#closed || this.#startedAtMs !== undefined) return;
     this.#startedAtMs = this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
     this.#path.start(this.#startedAtMs);
+    this.#fallAsleep();
   }
 
   #isOurs(payloadType: number): boolean {
@@ -295,6 +303,16 @@ export class CallBridge implements Ticking {
       this.#uplink.receiveEvent(packet, nowMs);
       const digit = this.#telephoneEvents.receive(packet);
       if (digit !== undefined) this.#emit({ kind: 'dtmf', bridge: this.id, digit });
+    }
+  }
+
+  #sendFrame(frame: Buffer): void {
+    const nowMs = this.#dependencies.clock.nowMs();
+    try {
+      this.#agent?.sendFrame(frame, nowMs);
+      this.#path.frameSent(nowMs);
+    } catch (error) {
+      this.#onFault(error);
     }
   }
 
@@ -369,6 +387,7 @@ export class CallBridge implements Ticking {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopTicking?.();
+    this.#fallAsleep();
     this.#letAgentGo();
     const goodbye = this.#path.rtcp.end(this.#dependencies.clock.nowMs());
     if (goodbye) this.#endpoint?.sendRtcp(goodbye);

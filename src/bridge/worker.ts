@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock, systemWallMs } from '../clock.js';
 import type { LogFields, Logger } from '../logger.js';
 import { BridgeHost, type BridgeHostSettings } from './bridge-host.js';
+import { mediaEventLoop } from './event-loop.js';
 import type { BridgeEvent } from './messages.js';
 import type { FromWorker, LogMethod, ToWorker } from './worker-messages.js';
 
@@ -34,6 +35,7 @@ const host = new BridgeHost(workerData as BridgeHostSettings, {
   clock: systemClock,
   wallMs: systemWallMs,
   logger: threadLogger({}),
+  eventLoop: mediaEventLoop,
   emit: (event: BridgeEvent) => {
     if (event.kind !== 'stats') post({ kind: 'held', held: host.held });
     post({ kind: 'event', event });

@@ -45,6 +45,8 @@ export interface LoadResult {
 /** A run in which more than one in a hundred of the generator's own packets was this late says nothing. */
 const MAX_GENERATOR_LATE_MS = 10;
 const SETTLE_MS = 500;
+/** Until the code under load has been compiled: the bridge is to run for months. */
+const WARM_UP_MS = 5_000;
 
 /** The callers and the agents of many calls in this process; the bridge is elsewhere. */
 export class LoadRun {
@@ -81,7 +83,7 @@ export class LoadRun {
     const before = usageOf(pid);
     try {
       await this.#placeCalls(sip);
-      await this.#wait(SETTLE_MS);
+      await this.#wait(WARM_UP_MS);
       const started = this.#account(pid);
       await this.#wait(1_000 * this.#plan.seconds);
       const ended = this.#account(pid);

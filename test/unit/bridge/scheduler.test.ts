@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import type { EventLoop } from '../../../src/bridge/event-loop.js';
 import { Scheduler, TICK_MS, type Ticking } from '../../../src/bridge/scheduler.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/signal.js';
 
-const AT_ONCE = (run: () => void): void => {
-  run();
+const AT_ONCE: EventLoop = {
+  afterPolling: (run) => {
+    run();
+  },
 };
 
 /** Notes when it is ticked, and how many ticks it is told to do without. */
@@ -36,6 +39,34 @@ class Member implements Ticking {
 function bench(startMs = 1_000): { clock: FakeClock; scheduler: Scheduler; member: () => Member } {
   const clock = new FakeClock(startMs);
   return { clock, scheduler: new Scheduler(clock, AT_ONCE), member: () => new Member(clock) };
+}
+
+/** An event loop whose turns end when a test says so, and whose rests let a fake clock's time go by. */
+class HandLoop implements EventLoop {
+  readonly restsMs: number[] = [];
+  readonly #polls: (() => void)[] = [];
+  readonly #clock: FakeClock;
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock;
+  }
+
+  afterPolling(run: () => void): void {
+    this.#polls.push(run);
+  }
+
+  readonly rest = (ms: number): void => {
+    this.restsMs.push(ms);
+    this.#clock.advance(ms);
+  };
+
+  get polls(): number {
+    return this.#polls.length;
+  }
+
+  endTurn(): void {
+    this.#polls.shift()?.();
+  }
 }
 
 /** A clock whose timers come late, as a loaded machine's do. */
@@ -191,8 +222,10 @@ describe('Scheduler', () => {
   it('lets the sockets be read between the timer and the tick, and bears changes meanwhile', () => {
     const clock = new FakeClock();
     const polls: (() => void)[] = [];
-    const scheduler = new Scheduler(clock, (run) => {
-      polls.push(run);
+    const scheduler = new Scheduler(clock, {
+      afterPolling: (run) => {
+        polls.push(run);
+      },
     });
     const first = new Member(clock);
     const remove = scheduler.add(first);
@@ -209,5 +242,106 @@ describe('Scheduler', () => {
     polls.shift()?.();
     expect(second.ticksMs).toEqual([1_040]);
     expect(polls).toEqual([]);
+  });
+});
+
+describe('the end of a turn', () => {
+  it('is when what waits for it is sent, once, after the ticks that are due', () => {
+    const clock = new FakeClock();
+    const loop = new HandLoop(clock);
+    const scheduler = new Scheduler(clock, loop);
+    const order: string[] = [];
+    const member = new Member(clock);
+    member.onTick = () => {
+      order.push('tick');
+      scheduler.atTurnEnd({ flush: () => order.push('flush what the tick left') });
+    };
+    const remove = scheduler.add(member);
+    clock.advance(20);
+    scheduler.atTurnEnd({ flush: () => order.push('flush what was read') });
+    expect(loop.polls).toBe(1);
+    expect(order).toEqual([]);
+    loop.endTurn();
+    expect(order).toEqual(['tick', 'flush what was read', 'flush what the tick left']);
+    expect(loop.polls).toBe(0);
+    remove();
+    scheduler.atTurnEnd({ flush: () => order.push('flush without members') });
+    loop.endTurn();
+    expect(order.at(-1)).toBe('flush without members');
+    expect(order).toHaveLength(4);
+    expect([loop.polls, clock.pendingTimers]).toEqual([0, 0]);
+  });
+
+  it('takes the place of the timer, and sets it anew', () => {
+    const clock = new FakeClock();
+    const loop = new HandLoop(clock);
+    const scheduler = new Scheduler(clock, loop);
+    const member = new Member(clock);
+    const remove = scheduler.add(member);
+    clock.advance(19);
+    scheduler.atTurnEnd({ flush: () => undefined });
+    clock.advance(5); // the sockets were long in being read
+    loop.endTurn();
+    expect(member.ticksMs).toEqual([1_024]);
+    expect(clock.nextTimerAtMs).toBe(1_040);
+    remove();
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a thread that may rest', () => {
+  function many(count: number): { clock: FakeClock; loop: HandLoop; scheduler: Scheduler; members: Member[] } {
+    const clock = new FakeClock();
+    const loop = new HandLoop(clock);
+    const scheduler = new Scheduler(clock, loop);
+    const members = Array.from({ length: count }, () => new Member(clock));
+    for (const member of members) scheduler.add(member);
+    return { clock, loop, scheduler, members };
+  }
+
+  it('does so between phases, never past one, and ticks to the millisecond', () => {
+    const { clock, loop, members } = many(40);
+    clock.advance(2);
+    while (clock.nowMs() < 2_000) loop.endTurn();
+    expect(Math.max(...loop.restsMs)).toBeLessThanOrEqual(2);
+    for (const member of members) {
+      expect(member.intervalsMs).toEqual(new Set([TICK_MS]));
+      expect(member.ticksMs.length).toBeGreaterThanOrEqual(49);
+    }
+  });
+
+  it('does not while few calls are on, nor while one is being set up', () => {
+    const few = many(19);
+    few.clock.advance(2);
+    few.loop.endTurn();
+    expect(few.loop.restsMs).toEqual([]);
+    expect(few.clock.pendingTimers).toBe(1);
+
+    const { clock, loop, scheduler } = many(40);
+    const fallAsleep = scheduler.stayAwake();
+    clock.advance(2);
+    loop.endTurn();
+    expect(loop.restsMs).toEqual([]);
+    expect([loop.polls, clock.pendingTimers]).toEqual([0, 1]);
+    fallAsleep();
+    fallAsleep();
+    const other = scheduler.stayAwake();
+    other();
+    clock.advance(2);
+    loop.endTurn();
+    expect(loop.restsMs).toEqual([2]);
+    expect([loop.polls, clock.pendingTimers]).toEqual([1, 0]);
+  });
+
+  it('stops when the calls are over', () => {
+    const clock = new FakeClock();
+    const loop = new HandLoop(clock);
+    const scheduler = new Scheduler(clock, loop);
+    const removals = Array.from({ length: 40 }, () => scheduler.add(new Member(clock)));
+    clock.advance(2);
+    loop.endTurn();
+    for (const remove of removals) remove();
+    loop.endTurn();
+    expect([loop.polls, clock.pendingTimers]).toEqual([0, 0]);
   });
 });

@@ -1,0 +1,50 @@
+import type { Flushing, Scheduler } from './scheduler.js';
+
+/** 20 ms of 16-bit samples at 16 kHz: the longest of any format. */
+const MAX_FRAME_BYTES = 640;
+
+/**
+ * One call's frames on their way to the agent: a frame waits for the end of the turn in which it was made, so that those of
+ * all calls are written in one burst.
+ */
+export class AgentOutlet implements Flushing {
+  readonly #scheduler: Pick<Scheduler, 'atTurnEnd'>;
+  readonly #send: (frame: Buffer) => void;
+  readonly #bytes = Buffer.alloc(MAX_FRAME_BYTES);
+  /** Of the format so far, or empty. */
+  #frame = this.#bytes.subarray(0, 0);
+  #isWaiting = false;
+  #isDue = false;
+
+  constructor(scheduler: Pick<Scheduler, 'atTurnEnd'>, send: (frame: Buffer) => void) {
+    this.#scheduler = scheduler;
+    this.#send = send;
+  }
+
+  /** Takes a copy of a frame. One that was still waiting goes first, at once. */
+  offer(frame: Buffer): void {
+    this.#sendWaiting();
+    if (frame.length !== this.#frame.length) this.#frame = this.#bytes.subarray(0, frame.length);
+    this.#frame.set(frame);
+    this.#isWaiting = true;
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#scheduler.atTurnEnd(this);
+  }
+
+  flush(): void {
+    this.#isDue = false;
+    this.#sendWaiting();
+  }
+
+  /** Forgets the frame that waits: there is no agent any more whom it would be for. */
+  clear(): void {
+    this.#isWaiting = false;
+  }
+
+  #sendWaiting(): void {
+    if (!this.#isWaiting) return;
+    this.#isWaiting = false;
+    this.#send(this.#frame);
+  }
+}
