@@ -355,6 +355,7 @@ export class CallBridge implements Ticking {
   /** What only shows as time goes by. */
   #watch(nowMs: number): void {
     this.#ticks += 1;
+    this.#endpoint?.tick(nowMs, this.#dependencies.scheduler.isBusy);
     if (this.#farewell) this.#watchFarewell(this.#farewell, nowMs);
     const silentMs = nowMs - this.#lastRtpAtMs;
     // A caller who holds us without wanting our packets (sendonly) may play music, or nothing at all.

@@ -15,7 +15,7 @@ const PHASE_MS = TICK_MS / PHASES;
  * then read in one turn, and what it leads to is written in one burst: measured on Linux, a packet costs half as much
  * written amid others, for the kernel need not wake its reader each time. Fewer members are not worth the delay.
  */
-const RESTS_FROM_MEMBERS = 20;
+const BUSY_FROM_MEMBERS = 20;
 
 /** Something that happens every 20 ms of a call. */
 export interface Ticking {
@@ -64,6 +64,11 @@ export class Scheduler {
 
   get size(): number {
     return this.#members;
+  }
+
+  /** There is enough to do for it to be worth doing it economically. */
+  get isBusy(): boolean {
+    return this.#members >= BUSY_FROM_MEMBERS;
   }
 
   /** Ticks `member` every 20 ms, in the emptiest phase, until the returned function is called. */
@@ -151,7 +156,7 @@ export class Scheduler {
   /** False when the thread should rather wait for what comes first. */
   #rest(): boolean {
     const { rest } = this.#eventLoop;
-    if (!rest || this.#awake > 0 || this.#members < RESTS_FROM_MEMBERS) return false;
+    if (!rest || this.#awake > 0 || !this.isBusy) return false;
     const restMs = Math.min(PHASE_MS, this.#nextDueMs() - this.#clock.nowMs());
     if (restMs > 0) rest(restMs);
     return true;

@@ -2,6 +2,7 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { newRtpPacket, parseRtp, type RtpPacket } from './packet.js';
+import { PeerSocket } from './peer-socket.js';
 import type { PortPool } from './port-pool.js';
 import { isRtcp } from './rtcp-packet.js';
 import { RtcpRoute, type RtcpRemote } from './rtcp-route.js';
@@ -69,6 +70,7 @@ export class RtpEndpoint {
   readonly port: number;
 
   readonly #socket: Socket;
+  readonly #peer: PeerSocket;
   readonly #rtcpSocket: Socket;
   readonly #family: 4 | 6;
   readonly #options: RtpEndpointOptions;
@@ -112,6 +114,7 @@ export class RtpEndpoint {
   private constructor([socket, rtcpSocket]: SocketPair, port: number, options: RtpEndpointOptions) {
     this.port = port;
     this.#socket = socket;
+    this.#peer = new PeerSocket(socket, options.bindAddress);
     this.#rtcpSocket = rtcpSocket;
     this.#family = familyOf(options.bindAddress);
     this.#options = options;
@@ -120,7 +123,9 @@ export class RtpEndpoint {
     const onError = (error: Error): void => {
       options.logger.warn({ event: 'rtp.socket-error', port, error: error.message });
     };
-    socket.on('error', onError);
+    socket.on('error', (error) => {
+      if (!this.#peer.refused()) onError(error);
+    });
     rtcpSocket.on('error', onError);
   }
 
@@ -150,6 +155,7 @@ export class RtpEndpoint {
   setRemote(remote: TransportAddress & { readonly latch: LatchMode; readonly rtcp?: RtcpRemote }): void {
     const { rtcp, latch } = remote;
     this.#latch.expect(sendable(remote, this.#family), latch, this.#options.clock.nowMs());
+    if (!this.#latch.source) this.#peer.disconnect();
     this.#rtcpRoute.remote = rtcp === undefined || rtcp === 'mux' ? rtcp : sendable(rtcp, this.#family);
   }
 
@@ -162,7 +168,20 @@ export class RtpEndpoint {
       return;
     }
     this.#sent += 1;
-    this.#socket.send(packet, target.port, target.address, this.#onSent);
+    this.#peer.send(packet, target, this.#onSent);
+  }
+
+  /**
+   * To be called every 20 ms. `mayConnect`: while the call's source is beyond doubt, the system may refuse all others on its
+   * own. They are then not counted any more.
+   */
+  tick(nowMs: number, mayConnect: boolean): void {
+    if (this.#peer.isConnected) {
+      if (!this.#latch.settled(nowMs)) this.#peer.disconnect();
+    } else if (mayConnect && this.#peer.mayConnect && !this.#closed) {
+      const source = this.#latch.settled(nowMs);
+      if (source) this.#peer.connect(source);
+    }
   }
 
   /** Sends a compound RTCP packet to the call's source; nowhere while that is unknown. */
@@ -170,9 +189,10 @@ export class RtpEndpoint {
     if (this.#closed) return;
     const rtp = this.#latch.target;
     const target = this.#rtcpRoute.isMuxed ? rtp : this.#rtcpRoute.target(rtp);
-    const socket = this.#rtcpRoute.isMuxed ? this.#socket : this.#rtcpSocket;
+    if (!target) return;
     // A report that could not be sent is like one that got lost.
-    if (target) socket.send(packet, target.port, target.address, () => undefined);
+    if (this.#rtcpRoute.isMuxed) this.#peer.send(packet, target, () => undefined);
+    else this.#rtcpSocket.send(packet, target.port, target.address, () => undefined);
   }
 
   /** Closes the sockets and gives the port back. Idempotent; nothing is delivered afterwards. */
@@ -185,7 +205,7 @@ export class RtpEndpoint {
   }
 
   readonly #onSent = (error: Error | null): void => {
-    if (!error) return;
+    if (!error || this.#peer.refused()) return;
     this.#sendErrors += 1;
     this.#sendError = (error as NodeJS.ErrnoException).code ?? error.message;
   };

@@ -16,6 +16,9 @@ export type LatchMode = 'expected' | 'any';
 /** A source silent for this long may have moved: a NAT has given it another address, or a phone has changed its network. */
 const MAY_HAVE_MOVED_AFTER_MS = 1_000;
 
+/** Before it may have moved, it is no longer taken for granted. */
+const SILENT_AFTER_MS = MAY_HAVE_MOVED_AFTER_MS / 2;
+
 /**
  * `current`: the source locked to. `candidate`: may be locked to, if what it sent is plausible. `moved`: may be, if what it
  * sent continues the source's stream. `refused`: ignore it.
@@ -48,6 +51,15 @@ export class SourceLatch {
   /** Where RTP really comes from, once it does. */
   get source(): TransportAddress | undefined {
     return this.#locked;
+  }
+
+  /**
+   * The source, when it is past its probation and has sent of late: until it falls silent, nobody else's packets are looked
+   * at. Undefined otherwise.
+   */
+  settled(nowMs: number): TransportAddress | undefined {
+    const isSettled = nowMs - this.#lockedAtMs >= CONTEST_MS && nowMs - this.#heardAtMs < SILENT_AFTER_MS;
+    return isSettled ? this.#locked : undefined;
   }
 
   /**

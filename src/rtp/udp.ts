@@ -57,17 +57,23 @@ export function isAddressInUse(error: unknown): boolean {
 
 const UNSPECIFIED = new Set(['0.0.0.0', '::', '::ffff:0.0.0.0']);
 
+/** Whether an address stands for all of a host's own. */
+export function isUnspecified(address: string): boolean {
+  return UNSPECIFIED.has(canonical(address));
+}
+
 /** The address in the spelling the socket reports sources in, or undefined if nothing can be sent to it. */
 export function sendable({ address, port }: TransportAddress, family: 4 | 6): TransportAddress | undefined {
   const version = isIP(address);
   if (version === 0 || (family === 4 && version === 6)) return undefined;
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
-  const spelled = version === 4 ? address : canonicalIPv6(address);
+  const spelled = canonical(address);
   if (UNSPECIFIED.has(spelled)) return undefined;
   return { address: family === 6 && version === 4 ? `::ffff:${address}` : spelled, port };
 }
 
 /** RFC 5952 spelling; an address with a zone stays as it is. */
-function canonicalIPv6(address: string): string {
-  return address.includes('%') ? address : new SocketAddress({ address, family: 'ipv6' }).address;
+function canonical(address: string): string {
+  if (!isIPv6(address) || address.includes('%')) return address;
+  return new SocketAddress({ address, family: 'ipv6' }).address;
 }

@@ -497,3 +497,104 @@ describe('RtpEndpoint.open', () => {
     expect(pool).toMatchObject({ inUse: 0, free: 1000 });
   });
 });
+
+describe('an RtpEndpoint that may connect', () => {
+  /** An endpoint that has heard `caller` for long enough, and been told that it may connect. */
+  async function connected(bindAddress = '127.0.0.1'): Promise<{ bench: Bench; caller: Peer; stranger: Peer }> {
+    const bench = await newBench(bindAddress);
+    const [caller, stranger] = [await newPeer(CALLER), await newPeer(STRANGER)];
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    await caller.send(rtp(1), bench.endpoint.port);
+    await settle(bench, 1);
+    clock.advance(1_000);
+    await caller.send(rtp(2), bench.endpoint.port);
+    await settle(bench, 2);
+    bench.endpoint.tick(clock.nowMs(), true);
+    return { bench, caller, stranger };
+  }
+
+  it('hears and sends as before, and no stranger reaches it', async () => {
+    const { bench, caller, stranger } = await connected();
+    await stranger.send(rtp(3), bench.endpoint.port);
+    await caller.send(rtp(4), bench.endpoint.port);
+    await settle(bench, 3);
+    bench.endpoint.send(rtp(10));
+    expect(await caller.next()).toEqual(rtp(10));
+    expect(bench.delivered).toEqual([1, 2, 4]);
+    expect(bench.endpoint.stats).toMatchObject({ received: 3, ignoredSource: 0, sent: 1, sendErrors: 0 });
+  });
+
+  it('sends RTCP on the same port where that was agreed on', async () => {
+    const { bench, caller } = await connected();
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any', rtcp: 'mux' });
+    bench.endpoint.sendRtcp(Buffer.from('report'));
+    expect((await caller.next()).toString()).toBe('report');
+  });
+
+  it('listens to all again when the source falls silent, and follows it to another address', async () => {
+    const { bench } = await connected();
+    const moved = await newPeer(CALLER);
+    clock.advance(500);
+    bench.endpoint.tick(clock.nowMs(), true);
+    await moved.send(rtp(3), bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.endpoint.stats.ignoredSource).toBe(1);
+    clock.advance(500);
+    await moved.send(rtp(4), bench.endpoint.port);
+    await settle(bench, 4);
+    expect(bench.delivered).toEqual([1, 2, 4]);
+    bench.endpoint.send(rtp(10));
+    expect(await moved.next()).toEqual(rtp(10));
+  });
+
+  it('moves with a re-INVITE at once', async () => {
+    const { bench } = await connected();
+    const other = await newPeer(CALLER);
+    bench.endpoint.setRemote({ address: CALLER, port: other.port, latch: 'any' });
+    bench.endpoint.send(rtp(10));
+    expect(await other.next()).toEqual(rtp(10));
+    await other.send(rtp(3), bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.delivered).toEqual([1, 2, 3]);
+  });
+
+  it('does not before the source is past its probation, nor bound to all addresses, nor when it may not', async () => {
+    const { bench, stranger } = await connected('0.0.0.0');
+    await stranger.send(rtp(3), bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.endpoint.stats.ignoredSource).toBe(1);
+
+    const young = await newBench();
+    const caller = await newPeer(CALLER);
+    young.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any' });
+    await caller.send(rtp(1), young.endpoint.port);
+    await settle(young, 1);
+    young.endpoint.tick(clock.nowMs(), true);
+    await stranger.send(rtp(2), young.endpoint.port);
+    await settle(young, 2);
+    clock.advance(1_000);
+    await caller.send(rtp(3), young.endpoint.port);
+    await settle(young, 3);
+    young.endpoint.tick(clock.nowMs(), false);
+    await stranger.send(rtp(4), young.endpoint.port);
+    await settle(young, 4);
+    expect(young.endpoint.stats.ignoredSource).toBe(2);
+  });
+
+  it('bears a caller whose port nobody listens on, and does not connect to it again', async () => {
+    const { bench, caller, stranger } = await connected();
+    caller.close();
+    peers.splice(peers.indexOf(caller), 1);
+    await nextTurn();
+    for (let i = 0; i < 5; i++) {
+      bench.endpoint.send(rtp(10 + i));
+      await nextTurn();
+    }
+    expect(bench.endpoint.stats).toMatchObject({ sent: 5, sendErrors: 0 });
+    expect(lines.filter(({ event }) => event === 'rtp.socket-error')).toEqual([]);
+    bench.endpoint.tick(clock.nowMs(), true);
+    await stranger.send(rtp(3), bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.endpoint.stats.ignoredSource).toBe(1);
+  });
+});
