@@ -83,6 +83,8 @@ export class CallBridge implements Ticking {
 
   #endpoint: RtpEndpoint | undefined;
   #agent: AgentSession | undefined;
+  /** The agent to connect once there is an RTP port. */
+  #addressed: AgentAddress | undefined;
   #media: BridgeMedia | undefined;
   #stopTicking: (() => void) | undefined;
   /** Until the call is answered somebody waits for each of its steps. */
@@ -131,7 +133,9 @@ export class CallBridge implements Ticking {
         void this.#open();
         break;
       case 'connect-agent':
-        this.#connectAgent(command.address);
+        // Without a port the call comes to nothing, so its agent is not troubled before there is one.
+        if (this.#endpoint) this.#connectAgent(command.address);
+        else this.#addressed = command.address;
         break;
       case 'set-media':
         this.#setMedia(command.media);
@@ -186,6 +190,7 @@ export class CallBridge implements Ticking {
       }
       this.#endpoint = endpoint;
       this.#emit({ kind: 'opened', bridge: this.id, rtpPort: endpoint.port });
+      if (this.#addressed) this.#connectAgent(this.#addressed);
     } catch (error) {
       if (!this.#closed) this.#emit({ kind: 'open-failed', bridge: this.id, detail: message(error) });
     }

@@ -90,10 +90,8 @@ export class MediaWorker {
         this.#onReady?.();
         break;
       case 'event':
+        if (message.held) this.#held = message.held;
         this.#handles.deliver(message.event);
-        break;
-      case 'held':
-        this.#held = message.held;
         break;
       case 'log':
         this.#logger[message.level](message.fields, message.message);

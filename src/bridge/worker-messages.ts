@@ -13,9 +13,8 @@ export type ToWorker =
 export type FromWorker =
   /** It takes commands. */
   | { readonly kind: 'ready' }
-  | { readonly kind: 'event'; readonly event: BridgeEvent }
-  /** Before every event but `stats`: what has happened may have changed it. */
-  | { readonly kind: 'held'; readonly held: HeldByBridges }
+  /** With what is held now, unless it is of the kind `stats`: any other may have changed that. */
+  | { readonly kind: 'event'; readonly event: BridgeEvent; readonly held?: HeldByBridges }
   | { readonly kind: 'log'; readonly level: LogMethod; readonly fields: LogFields; readonly message?: string };
 
 export type LogMethod = 'debug' | 'info' | 'warn' | 'error';

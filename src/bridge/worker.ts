@@ -37,8 +37,7 @@ const host = new BridgeHost(workerData as BridgeHostSettings, {
   logger: threadLogger({}),
   eventLoop: mediaEventLoop,
   emit: (event: BridgeEvent) => {
-    if (event.kind !== 'stats') post({ kind: 'held', held: host.held });
-    post({ kind: 'event', event });
+    post({ kind: 'event', event, ...(event.kind === 'stats' ? {} : { held: host.held }) });
   },
 });
 

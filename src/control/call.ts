@@ -120,7 +120,6 @@ export class Call {
     }
     if (!this.#enter('accept')) return;
     if (this.route) this.#agents = this.#newAgents(this.route);
-    this.#invite.ring();
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => {
       this.#onBridgeEvent(event);
@@ -128,6 +127,9 @@ export class Call {
     this.#media = new CallerMedia(this.#bridge, (detail) => {
       this.#onMediaLost(detail);
     });
+    // The media thread connects while this one tells the caller that it rings.
+    this.#connectAgent();
+    if (this.#isOpen()) this.#invite.ring();
   }
 
   /** Ends the call, whatever it is doing. The first reason counts. */
@@ -163,7 +165,6 @@ export class Call {
     switch (event.kind) {
       case 'opened':
         this.#rtpPort = event.rtpPort;
-        this.#connectAgent();
         break;
       case 'open-failed':
         this.end(callEnd.noMediaPort(event.detail));

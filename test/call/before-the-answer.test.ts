@@ -246,7 +246,6 @@ describe('a call that is refused at once', () => {
     await bench.expectAllOver();
     expect(invite.rejections).toMatchObject([{ status: 503, retryAfterSec: 5 }]);
     expect(bench.record(invite)).toMatchObject({ reason: 'no_media_port', detail: 'No RTP port is free' });
-    expect(bench.bridge.agents).toEqual([]);
   });
 
   it('with 503 when no media server would take it', async () => {

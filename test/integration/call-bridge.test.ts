@@ -500,10 +500,20 @@ describe('CallBridge, closed', () => {
     const rig = await BridgeRig.start(new ListeningAgent(), { ports: { min: 32_000, max: 32_001 } });
     await rig.event('opened');
     const second = rig.open();
+    rig.connectAgent('agent of a call without a port', {}, second);
     const { bridge, detail } = await rig.event('open-failed');
     expect(bridge).toBe(second.id);
     expect(detail).toBe('No RTP port is free');
     second.close();
+    await rig.stop();
+    expect(rig.simulator.sessions).toEqual([]);
+  });
+
+  it('connects an agent it was told of before there was a port, once there is one', async () => {
+    const rig = await BridgeRig.start(new ListeningAgent());
+    rig.connectAgent();
+    await rig.event('agent-ready');
+    expect(rig.events.map(({ kind }) => kind)).toEqual(['opened', 'agent-ready']);
     await rig.stop();
   });
 

@@ -220,8 +220,8 @@ export class BridgeRig {
     });
   }
 
-  connectAgent(agentId = 'agent', changes: Partial<AgentAddress> = {}): void {
-    this.bridge.connectAgent({
+  connectAgent(agentId = 'agent', changes: Partial<AgentAddress> = {}, bridge = this.bridge): void {
+    bridge.connectAgent({
       mode: 'websocket',
       baseUrl: this.#url,
       target: { agentId },

@@ -11,8 +11,7 @@ parentPort.on('message', ({ kind, command }) => {
 });
 
 function tell(event) {
-  parentPort.postMessage({ kind: 'held', held: { ports: event.kind === 'opened' ? 1 : 0, ticking: 0 } });
-  parentPort.postMessage({ kind: 'event', event });
+  parentPort.postMessage({ kind: 'event', event, held: { ports: event.kind === 'opened' ? 1 : 0, ticking: 0 } });
 }
 
 parentPort.postMessage({ kind: 'ready' });
