@@ -12,7 +12,7 @@ import { CallController } from './control/controller.js';
 import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
 import type { MediaEngine } from './media/engine.js';
-import { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
+import type { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
 import { AgentNetwork, type NetworkSettings } from './pranthora/network.js';
@@ -225,7 +225,9 @@ export async function startBridge(
       };
     }
     const { srf } = signaling;
-    const engine = new FreeSwitchMediaEngine({
+    // Loaded by those alone who use it: drachtio-fsmrf and what it brings are 8 MB.
+    const freeSwitch = await import('./media/freeswitch/engine.js');
+    const engine = new freeSwitch.FreeSwitchMediaEngine({
       servers: freeswitch,
       codecs: narrowbandOf(codecs),
       advertise: toMedia,

@@ -7,6 +7,9 @@ import type { FromWorker, ToWorker } from './worker-messages.js';
 
 const NOTHING_HELD: HeldByBridges = { ports: 0, ticking: 0 };
 
+/** A packet lives for milliseconds: where the young are many, most are garbage. Three spaces of 2 MB hold some thousand. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 6 };
+
 /** One thread full of bridges, as the main thread has it. */
 export class MediaWorker {
   readonly #thread: Worker;
@@ -23,7 +26,7 @@ export class MediaWorker {
   constructor(script: URL, settings: BridgeHostSettings, logger: Logger, onLost: () => void) {
     this.#logger = logger;
     this.#onLost = onLost;
-    this.#thread = new Worker(script, { workerData: settings });
+    this.#thread = new Worker(script, { workerData: settings, resourceLimits: RESOURCE_LIMITS });
     this.#handles = new BridgeHandles((command) => {
       this.#post({ kind: 'command', command });
     });

@@ -1,21 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import { PranthoraSimulator, type ClientConformance, type HandshakeReport } from '../simulator/pranthora-simulator.js';
-import { SCENARIO_NAMES, type ScenarioName } from '../simulator/scenarios.js';
-import type { SimulatorSession } from '../simulator/simulator-session.js';
-import { readDemoSpeech } from './demo/speech.js';
-import { ExitCode, type Io } from './io.js';
-
-interface SimulateOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly scenario: ScenarioName;
-  readonly apiKey?: string;
-  readonly report?: boolean;
-  readonly tlsKey?: string;
-  readonly tlsCert?: string;
-}
+import { SCENARIO_NAMES } from '../simulator/scenarios.js';
+import type { Io } from './io.js';
+import type { SimulateOptions } from './simulate/run.js';
 
 const EXAMPLE = `
 Runs until it is interrupted. Set pranthora.url to the URL it prints.
@@ -39,106 +26,14 @@ export function registerSimulate(program: Command, io: Io): void {
     .option('--tls-cert <file>', 'and this certificate (PEM)')
     .option('--report', 'say at the end which rules of the guide each client has kept')
     .addHelpText('after', EXAMPLE)
-    .action((options: SimulateOptions) => simulate(options, io));
+    .action(async (options: SimulateOptions) => {
+      const { simulate } = await import('./simulate/run.js');
+      await simulate(options, io);
+    });
 }
 
 function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (!(port <= 65_535)) throw new InvalidArgumentError('Expected a port, 0 to 65535.');
   return port;
-}
-
-async function simulate(options: SimulateOptions, io: Io): Promise<void> {
-  const { greeting, answer, reply } = readDemoSpeech();
-  const { host, port, scenario, apiKey } = options;
-  const tls = readTls(options, io);
-  const simulator = new PranthoraSimulator({
-    host,
-    port,
-    scenario,
-    ...(apiKey !== undefined && { apiKey }),
-    ...(tls && { tls }),
-    speech: { greeting, talk: answer, reply, farewell: reply },
-  });
-  const totals = { sessions: 0, violations: 0 };
-  simulator.on('session', (session) => {
-    totals.sessions += 1;
-    session.on('violation', () => (totals.violations += 1));
-    follow(session, io);
-  });
-  simulator.on('handshake', (handshake) => {
-    io.out(handshakeLine(handshake));
-  });
-  const { url } = await simulator.start();
-  io.out(`Pranthora simulator at ${url}, scenario ${scenario}\n`);
-  await interrupted(io);
-  await simulator.stop();
-  io.out(`${totals.sessions} sessions, ${totals.violations} violations\n`);
-  if (options.report === true) for (const client of simulator.conformance()) io.out(conformanceText(client));
-}
-
-/** Both files or none; what cannot be read is wrong usage. */
-function readTls({ tlsKey, tlsCert }: SimulateOptions, io: Io): { key: string; cert: string } | undefined {
-  if (tlsKey === undefined && tlsCert === undefined) return undefined;
-  try {
-    if (tlsKey === undefined || tlsCert === undefined) throw new Error('--tls-key and --tls-cert need each other');
-    return { key: readFileSync(tlsKey, 'utf8'), cert: readFileSync(tlsCert, 'utf8') };
-  } catch (error) {
-    io.err(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-    throw new ExitCode(2);
-  }
-}
-
-function handshakeLine({ status, agentId, workflowId, complaints }: HandshakeReport): string {
-  const whom = agentId === undefined ? `workflow ${workflowId ?? '(none)'}` : `agent ${agentId}`;
-  const wrong = complaints.map(({ kind, detail }) => `  VIOLATION ${kind}: ${detail}`).join('');
-  return `${new Date().toISOString()}  handshake for ${whom}: HTTP ${status}${wrong}\n`;
-}
-
-/** One client's rules, a line each: the broken ones in capitals. */
-function conformanceText({ client, handshakes, sessions, rules }: ClientConformance): string {
-  const used = `${handshakes} handshakes, ${sessions.websocket} pure, ${sessions.telephony} telephony sessions`;
-  const lines = rules.map(({ rule, verdict, times, detail }) =>
-    verdict === 'broken'
-      ? `  BROKEN     ${rule}: ${times} times, first: ${detail ?? ''}`
-      : `  ${verdict.padEnd(9)}  ${rule}`,
-  );
-  return `\nClient ${client}: ${used}\n${lines.join('\n')}\n`;
-}
-
-function follow(session: SimulatorSession, io: Io): void {
-  const say = (what: string): void => {
-    io.out(`${new Date().toISOString()}  #${session.id}  ${what}\n`);
-  };
-  const { agentId, workflowId } = session;
-  say(`opened for ${agentId === undefined ? `workflow ${workflowId ?? '(none)'}` : `agent ${agentId}`}`);
-  session.on('started', () => {
-    say(session.protocol === 'websocket' ? 'start_media_streaming sent' : 'start event received');
-  });
-  session.on('speaking', (_atMs, durationMs) => {
-    say(`speaks for ${Math.round(durationMs)} ms`);
-  });
-  session.on('interrupted', () => {
-    say(`interrupted: ${session.protocol === 'websocket' ? 'stop' : 'clear'} sent`);
-  });
-  session.on('violation', ({ kind, detail }) => {
-    say(`VIOLATION ${kind}: ${detail}`);
-  });
-  session.on('closed', (code, reason) => {
-    const { durationMs, framesReceived, levelDbfs } = session.report();
-    const level = levelDbfs === null ? 'silence' : `${levelDbfs.toFixed(1)} dBFS`;
-    say(`closed ${code} ${reason} after ${Math.round(durationMs)} ms, ${framesReceived} frames heard, ${level}`);
-  });
-}
-
-function interrupted({ signals }: Io): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      signals.off('SIGINT', end);
-      signals.off('SIGTERM', end);
-      resolve();
-    };
-    signals.on('SIGINT', end);
-    signals.on('SIGTERM', end);
-  });
 }

@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module';
 import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
-import { prettyFactory } from 'pino-pretty';
+import type * as PinoPretty from 'pino-pretty';
 import type { LogLevel } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import { redactNumber, redactQuotedNumbers } from './redact-numbers.js';
@@ -85,7 +86,8 @@ function secretPatterns(secrets: readonly string[]): string[] {
 function destinationOf({ pretty, destination }: LogOptions): DestinationStream {
   const output = destination ?? pino.destination({ dest: 1, sync: true });
   if (!pretty) return output;
-  // As a function rather than as a stream, which would still hold lines when the process exits.
+  // Loaded by those alone who use it. As a function rather than as a stream, which would still hold lines when the process exits.
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   const format = prettyFactory({ singleLine: true, messageFormat: '{event} {msg}', ignore: 'event' });
   return {
     write(line) {

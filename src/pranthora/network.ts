@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { Agent } from 'node:http';
+import { createRequire } from 'node:module';
 import {
   checkServerIdentity,
   createSecureContext,
@@ -8,7 +9,7 @@ import {
   type PeerCertificate,
   type SecureContext,
 } from 'node:tls';
-import { HttpsProxyAgent } from 'https-proxy-agent';
+import type * as ProxyAgents from 'https-proxy-agent';
 import { classifyNetworkError, proxyFailed, proxyRefused, type AgentEnding } from './endings.js';
 import { isProxied } from './no-proxy.js';
 
@@ -121,7 +122,7 @@ class ProxyRoute implements Route {
 
   constructor(proxyUrl: string, tls: RouteOptions) {
     // Destroying the request does not reach the proxy's socket before the tunnel stands; the signal does.
-    const agent = new HttpsProxyAgent(proxyUrl, { signal: this.#abort.signal });
+    const agent = new (proxyAgents().HttpsProxyAgent)(proxyUrl, { signal: this.#abort.signal });
     agent.on('proxyConnect', ({ statusCode }: { statusCode: number }) => {
       this.#status = statusCode;
     });
@@ -139,6 +140,11 @@ class ProxyRoute implements Route {
   abort(): void {
     this.#abort.abort();
   }
+}
+
+/** Loaded by those alone who have a proxy: each thread would keep two megabytes of it. */
+function proxyAgents(): typeof ProxyAgents {
+  return createRequire(import.meta.url)('https-proxy-agent') as typeof ProxyAgents;
 }
 
 /** The server's own certificate counts: the rest of the chain is whatever the server says it is. */
