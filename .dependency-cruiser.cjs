@@ -41,7 +41,7 @@ module.exports = {
       'version\\.ts',
     ),
     packages('cli/', 'commander', 'yaml'),
-    builtins('cli/', 'fs', 'fs/promises', 'process', 'os'),
+    builtins('cli/', 'fs', 'fs/promises', 'process', 'os', 'child_process', 'readline'),
     folders('compose\\.ts', ''),
     builtins('compose\\.ts', 'os'),
     folders('config/', 'version\\.ts'),

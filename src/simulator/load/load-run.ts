@@ -1,5 +1,5 @@
-import { Scheduler } from '../../../src/bridge/scheduler.js';
-import type { Clock } from '../../../src/clock.js';
+import { Scheduler } from '../../bridge/scheduler.js';
+import type { Clock } from '../../clock.js';
 import { LoadAgents, type LoadMode, type LoadTalk } from './load-agents.js';
 import { LoadFigures } from './load-figures.js';
 import { loadNumber } from './load-numbers.js';

@@ -1,10 +1,10 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { encodeG711 } from '../../../src/audio/g711.js';
-import { RTP_HEADER_BYTES } from '../../../src/rtp/packet.js';
-import { RtpSender } from '../../../src/rtp/sender.js';
-import type { Ticking } from '../../../src/bridge/scheduler.js';
-import type { Clock } from '../../../src/clock.js';
+import { encodeG711 } from '../../audio/g711.js';
+import { RTP_HEADER_BYTES } from '../../rtp/packet.js';
+import { RtpSender } from '../../rtp/sender.js';
+import type { Ticking } from '../../bridge/scheduler.js';
+import type { Clock } from '../../clock.js';
 import type { LoadFigures } from './load-figures.js';
 
 const PACKET_SAMPLES = 160;
@@ -55,6 +55,8 @@ export class LoadPhone implements Ticking {
     socket.on('message', (bytes) => {
       this.#onPacket(bytes);
     });
+    // The bridge may be gone before the caller: its port answers with ICMP.
+    socket.on('error', () => undefined);
   }
 
   static async open(clock: Clock, figures: LoadFigures): Promise<LoadPhone> {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url));
 
 /** Sections as in the configuration file, laid over what a bridge on loopback needs. */
 export type BridgeDocument = Readonly<Record<string, unknown>>;
@@ -23,6 +23,8 @@ export class BridgeProcess {
     writeFileSync(config, JSON.stringify({ ...loopback(pranthoraUrl), ...document }));
     const child = spawn(process.execPath, [MAIN, 'start', '--config', config], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      // A variable of the caller's could configure another bridge than the document does.
+      env: {},
     });
     child.once('exit', () => {
       rmSync(directory, { recursive: true });
@@ -39,8 +41,8 @@ export class BridgeProcess {
     return this.#child.pid ?? NaN;
   }
 
-  async stop(): Promise<void> {
-    this.#child.kill('SIGTERM');
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    this.#child.kill(signal);
     await once(this.#child, 'exit');
   }
 }

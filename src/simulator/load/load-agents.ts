@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { encodeG711 } from '../../../src/audio/g711.js';
-import type { CancelTimer, Clock } from '../../../src/clock.js';
-import { pcmBytes, tone } from '../../../src/simulator/speech.js';
+import { encodeG711 } from '../../audio/g711.js';
+import type { CancelTimer, Clock } from '../../clock.js';
+import { pcmBytes, tone } from '../speech.js';
 import { loadCallOf } from './load-numbers.js';
 
 export type LoadMode = 'websocket' | 'telephony';
