@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, formatFault } from '../config/faults.js';
 import { VERSION } from '../version.js';
+import { registerCapacity } from './capacity.js';
 import { registerCheck } from './check.js';
 import { registerCall } from './call.js';
 import { registerDemo } from './demo.js';
@@ -51,6 +52,7 @@ function createProgram(io: Io, startBridge: StartBridge | undefined): Command {
   registerCall(program, io);
   registerSimulate(program, io);
   registerDemo(program, io);
+  registerCapacity(program, io);
   return program;
 }
 

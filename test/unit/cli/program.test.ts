@@ -25,15 +25,19 @@ describe('usage', () => {
     expect(VERSION).toMatch(/^\d+\.\d+\.\d+/);
   });
 
-  it.each([[['--help']], [['help']], [['start', '--help']], [['check', '--help']], [['route', '-h']]])(
-    'helps with %j, and shows an example',
-    async (args) => {
-      const io = new TestIo();
-      expect(await io.run(args)).toBe(0);
-      expect(io.stdout).toMatch(/^Usage: pranthora-sip-bridge/);
-      expect(io.stdout).toMatch(/Example:\n {2}.*pranthora-sip-bridge /);
-    },
-  );
+  it.each([
+    [['--help']],
+    [['help']],
+    [['start', '--help']],
+    [['check', '--help']],
+    [['route', '-h']],
+    [['capacity', '-h']],
+  ])('helps with %j, and shows an example', async (args) => {
+    const io = new TestIo();
+    expect(await io.run(args)).toBe(0);
+    expect(io.stdout).toMatch(/^Usage: pranthora-sip-bridge/);
+    expect(io.stdout).toMatch(/Example:\n {2}.*pranthora-sip-bridge /);
+  });
 
   it.each([
     [['dance']],
@@ -44,6 +48,9 @@ describe('usage', () => {
     [['route', '1', '--header', 'nonsense']],
     [['route', '1', '2']],
     [['start', '--watch', '--set', 'routes=']],
+    [['capacity', '--config', 'x.yaml']],
+    [['capacity', '--seconds', '0']],
+    [['capacity', '--calls', 'many']],
   ])('ends with 2 on %j, and says why', async (args) => {
     const io = new TestIo();
     expect(await io.run(args)).toBe(2);

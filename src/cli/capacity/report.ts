@@ -1,0 +1,90 @@
+import { autoWorkers, mediaThreadPercent, propose } from './estimate.js';
+import type { Capacity, CapacityStep } from './measure.js';
+
+/** What was found, and where. */
+export interface CapacityFacts extends Capacity {
+  readonly cores: number;
+  /** What a G.722 call takes of one core for its codec, in percent. */
+  readonly g722Percent: number;
+}
+
+const VERDICTS = {
+  held: () => 'carried',
+  limit: (signs: readonly string[]) => `too many: ${signs.join(', ')}`,
+  generator: () => 'the callers, on this machine too, were late: this says nothing of the bridge',
+} as const;
+
+/** One line. */
+export function stepText({ result, verdict, signs }: CapacityStep, cores: number): string {
+  const { calls, cpuPerCall, pacingMs, generator } = result;
+  const busy = mediaThreadPercent(result, autoWorkers(cores));
+  return `${String(calls).padStart(5)} calls: ${[
+    `${percent(cpuPerCall.total)} of a core each`,
+    `media threads ${busy.toFixed(0)} % busy`,
+    `RTP p99 ${pacingMs.p99.toFixed(1)} ms off`,
+    `callers ${generator.cpuPercent.toFixed(0)} % of a core`,
+  ].join(', ')}. ${VERDICTS[verdict](signs)}\n`;
+}
+
+export function capacityText(facts: CapacityFacts): string {
+  const { basis, proposal, cores, g722Percent } = facts;
+  const { mainThread, otherThreads, total } = basis.cpuPerCall;
+  const wideband = widebandOf(facts);
+  return `
+A call takes ${percent(total)} of a core, ${percent(mainThread)} on the main thread and ${percent(otherThreads)} on media threads, and ${megabytesPerCall(facts).toFixed(2)} MB.
+An idle bridge takes ${basis.residentMb.before.toFixed(0)} MB.
+${basisText(facts)}
+
+call:
+  maxConcurrent: ${proposal.maxConcurrent}
+media:
+  workers: ${proposal.workers}
+
+That leaves 40 % of every thread and a quarter of ${cores === 1 ? 'the core' : `the ${cores} cores`}; the ${proposal.fills} would be full first.
+Callers who choose G.722 take up to ${percent(g722Percent)} more each: ${wideband.maxConcurrent}, with ${threads(wideband.workers)}, if all of them do.
+`;
+}
+
+/** The proposal as sections of the configuration, and the figures behind it. */
+export function capacityJson(facts: CapacityFacts): Readonly<Record<string, unknown>> {
+  const { steps, basis, proposal, heldCalls, cores, g722Percent } = facts;
+  return {
+    proposal: { call: { maxConcurrent: proposal.maxConcurrent }, media: { workers: proposal.workers } },
+    source: isMeasured(facts) ? 'measured' : 'computed',
+    fills: proposal.fills,
+    cores,
+    heldCalls,
+    cpuPercentPerCall: basis.cpuPerCall,
+    idleMb: basis.residentMb.before,
+    mbPerCall: megabytesPerCall(facts),
+    g722: { cpuPercentPerCall: g722Percent, ...widebandOf(facts) },
+    steps: steps.map(({ result, verdict, signs }) => ({ verdict, signs, ...result })),
+  };
+}
+
+/** What is proposed where every caller has chosen G.722. Its codec runs on the media threads. */
+function widebandOf({ basis, proposal, cores, g722Percent }: CapacityFacts): {
+  maxConcurrent: number;
+  workers: number;
+} {
+  const { mainThread, otherThreads } = basis.cpuPerCall;
+  const { maxConcurrent, workers } = propose({ mainThread, otherThreads: otherThreads + g722Percent }, cores);
+  return { maxConcurrent: Math.min(proposal.maxConcurrent, maxConcurrent), workers };
+}
+
+const isMeasured = ({ proposal, heldCalls }: CapacityFacts): boolean => proposal.maxConcurrent <= heldCalls;
+
+function basisText(facts: CapacityFacts): string {
+  const { heldCalls } = facts;
+  if (heldCalls === 0)
+    return 'No step could be carried: the proposal is a guess. Is this machine busy with something else?';
+  if (isMeasured(facts)) return `Measured: ${heldCalls} calls at once were carried.`;
+  return `Measured with ${heldCalls} calls at once, computed from their CPU beyond: the callers need this machine too.`;
+}
+
+const megabytesPerCall = ({ basis: { residentMb, calls } }: CapacityFacts): number =>
+  (residentMb.after - residentMb.before) / calls;
+
+const percent = (value: number): string => `${value.toFixed(2)} %`;
+
+const threads = (count: number): string => `${count} media thread${count === 1 ? '' : 's'}`;

@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LoadResult } from '../../simulator/load/load-run.js';
+import type { Io } from '../io.js';
+import { loopbackCertificate } from './certificate.js';
+import { measureLoad } from './loaded-bridge.js';
+
+/** Calls begun in a second. */
+const PER_SECOND = 50;
+
+type Measure = (calls: number) => Promise<LoadResult>;
+
+/** Loads as in production at its dearest: PCMU to be transcoded, TLS, agents that talk all the time. */
+export async function withLoopbackLoad<T>(
+  { seconds, io }: { readonly seconds: number; readonly io: Io },
+  use: (measure: Measure) => Promise<T>,
+): Promise<T> {
+  const tls = loopbackCertificate();
+  const directory = mkdtempSync(join(tmpdir(), 'bridge-capacity-'));
+  const caFile = join(directory, 'ca.pem');
+  const interruption = new AbortController();
+  const interrupt = (): void => {
+    interruption.abort();
+    io.leave(1);
+  };
+  io.signals.on('SIGINT', interrupt);
+  io.signals.on('SIGTERM', interrupt);
+  try {
+    writeFileSync(caFile, tls.cert);
+    const load = {
+      mode: 'websocket',
+      talk: 'all',
+      perSecond: PER_SECOND,
+      workers: 'auto',
+      seconds,
+      tls,
+      caFile,
+    } as const;
+    return await use((calls) => measureLoad({ ...load, calls }, interruption.signal));
+  } finally {
+    io.signals.off('SIGINT', interrupt);
+    io.signals.off('SIGTERM', interrupt);
+    rmSync(directory, { recursive: true });
+  }
+}
