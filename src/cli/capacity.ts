@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
 import { systemClock } from '../clock.js';
 import { g722Percent } from './capacity/g722-cost.js';
+import { busyPercent } from './capacity/machine-load.js';
 import { measureCapacity } from './capacity/measure.js';
-import { capacityJson, capacityText, stepText } from './capacity/report.js';
+import { capacityJson, capacityText, othersText, stepText } from './capacity/report.js';
 import { withLoopbackLoad } from './capacity/secure-load.js';
 import { ExitCode, type Io } from './io.js';
 
@@ -16,6 +17,8 @@ interface CapacityCommandOptions {
 const DEFAULT_SECONDS = 8;
 const MAX_SECONDS = 3_600;
 const MAX_CALLS = 5_000;
+/** How long it is watched what else the machine does. */
+const WATCH_MS = 1_000;
 
 const EXAMPLE = `
 Puts simulated calls on a bridge of its own: no configuration, no account, nothing leaves 127.0.0.1. Run it where nothing
@@ -54,6 +57,8 @@ async function capacity({ seconds, calls, json = false }: CapacityCommandOptions
   say(
     `Calls a bridge of its own on 127.0.0.1, ${cores} cores, PCMU and wss, agents that talk all the time. A minute…\n\n`,
   );
+  const othersPercent = await busyPercent(systemClock, WATCH_MS);
+  say(othersText(othersPercent));
   const found = await withLoopbackLoad({ seconds, io }, (measure) =>
     measureCapacity({
       cores,
@@ -64,7 +69,7 @@ async function capacity({ seconds, calls, json = false }: CapacityCommandOptions
       },
     }),
   );
-  const facts = { ...found, cores, g722Percent: g722Percent(systemClock) };
+  const facts = { ...found, cores, othersPercent, g722Percent: g722Percent(systemClock) };
   io.out(json ? `${JSON.stringify(capacityJson(facts), null, 2)}\n` : capacityText(facts));
   if (found.heldCalls === 0) throw new ExitCode(1);
 }

@@ -4,6 +4,8 @@ import type { Capacity, CapacityStep } from './measure.js';
 /** What was found, and where. */
 export interface CapacityFacts extends Capacity {
   readonly cores: number;
+  /** How busy the machine was with other things before, in percent of all cores. */
+  readonly othersPercent: number;
   /** What a G.722 call takes of one core for its codec, in percent. */
   readonly g722Percent: number;
 }
@@ -13,6 +15,15 @@ const VERDICTS = {
   limit: (signs: readonly string[]) => `too many: ${signs.join(', ')}`,
   generator: () => 'the callers, on this machine too, were late: this says nothing of the bridge',
 } as const;
+
+/** Others that take less do not show in the figures. */
+const MAX_OTHERS_PERCENT = 10;
+
+/** A warning, when there is something to warn of. */
+export function othersText(othersPercent: number): string {
+  if (othersPercent <= MAX_OTHERS_PERCENT) return '';
+  return `Something else keeps ${othersPercent.toFixed(0)} % of this machine busy: what is measured is what that leaves.\n\n`;
+}
 
 /** One line. */
 export function stepText({ result, verdict, signs }: CapacityStep, cores: number): string {
@@ -47,12 +58,13 @@ Callers who choose G.722 take up to ${percent(g722Percent)} more each: ${wideban
 
 /** The proposal as sections of the configuration, and the figures behind it. */
 export function capacityJson(facts: CapacityFacts): Readonly<Record<string, unknown>> {
-  const { steps, basis, proposal, heldCalls, cores, g722Percent } = facts;
+  const { steps, basis, proposal, heldCalls, cores, othersPercent, g722Percent } = facts;
   return {
     proposal: { call: { maxConcurrent: proposal.maxConcurrent }, media: { workers: proposal.workers } },
     source: isMeasured(facts) ? 'measured' : 'computed',
     fills: proposal.fills,
     cores,
+    othersPercent,
     heldCalls,
     cpuPercentPerCall: basis.cpuPerCall,
     idleMb: basis.residentMb.before,

@@ -1,12 +1,15 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { cpus } from 'node:os';
 import { connect, createServer } from 'node:tls';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/clock.js';
 import { loopbackCertificate } from '../../../src/cli/capacity/certificate.js';
 import { mostMeasurable, propose, roundedDown, signsOfLimit } from '../../../src/cli/capacity/estimate.js';
 import { measureCapacity, type Capacity } from '../../../src/cli/capacity/measure.js';
-import { capacityJson, capacityText, stepText } from '../../../src/cli/capacity/report.js';
+import { busyPercent } from '../../../src/cli/capacity/machine-load.js';
+import { capacityJson, capacityText, othersText, stepText } from '../../../src/cli/capacity/report.js';
 import type { LoadResult } from '../../../src/simulator/load/load-run.js';
 
 interface Machine {
@@ -147,7 +150,7 @@ describe('the measurement', () => {
 
 describe('the report', () => {
   it('ends with lines for the configuration', async () => {
-    const facts = { ...(await capacityOf({ cores: 2 })), cores: 2, g722Percent: 0.2 };
+    const facts = { ...(await capacityOf({ cores: 2 })), cores: 2, othersPercent: 1, g722Percent: 0.2 };
     expect(capacityText(facts)).toBe(`
 A call takes 0.25 % of a core, 0.05 % on the main thread and 0.20 % on media threads, and 0.13 MB.
 An idle bridge takes 90 MB.
@@ -169,15 +172,34 @@ Callers who choose G.722 take up to 0.20 % more each: 150, with 1 media thread, 
   });
 
   it('says what was computed, and what could not be carried', async () => {
-    const computed = { ...(await capacityOf({ cores: 2, lateFrom: 200 })), cores: 2, g722Percent: 0.2 };
+    const computed = {
+      ...(await capacityOf({ cores: 2, lateFrom: 200 })),
+      cores: 2,
+      othersPercent: 1,
+      g722Percent: 0.2,
+    };
     expect(capacityText(computed)).toContain('Measured with 50 calls at once, computed from their CPU beyond');
     expect(capacityJson(computed)).toMatchObject({ source: 'computed' });
     expect(computed.steps.map((step) => stepText(step, 2))).toEqual([
       '   50 calls: 0.25 % of a core each, media threads 10 % busy, RTP p99 2.0 ms off, callers 10 % of a core. carried\n',
       expect.stringContaining('were late: this says nothing of the bridge\n'),
     ]);
-    const never = { ...(await capacityOf({ cores: 2, losesFrom: 1 })), cores: 2, g722Percent: 0.2 };
+    const never = { ...(await capacityOf({ cores: 2, losesFrom: 1 })), cores: 2, othersPercent: 1, g722Percent: 0.2 };
     expect(capacityText(never)).toContain('No step could be carried');
+  });
+});
+
+describe('the rest of the machine', () => {
+  it('is warned of when it is busy', async () => {
+    expect(othersText(9)).toBe('');
+    expect(othersText(42.4)).toContain('42 %');
+    // A core that this test keeps busy cannot be missed.
+    const watching = busyPercent(systemClock, 100);
+    const startedAtMs = performance.now();
+    while (performance.now() - startedAtMs < 150);
+    const percent = await watching;
+    expect(percent).toBeGreaterThan(40 / cpus().length);
+    expect(percent).toBeLessThanOrEqual(100);
   });
 });
 
