@@ -33,7 +33,12 @@ export function registerCapacity(program: Command, io: Io): void {
     .command('capacity')
     .description('measure this machine for a minute, and propose call.maxConcurrent and media.workers')
     .option('--seconds <n>', 'measure each step for so long', wholeNumber(MAX_SECONDS), DEFAULT_SECONDS)
-    .option('--calls <n>', 'place no more calls at once; the rest is computed', wholeNumber(MAX_CALLS), MAX_CALLS)
+    .option(
+      '--calls <n>',
+      'place no more calls at once; what is computed from few comes out low',
+      wholeNumber(MAX_CALLS),
+      MAX_CALLS,
+    )
     .option('--json', 'print nothing but the result, as JSON')
     .addHelpText('after', EXAMPLE)
     .action((options: CapacityCommandOptions) => capacity(options, io));
