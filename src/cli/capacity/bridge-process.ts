@@ -42,6 +42,8 @@ export class BridgeProcess {
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null) return;
     this.#child.kill(signal);
     await once(this.#child, 'exit');
   }
