@@ -11,41 +11,67 @@ const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url));
 /** Sections as in the configuration file, laid over what a bridge on loopback needs. */
 export type BridgeDocument = Readonly<Record<string, unknown>>;
 
+/** How the process is run, and who hears of it. */
+export interface BridgeProcessOptions {
+  /** Gets every line of its standard output. */
+  readonly onLine?: (line: string) => void;
+  /** Options for Node itself. */
+  readonly execArgv?: readonly string[];
+  /** In a process group of its own, where an interrupt from the terminal does not reach it. */
+  readonly detached?: boolean;
+}
+
+/** Where a bridge listens. */
+interface Listening {
+  readonly sipPort: number;
+  readonly httpUrl: string;
+}
+
 /** The bridge as it is run in production: the command `start` in a process of its own, on loopback. */
 export class BridgeProcess {
   readonly sipPort: number;
+  /** Of `/health` and the like. */
+  readonly httpUrl: string;
   readonly #child: ChildProcess;
 
   /** Unless `document` has other routes, every number reaches the agent `bench`. Rejects when it does not come up. */
-  static async start(pranthoraUrl: string, document: BridgeDocument = {}): Promise<BridgeProcess> {
+  static async start(
+    pranthoraUrl: string,
+    document: BridgeDocument = {},
+    { onLine, execArgv = [], detached = false }: BridgeProcessOptions = {},
+  ): Promise<BridgeProcess> {
     const directory = mkdtempSync(join(tmpdir(), 'bridge-process-'));
     const config = join(directory, 'config.json');
     writeFileSync(config, JSON.stringify({ ...loopback(pranthoraUrl), ...document }));
-    const child = spawn(process.execPath, [MAIN, 'start', '--config', config], {
+    const child = spawn(process.execPath, [...execArgv, MAIN, 'start', '--config', config], {
       stdio: ['ignore', 'pipe', 'inherit'],
       // A variable of the caller's could configure another bridge than the document does.
       env: {},
+      detached,
     });
     child.once('exit', () => {
       rmSync(directory, { recursive: true });
     });
-    return new BridgeProcess(child, await sipPortOf(child));
+    return new BridgeProcess(child, await listeningOf(child, onLine));
   }
 
-  private constructor(child: ChildProcess, sipPort: number) {
+  private constructor(child: ChildProcess, { sipPort, httpUrl }: Listening) {
     this.#child = child;
     this.sipPort = sipPort;
+    this.httpUrl = httpUrl;
   }
 
   get pid(): number {
     return this.#child.pid ?? NaN;
   }
 
-  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  /** Resolves to its exit code once it has ended; null when a signal ended it. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
     const { exitCode, signalCode } = this.#child;
-    if (exitCode !== null || signalCode !== null) return;
+    if (exitCode !== null || signalCode !== null) return exitCode;
     this.#child.kill(signal);
     await once(this.#child, 'exit');
+    return this.#child.exitCode;
   }
 }
 
@@ -59,13 +85,14 @@ function loopback(pranthoraUrl: string): BridgeDocument {
   };
 }
 
-/** From the `bridge.ready` line. What is logged afterwards is read and forgotten. */
-function sipPortOf(child: ChildProcess): Promise<number> {
+/** From the `bridge.ready` line. What is logged afterwards is `onLine`'s alone. */
+function listeningOf(child: ChildProcess, onLine: BridgeProcessOptions['onLine']): Promise<Listening> {
   return new Promise((resolve, reject) => {
     if (!child.stdout) throw new Error('no standard output');
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const port = /"event":"bridge\.ready".*udp:\/\/[^"]*:(\d+)/.exec(line)?.[1];
-      if (port !== undefined) resolve(Number(port));
+      onLine?.(line);
+      const [, port, httpUrl] = /"event":"bridge\.ready".*udp:\/\/[^"]*:(\d+).*"http":"([^"]+)"/.exec(line) ?? [];
+      if (port !== undefined && httpUrl !== undefined) resolve({ sipPort: Number(port), httpUrl });
     });
     child.once('exit', (code) => {
       reject(new Error(`The bridge ended with ${code ?? 'a signal'} before it was ready`));

@@ -97,6 +97,7 @@ export class LoadAgents {
     const { mode, talk } = this.#options;
     for (const piece of mode === 'telephony' ? MULAW_MESSAGES : PCM_PIECES) socket.send(piece);
     this.#after(TALK_MS, () => {
+      if (socket.readyState !== socket.OPEN) return;
       this.#events.onStopping(call);
       socket.send(mode === 'telephony' ? '{"event":"clear"}' : 'stop');
     });

@@ -52,11 +52,11 @@ export class LoadPhone implements Ticking {
     this.#socket = socket;
     this.#clock = clock;
     this.#figures = figures;
+    // The callee has closed its port: it has hung up.
+    socket.on('error', () => undefined);
     socket.on('message', (bytes) => {
       this.#onPacket(bytes);
     });
-    // The bridge may be gone before the caller: its port answers with ICMP.
-    socket.on('error', () => undefined);
   }
 
   static async open(clock: Clock, figures: LoadFigures): Promise<LoadPhone> {

@@ -34,11 +34,11 @@ export class LoadSip {
   private constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
     this.#clock = clock;
+    // A callee that is gone: its calls are not answered.
+    socket.on('error', () => undefined);
     socket.on('message', (bytes) => {
       this.#onMessage(bytes.toString('latin1'));
     });
-    // A bridge that is gone: the calls get no answer.
-    socket.on('error', () => undefined);
   }
 
   static async open(sipPort: number, clock: Clock): Promise<LoadSip> {
@@ -81,6 +81,8 @@ export class LoadSip {
     return new Promise((resolve) => {
       const done = (): void => {
         cancelTimer();
+        this.#whenGone.delete(callId);
+        this.#toTags.delete(callId);
         resolve();
       };
       const cancelTimer = this.#clock.after(ANSWER_TIMEOUT_MS, done);
@@ -128,6 +130,9 @@ export class LoadSip {
     this.#send('ACK', callId, call.target);
     const rtpPort = Number(/^m=audio (\d+)/m.exec(text)?.[1]);
     if (status === 200) call.resolve({ setUpMs: this.#clock.nowMs() - call.invitedAtMs, rtpPort });
-    else call.reject(new Error(`refused with ${status}`));
+    else {
+      this.#toTags.delete(callId);
+      call.reject(new Error(`refused with ${status}`));
+    }
   }
 }
