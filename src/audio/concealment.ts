@@ -1,3 +1,4 @@
+import { copySamples } from './copy-samples.js';
 import { toSample } from './half-band.js';
 import { findPitch, MAX_PITCH_MS } from './pitch.js';
 
@@ -173,8 +174,6 @@ export class Concealment {
     const history = this.#history;
     const kept = Math.min(count, history.length);
     history.copyWithin(0, kept);
-    const from = offset + count - kept;
-    const into = history.length - kept;
-    for (let i = 0; i < kept; i++) history[into + i] = pcm[from + i] ?? 0; // `set` would need a view of `pcm` made for it
+    copySamples(pcm, offset + count - kept, kept, history, history.length - kept);
   }
 }
