@@ -3,16 +3,21 @@ import { HISTORY, MAX_BLOCK, PlainKernel, type HalfBandKernel } from './half-ban
 import { compileVectors } from './half-band-vectors.js';
 import { HALF_TAPS } from './half-band.js';
 
-/** All of this thread's streams use it, one after the other. */
-const kernel: HalfBandKernel = compileVectors() ?? new PlainKernel();
+let kernelOfThread: HalfBandKernel | undefined;
+
+/** All of a thread's streams use it, one after the other. A thread without streams, such as the main one, has none made. */
+function sharedKernel(): HalfBandKernel {
+  return (kernelOfThread ??= compileVectors() ?? new PlainKernel());
+}
 
 /**
  * One stream's use of the kernel: its last samples, continued by the block being worked on, `[ history | block ]`, so that
  * the filter reads across the seam without noticing it.
  */
 class SlidingWindow {
+  readonly kernel = sharedKernel();
   readonly #history: Int16Array;
-  #result = kernel.output.subarray(0, 0);
+  #result = this.kernel.output.subarray(0, 0);
 
   constructor(historySamples: number) {
     this.#history = new Int16Array(historySamples);
@@ -21,7 +26,7 @@ class SlidingWindow {
   /** Makes `count` samples the kernel's block, and their end the history of the next. */
   load(input: Int16Array, inputOffset: number, count: number): void {
     const history = this.#history;
-    const window = kernel.input;
+    const window = this.kernel.input;
     window.set(history);
     copySamples(input, inputOffset, count, window, history.length);
     for (let i = 0; i < history.length; i++) history[i] = window[count + i] ?? 0;
@@ -30,7 +35,7 @@ class SlidingWindow {
   /** Takes `count` samples from the kernel. */
   unload(count: number, output: Int16Array, outputOffset: number): void {
     // Frames of a stream are all of one size: their view is made once.
-    if (this.#result.length !== count) this.#result = kernel.output.subarray(0, count);
+    if (this.#result.length !== count) this.#result = this.kernel.output.subarray(0, count);
     output.set(this.#result, outputOffset);
   }
 
@@ -54,7 +59,7 @@ export class Upsampler2x {
     for (let done = 0; done < count; done += MAX_BLOCK) {
       const block = Math.min(MAX_BLOCK, count - done);
       this.#window.load(input, inputOffset + done, block);
-      kernel.upsample(block);
+      this.#window.kernel.upsample(block);
       this.#window.unload(2 * block, output, outputOffset + 2 * done);
     }
   }
@@ -78,7 +83,7 @@ export class Downsampler2x {
     for (let done = 0; done < pairs; done += MAX_BLOCK) {
       const block = Math.min(MAX_BLOCK, pairs - done);
       this.#window.load(input, inputOffset + 2 * done, 2 * block);
-      kernel.downsample(block);
+      this.#window.kernel.downsample(block);
       this.#window.unload(block, output, outputOffset + done);
     }
   }
