@@ -5,7 +5,8 @@ import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { BenchAgent } from './agent.js';
 import { measureCall, measureSetUp } from './call.js';
 import { measureAudioCost, measurePacketCost, measureParseCost } from './cost.js';
-import { formatTable } from './figures.js';
+import { formatTable, type Row } from './figures.js';
+import { measureFloor } from './floor/floor.js';
 import { printLoadTables } from './load.js';
 
 /**
@@ -18,7 +19,7 @@ const SET_UPS = 100;
 
 const { values } = parseArgs({
   options: {
-    /** micro, call or load: that part alone. */
+    /** micro, call, floor or load: those parts alone. */
     only: { type: 'string' },
     calls: { type: 'string', default: '1,10,50,100,200' },
     ways: { type: 'string', default: 'websocket,telephony,wss,freeswitch' },
@@ -31,6 +32,7 @@ const { values } = parseArgs({
 const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   micro: printCosts,
   call: printCall,
+  floor: printFloor,
   load: printLoad,
 };
 
@@ -38,7 +40,7 @@ const [cpu] = cpus();
 const load = loadavg()[0]?.toFixed(1) ?? '?';
 print(`Node ${process.version}, ${cpus().length} × ${cpu?.model ?? 'unknown processor'}, load ${load}\n`);
 print('The bridge in its own process, callers and agents in this one.\n\n');
-const wanted = values.only === undefined ? Object.keys(PARTS) : [values.only];
+const wanted = values.only === undefined ? Object.keys(PARTS) : list(values.only);
 for (const part of wanted) {
   const printPart = PARTS[part];
   if (!printPart) throw new Error(`there is no part ${part}: ${Object.keys(PARTS).join(', ')}`);
@@ -69,8 +71,14 @@ async function printCall(): Promise<void> {
   }
 }
 
+/** Beside the load, in the same run: how fast the machine is today. */
+async function printFloor(): Promise<void> {
+  const rows: Row[] = [];
+  for (const calls of list(values.calls).map(Number)) rows.push(await measureFloor(calls, Number(values.seconds)));
+  print(formatTable("Node's sockets alone, for the same packets", rows));
+}
+
 function printLoad(): Promise<void> {
-  const list = (text: string): string[] => text.split(',').filter((item) => item !== '');
   const tables = {
     calls: list(values.calls).map(Number),
     ways: list(values.ways),
@@ -79,6 +87,10 @@ function printLoad(): Promise<void> {
     workers: values.workers === 'auto' ? ('auto' as const) : Number(values.workers),
   };
   return printLoadTables(tables, print);
+}
+
+function list(text: string): string[] {
+  return text.split(',').filter((item) => item !== '');
 }
 
 function print(text: string): void {

@@ -1,0 +1,49 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Scheduler } from '../../../src/bridge/scheduler.js';
+import { systemClock } from '../../../src/clock.js';
+import { LoadAgents } from '../../../src/simulator/load/load-agents.js';
+import { LoadFigures } from '../../../src/simulator/load/load-figures.js';
+import { LoadPhone } from '../../../src/simulator/load/load-phone.js';
+import { usageOf } from '../../../src/simulator/load/process-usage.js';
+import type { Row } from '../figures.js';
+
+const BARE_SOCKETS = fileURLToPath(new URL('bare-sockets.js', import.meta.url));
+const WARM_UP_MS = 5_000;
+
+/** What a process that only moves the packets of `calls` calls takes of one core, in percent for each call. */
+export async function measureFloor(calls: number, seconds: number): Promise<Row> {
+  const nobody = { onLoud: () => undefined, onStopping: () => undefined };
+  const agents = new LoadAgents({ mode: 'websocket', talk: 'never', clock: systemClock }, nobody);
+  const child = fork(BARE_SOCKETS, [await agents.start(), String(calls)]);
+  const [ports] = (await once(child, 'message')) as [number[]];
+  const scheduler = new Scheduler(systemClock);
+  const phones = await Promise.all(ports.map((port) => openPhone(port)));
+  const stopTicking = phones.map((phone) => scheduler.add(phone));
+  try {
+    await delay(WARM_UP_MS);
+    const [startedAtMs, before] = [systemClock.nowMs(), spentMs(child.pid)];
+    await delay(1_000 * seconds);
+    const percent = (100 * (spentMs(child.pid) - before)) / (systemClock.nowMs() - startedAtMs);
+    return { name: `${calls} calls`, values: { 'CPU %/call': percent / calls } };
+  } finally {
+    for (const stop of stopTicking) stop();
+    for (const phone of phones) phone.close();
+    child.disconnect();
+    await once(child, 'exit');
+    await agents.stop();
+  }
+}
+
+async function openPhone(port: number): Promise<LoadPhone> {
+  const phone = await LoadPhone.open(systemClock, new LoadFigures());
+  await phone.connect(port);
+  return phone;
+}
+
+function spentMs(pid = NaN): number {
+  const { mainThreadMs = NaN, otherThreadsMs = NaN } = usageOf(pid) ?? {};
+  return mainThreadMs + otherThreadsMs;
+}
