@@ -14,6 +14,8 @@ export type LoadTalk = 'quarter' | 'all' | 'never';
 
 /** What an agent tells of its call. */
 export interface LoadAgentEvents {
+  /** It has said that it is ready, `tookMs` after its TCP connection came to be. */
+  onReady(call: number, tookMs: number): void;
   /** A frame with speech has come. */
   onLoud(call: number, nowMs: number): void;
   /** `stop` is about to be sent. */
@@ -46,14 +48,19 @@ export class LoadAgents {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #options: LoadAgentsOptions;
-  readonly #events: LoadAgentEvents;
+  readonly #events: Partial<LoadAgentEvents>;
   readonly #timers = new Set<CancelTimer>();
+  /** When connections that no WebSocket has come of yet were made, by the other side's port. */
+  readonly #acceptedAtMs = new Map<number, number>();
 
-  constructor(options: LoadAgentsOptions, events: LoadAgentEvents) {
+  constructor(options: LoadAgentsOptions, events: Partial<LoadAgentEvents>) {
     this.#options = options;
     this.#events = events;
     this.#server = options.tls ? createSecureServer(options.tls) : createServer();
     this.#sockets = new WebSocketServer({ server: this.#server, perMessageDeflate: false, skipUTF8Validation: true });
+    this.#server.on('connection', ({ remotePort = 0 }) => {
+      this.#acceptedAtMs.set(remotePort, options.clock.nowMs());
+    });
     this.#sockets.on('connection', (socket, request) => {
       this.#onConnection(socket, request);
     });
@@ -81,15 +88,22 @@ export class LoadAgents {
     const call = loadCallOf(request.url ?? '');
     const isLoud = this.#options.mode === 'telephony' ? isLoudMedia : isLoudPcm;
     socket.on('message', (bytes: Buffer) => {
-      if (isLoud(bytes)) this.#events.onLoud(call, this.#options.clock.nowMs());
+      if (isLoud(bytes)) this.#events.onLoud?.(call, this.#options.clock.nowMs());
     });
     socket.on('error', () => undefined);
     if (this.#options.mode === 'websocket') socket.send('{"event_type":"start_media_streaming"}');
+    this.#tellReady(call, request.socket.remotePort ?? 0);
     if (this.#options.talk === 'never') return;
     // Spread over the cycle, so that agents do not all begin to talk at once.
     this.#after(Math.random() * CYCLE_MS[this.#options.talk], () => {
       this.#talk(socket, call);
     });
+  }
+
+  #tellReady(call: number, remotePort: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#events.onReady?.(call, nowMs - (this.#acceptedAtMs.get(remotePort) ?? nowMs));
+    this.#acceptedAtMs.delete(remotePort);
   }
 
   #talk(socket: WebSocket, call: number): void {
@@ -98,7 +112,7 @@ export class LoadAgents {
     for (const piece of mode === 'telephony' ? MULAW_MESSAGES : PCM_PIECES) socket.send(piece);
     this.#after(TALK_MS, () => {
       if (socket.readyState !== socket.OPEN) return;
-      this.#events.onStopping(call);
+      this.#events.onStopping?.(call);
       socket.send(mode === 'telephony' ? '{"event":"clear"}' : 'stop');
     });
     this.#after(CYCLE_MS[talk], () => {

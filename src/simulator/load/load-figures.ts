@@ -2,7 +2,7 @@ import { Samples } from './samples.js';
 
 /** What is measured of all calls together, in milliseconds. */
 export class LoadFigures {
-  /** INVITE → 200; the agents are ready as soon as they are asked. */
+  /** INVITE → 200, without what the agent took to be ready. */
   readonly setUpMs = new Samples();
   /** From the send of an RTP packet to the frame with it. */
   readonly uplinkMs = new Samples();

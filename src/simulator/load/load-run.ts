@@ -57,6 +57,8 @@ export class LoadRun {
   readonly #scheduler: Scheduler;
   readonly #agents: LoadAgents;
   readonly #stopTicking: (() => void)[] = [];
+  /** What the agent of each call took to be ready. */
+  readonly #agentMs = new Map<number, number>();
   #failed = 0;
 
   constructor(plan: LoadPlan, clock: Clock) {
@@ -66,6 +68,7 @@ export class LoadRun {
     this.#agents = new LoadAgents(
       { mode: plan.mode, talk: plan.talk, clock, ...(plan.tls && { tls: plan.tls }) },
       {
+        onReady: (call, tookMs) => this.#agentMs.set(call, tookMs),
         onLoud: (call, nowMs) => this.#phones.get(call)?.heardLoud(nowMs),
         onStopping: (call) => this.#phones.get(call)?.stopping(),
       },
@@ -122,7 +125,7 @@ export class LoadRun {
     const phone = await LoadPhone.open(this.#clock, this.#figures);
     try {
       const { setUpMs, rtpPort } = await sip.invite(callIdOf(call), loadNumber(call), phone.port);
-      this.#figures.setUpMs.add(setUpMs);
+      this.#figures.setUpMs.add(setUpMs - (this.#agentMs.get(call) ?? 0));
       await phone.connect(rtpPort);
     } catch (error) {
       phone.close();

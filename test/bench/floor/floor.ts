@@ -15,8 +15,7 @@ const WARM_UP_MS = 5_000;
 
 /** What a process that only moves the packets of `calls` calls takes of one core, in percent for each call. */
 export async function measureFloor(calls: number, seconds: number): Promise<Row> {
-  const nobody = { onLoud: () => undefined, onStopping: () => undefined };
-  const agents = new LoadAgents({ mode: 'websocket', talk: 'never', clock: systemClock }, nobody);
+  const agents = new LoadAgents({ mode: 'websocket', talk: 'never', clock: systemClock }, {});
   const child = fork(BARE_SOCKETS, [await agents.start(), String(calls)]);
   const [ports] = (await once(child, 'message')) as [number[]];
   const scheduler = new Scheduler(systemClock);
