@@ -3,15 +3,19 @@ interface Slot {
   arrivedAtMs: number;
 }
 
-/** The newest frames that could not be sent yet, copied into memory allocated once; the oldest give way. */
+/**
+ * The newest frames that could not be sent yet; the oldest give way. They are copied into memory that is kept for the next
+ * ones, but only allocated when it is needed: on most calls never.
+ */
 export class FrameRing {
-  readonly #slots: readonly Slot[];
+  readonly #slots: Slot[] = [];
+  readonly #capacity: number;
   readonly #frameBytes: number;
   #head = 0;
   #length = 0;
 
   constructor(capacity: number, frameBytes: number) {
-    this.#slots = Array.from({ length: capacity }, () => ({ bytes: new Uint8Array(frameBytes), arrivedAtMs: 0 }));
+    this.#capacity = capacity;
     this.#frameBytes = frameBytes;
   }
 
@@ -26,9 +30,12 @@ export class FrameRing {
    */
   push(frame: Uint8Array, nowMs: number): number {
     if (frame.length !== this.#frameBytes) throw new RangeError(`frame of ${frame.length} bytes`);
-    const isFull = this.#length === this.#slots.length;
+    const isFull = this.#length === this.#capacity;
     if (isFull) this.#dropOldest();
-    const slot = this.#slot(this.#length++);
+    const slot = (this.#slots[this.#indexOf(this.#length++)] ??= {
+      bytes: new Uint8Array(this.#frameBytes),
+      arrivedAtMs: 0,
+    });
     slot.bytes.set(frame);
     slot.arrivedAtMs = nowMs;
     return isFull ? 1 : 0;
@@ -53,13 +60,17 @@ export class FrameRing {
   }
 
   #slot(index: number): Slot {
-    const slot = this.#slots[(this.#head + index) % this.#slots.length];
+    const slot = this.#slots[this.#indexOf(index)];
     if (!slot) throw new RangeError(`no slot ${index}`);
     return slot;
   }
 
+  #indexOf(place: number): number {
+    return (this.#head + place) % this.#capacity;
+  }
+
   #dropOldest(): void {
-    this.#head = (this.#head + 1) % this.#slots.length;
+    this.#head = this.#indexOf(1);
     this.#length--;
   }
 }

@@ -26,7 +26,11 @@ export class RtpSender {
 
   constructor({ payloadType, payloadBytes, samplesPerPacket, random32 = cryptoRandom32 }: RtpSenderOptions) {
     this.#samplesPerPacket = samplesPerPacket;
-    this.#ring = Array.from({ length: RING_PACKETS }, () => Buffer.alloc(RTP_HEADER_BYTES + payloadBytes));
+    const packetBytes = RTP_HEADER_BYTES + payloadBytes;
+    const packets = Buffer.alloc(RING_PACKETS * packetBytes);
+    this.#ring = Array.from({ length: RING_PACKETS }, (_, i) =>
+      packets.subarray(i * packetBytes, (i + 1) * packetBytes),
+    );
     this.#header = {
       payloadType,
       marker: false,
