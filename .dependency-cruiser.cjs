@@ -48,7 +48,7 @@ module.exports = {
     packages('config/', 'convict', 'yaml', 'ipaddr\\.js'),
     builtins('config/', 'fs', 'process', 'net'),
     folders('control/', 'signaling/', 'media/', 'bridge/', 'pranthora/(endings|agent-session)\\.ts', 'config/'),
-    folders('media/', 'bridge/messages\\.ts', 'audio/frame-codec\\.ts'),
+    folders('media/', 'bridge/messages\\.ts', 'audio/encodings\\.ts'),
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),
     builtins('media/', 'net', 'os'),
     packages('media/freeswitch/', 'drachtio-fsmrf'),

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import type { BridgeHostSettings } from './bridge/bridge-host.js';
-import { isNarrowband, type NarrowbandEncoding } from './audio/frame-codec.js';
-import { LocalBridgePool } from './bridge/local-pool.js';
+import { isNarrowband, type NarrowbandEncoding } from './audio/encodings.js';
+import type { LocalBridgePool } from './bridge/local-pool.js';
 import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { advertisedTo } from './config/advertise.js';
@@ -15,7 +15,7 @@ import type { MediaEngine } from './media/engine.js';
 import type { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
-import { AgentNetwork, type NetworkSettings } from './pranthora/network.js';
+import type { NetworkSettings } from './pranthora/network.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { InboundAuth } from './signaling/inbound-auth.js';
 import { InviteGate } from './signaling/invite-gate.js';
@@ -163,9 +163,10 @@ export async function startBridge(
     const { workers } = config.media;
     // One thread is left to SIP and the control plane.
     const count = workers === 'auto' ? Math.max(1, availableParallelism() - 1) : workers;
-    return count === 0
-      ? new LocalBridgePool(settings, clock, logger)
-      : WorkerBridgePool.start({ workers: count, settings, clock, logger });
+    if (count > 0) return WorkerBridgePool.start({ workers: count, settings, clock, logger });
+    // This thread need not have all that media takes, where others see to it.
+    const local = await import('./bridge/local-pool.js');
+    return new local.LocalBridgePool(settings, clock, logger);
   }
 
   /** The SIP server: drachtio-server elsewhere, or our own agent, which is started. */
@@ -286,11 +287,7 @@ function bridgeHostSettings(config: BridgeConfig): BridgeHostSettings {
 }
 
 /** How agents are reached, as the configuration has it. */
-export function agentNetwork(config: BridgeConfig): AgentNetwork {
-  return new AgentNetwork(networkSettings(config));
-}
-
-function networkSettings({ pranthora }: BridgeConfig): NetworkSettings {
+export function networkSettings({ pranthora }: BridgeConfig): NetworkSettings {
   const { allowHosts, tls, proxy, noProxy = [] } = pranthora;
   const { caPem, pinnedSha256, servername } = tls ?? {};
   return {

@@ -1,3 +1,4 @@
+import { isNarrowband, NARROWBAND, type StreamEncoding } from './encodings.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from './g711.js';
 import { G722Decoder, G722Encoder } from './g722.js';
 import { Downsampler2x, Upsampler2x } from './resampler.js';
@@ -5,19 +6,6 @@ import { Downsampler2x, Upsampler2x } from './resampler.js';
 /** Samples of one 20 ms frame of 16 kHz PCM, which is what Pranthora speaks and hears. */
 export const FRAME_16K = 320;
 const FRAME_8K = 160;
-
-/**
- * Encoding names (RFC 3551) of what RTP carries to and from the bridge: G.711 at 8 kHz, G.722 at 16 kHz and 64 kbit/s, or
- * linear 16-bit PCM at 16 kHz in network byte order.
- */
-export type StreamEncoding = 'PCMU' | 'PCMA' | 'G722' | 'L16';
-
-/** The encodings that carry 8 kHz, each a law of G.711. */
-export const NARROWBAND = { PCMU: 'mulaw', PCMA: 'alaw' } as const satisfies Partial<Record<StreamEncoding, G711Law>>;
-
-export type NarrowbandEncoding = keyof typeof NARROWBAND;
-
-export const isNarrowband = (encoding: StreamEncoding): encoding is NarrowbandEncoding => encoding in NARROWBAND;
 
 /**
  * RTP payload → 16 kHz PCM. Has a memory (a resampler's, or a predictor's): one for each stream.

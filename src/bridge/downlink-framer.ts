@@ -1,12 +1,6 @@
 import { EdgeSmoother } from '../audio/edge-smoother.js';
-import {
-  createFrameEncoder,
-  FRAME_16K,
-  isNarrowband,
-  NARROWBAND,
-  type FrameEncoder,
-  type StreamEncoding,
-} from '../audio/frame-codec.js';
+import { isNarrowband, NARROWBAND, type StreamEncoding } from '../audio/encodings.js';
+import { createFrameEncoder, FRAME_16K, type FrameEncoder } from '../audio/frame-codec.js';
 import { encodeG711, G711_SILENCE, transcodingTable, type G711Law } from '../audio/g711.js';
 import type { PlayoutQueue } from '../audio/playout-queue.js';
 import { Upsampler2x } from '../audio/resampler.js';

@@ -1,4 +1,4 @@
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import { PlayoutQueue, type Discarded } from '../audio/playout-queue.js';
 import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
 import { createDownlinkFramer, type DownlinkFramer } from './downlink-framer.js';

@@ -1,4 +1,4 @@
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentAddress } from '../pranthora/agent-session.js';
 import type { RtcpRemote } from '../rtp/rtcp-route.js';

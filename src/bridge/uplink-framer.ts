@@ -1,13 +1,7 @@
 import { Concealment } from '../audio/concealment.js';
 import { writeDtmfTone } from '../audio/dtmf-tone.js';
-import {
-  createFrameDecoder,
-  FRAME_16K,
-  isNarrowband,
-  NARROWBAND,
-  type FrameDecoder,
-  type StreamEncoding,
-} from '../audio/frame-codec.js';
+import { isNarrowband, NARROWBAND, type StreamEncoding } from '../audio/encodings.js';
+import { createFrameDecoder, FRAME_16K, type FrameDecoder } from '../audio/frame-codec.js';
 import { decodeG711, encodeG711, transcodingTable, type G711Law } from '../audio/g711.js';
 import { Downsampler2x } from '../audio/resampler.js';
 import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';

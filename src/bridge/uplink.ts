@@ -1,4 +1,4 @@
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import type { AudioFormat } from '../pranthora/protocol.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { sequenceDistance, timestampDistance } from '../rtp/sequence.js';

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
-import { agentNetwork } from '../compose.js';
+import { networkSettings } from '../compose.js';
 import type { BridgeConfig, Route } from '../config/types.js';
 import { secretsOf } from '../config/redact.js';
 import { createLog } from '../ops/log.js';
 import { checkAdvertised, checkPorts, type Finding } from '../ops/preflight.js';
-import { probeAgent } from '../pranthora/probe.js';
 import { addConfigOptions, loadRunnable, type ConfigOptions } from './config-options.js';
 import { ExitCode, type Io } from './io.js';
 
@@ -38,7 +37,11 @@ async function checkAgents(config: BridgeConfig): Promise<Finding[]> {
 async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]> {
   const { connectTimeoutMs, startTimeoutMs } = config.pranthora;
   const { logger } = createLog({ ...config.log, level: 'silent', secrets: secretsOf(config) });
-  const network = agentNetwork(config);
+  const [{ AgentNetwork }, { probeAgent }] = await Promise.all([
+    import('../pranthora/network.js'),
+    import('../pranthora/probe.js'),
+  ]);
+  const network = new AgentNetwork(networkSettings(config));
   const findings: Finding[] = [];
   for (const target of route.targets) {
     const { mode, url: baseUrl, apiKey, encoding } = route;

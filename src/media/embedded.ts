@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
 import {
   MediaUnavailable,

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import * as sdpTransform from 'sdp-transform';
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
 
 /** Longer than any telephone's SDP; what is behind it is not looked at. */

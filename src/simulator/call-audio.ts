@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import type { Scheduler, Ticking } from '../bridge/scheduler.js';
 import { negotiateOffer, offeredPayloadType, readAnswer, writeOffer, type NegotiatedStream } from '../media/sdp.js';
 import type { RtpEndpoint } from '../rtp/endpoint.js';

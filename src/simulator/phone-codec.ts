@@ -1,12 +1,5 @@
-import {
-  createFrameDecoder,
-  createFrameEncoder,
-  isNarrowband,
-  NARROWBAND,
-  type FrameDecoder,
-  type FrameEncoder,
-  type StreamEncoding,
-} from '../audio/frame-codec.js';
+import { isNarrowband, NARROWBAND, type StreamEncoding } from '../audio/encodings.js';
+import { createFrameDecoder, createFrameEncoder, type FrameDecoder, type FrameEncoder } from '../audio/frame-codec.js';
 import { decodeG711, encodeG711, type G711Law } from '../audio/g711.js';
 
 /**

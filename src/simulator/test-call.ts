@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { CancelTimer, Clock } from '../clock.js';
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import { SdpError } from '../media/sdp.js';
 import type { DigestClient } from '../signaling/digest-client.js';
 import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Scheduler } from '../bridge/scheduler.js';
 import { systemClock, type Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import type { StreamEncoding } from '../audio/frame-codec.js';
+import type { StreamEncoding } from '../audio/encodings.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { PortPool } from '../rtp/port-pool.js';

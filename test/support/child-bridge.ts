@@ -15,7 +15,8 @@ export class BridgeProgram {
   readonly #directory = mkdtempSync(join(tmpdir(), 'bridge-program-'));
 
   constructor() {
-    for (const name of ['node_modules', 'package.json', 'config']) symlinkSync(join(ROOT, name), join(this.#directory, name));
+    for (const name of ['node_modules', 'package.json', 'config'])
+      symlinkSync(join(ROOT, name), join(this.#directory, name));
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
     const args = [compiler, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(this.#directory, 'dist')];
     const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { StreamEncoding } from '../../audio/frame-codec.js';
+import type { StreamEncoding } from '../../audio/encodings.js';
 import { systemClock } from '../../clock.js';
 import { createLog } from '../../ops/log.js';
 import { speechLevelDbm0 } from '../../simulator/audio-measure.js';

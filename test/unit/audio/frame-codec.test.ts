@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { StreamEncoding } from '../../../src/audio/encodings.js';
 import {
   createFrameDecoder,
   createFrameEncoder,
   FRAME_16K,
   type FrameEncoder,
-  type StreamEncoding,
 } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE } from '../../../src/audio/g711.js';
 import { Downsampler2x, Upsampler2x } from '../../../src/audio/resampler.js';

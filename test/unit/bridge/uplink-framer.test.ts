@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createFrameEncoder, FRAME_16K, isNarrowband, type StreamEncoding } from '../../../src/audio/frame-codec.js';
+import { isNarrowband, type StreamEncoding } from '../../../src/audio/encodings.js';
+import { createFrameEncoder, FRAME_16K } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import { Downsampler2x } from '../../../src/audio/resampler.js';
 import { createUplinkFramer, type UplinkFramer } from '../../../src/bridge/uplink-framer.js';
