@@ -9,6 +9,6 @@ export function copySamples(
   to: Int16Array,
   toOffset: number,
 ): void {
-  if (count === from.length) to.set(from, toOffset);
+  if (fromOffset === 0 && count === from.length) to.set(from, toOffset);
   else for (let i = 0; i < count; i++) to[toOffset + i] = from[fromOffset + i] ?? 0;
 }

@@ -54,7 +54,7 @@ interface Exports extends Pick<HalfBandKernel, 'upsample' | 'downsample'> {
 }
 
 /**
- * The filter in vectors of four: in a seventh of the time, and with single precision, so that of a thousand samples one or
+ * The filter in vectors of four: in a sixth of the time, and with single precision, so that of a thousand samples one or
  * two may be rounded to the other side. Undefined where {@link instantiate} throws.
  */
 export function compileVectors(): HalfBandKernel | undefined {

@@ -1,7 +1,7 @@
 import type { Flushing, Scheduler } from './scheduler.js';
 
 /** 20 ms of 16-bit samples at 16 kHz: the longest of any format. */
-const MAX_FRAME_BYTES = 640;
+export const MAX_FRAME_BYTES = 640;
 
 /**
  * One call's frames on their way to the agent: a frame waits for the end of the turn in which it was made, so that those of

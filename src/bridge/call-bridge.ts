@@ -9,15 +9,15 @@ import type { PortPool } from '../rtp/port-pool.js';
 import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
-import { AgentOutlet } from './agent-outlet.js';
+import { AgentOutlet, MAX_FRAME_BYTES } from './agent-outlet.js';
 import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { PathMonitor } from './path-monitor.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
 
-/** 20 ms of 16-bit samples at 16 kHz. */
-const MAX_FRAME_BYTES = 640;
+/** What a call takes on this machine before it has to wait for the network: somebody waits for each of its steps. */
+const SET_UP_MS = 50;
 
 /** Packets that may wait for one before them. */
 const MAX_HELD_PACKETS = 32;
@@ -87,8 +87,6 @@ export class CallBridge implements Ticking {
   #addressed: AgentAddress | undefined;
   #media: BridgeMedia | undefined;
   #stopTicking: (() => void) | undefined;
-  /** Until the call is answered somebody waits for each of its steps. */
-  readonly #fallAsleep: () => void;
   #farewell: Farewell | undefined;
   #startedAtMs: number | undefined;
   #lastRtpAtMs = 0;
@@ -114,10 +112,11 @@ export class CallBridge implements Ticking {
     this.#outlet = new AgentOutlet(dependencies.scheduler, (frame) => {
       this.#sendFrame(frame);
     });
-    this.#fallAsleep = dependencies.scheduler.stayAwake();
+    dependencies.scheduler.stayAwake(SET_UP_MS);
     this.#uplink = new Uplink(
       nowMs,
       (frame) => {
+        this.#path.frameMade(dependencies.clock.nowMs());
         this.#outlet.offer(frame);
       },
       settings,
@@ -190,10 +189,13 @@ export class CallBridge implements Ticking {
       }
       this.#endpoint = endpoint;
       this.#emit({ kind: 'opened', bridge: this.id, rtpPort: endpoint.port });
-      if (this.#addressed) this.#connectAgent(this.#addressed);
     } catch (error) {
       if (!this.#closed) this.#emit({ kind: 'open-failed', bridge: this.id, detail: message(error) });
+      return;
     }
+    const address = this.#addressed;
+    this.#addressed = undefined;
+    if (address) this.#connectAgent(address);
   }
 
   #connectAgent(address: AgentAddress): void {
@@ -205,6 +207,8 @@ export class CallBridge implements Ticking {
       { ...address, network, connectTimeoutMs, startTimeoutMs, reconnect, clock, logger },
       {
         onFormat: (format) => {
+          // What waits in the format so far is for a connection that is gone.
+          this.#outlet.clear();
           this.#uplink.format = format;
           this.#downlink.format = format;
         },
@@ -274,7 +278,6 @@ export class CallBridge implements Ticking {
     if (this.#closed || this.#startedAtMs !== undefined) return;
     this.#startedAtMs = this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
     this.#path.start(this.#startedAtMs);
-    this.#fallAsleep();
   }
 
   #isOurs(payloadType: number): boolean {
@@ -315,7 +318,6 @@ export class CallBridge implements Ticking {
     const nowMs = this.#dependencies.clock.nowMs();
     try {
       this.#agent?.sendFrame(frame, nowMs);
-      this.#path.frameSent(nowMs);
     } catch (error) {
       this.#onFault(error);
     }
@@ -393,7 +395,6 @@ export class CallBridge implements Ticking {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopTicking?.();
-    this.#fallAsleep();
     this.#letAgentGo();
     const goodbye = this.#path.rtcp.end(this.#dependencies.clock.nowMs());
     if (goodbye) this.#endpoint?.sendRtcp(goodbye);

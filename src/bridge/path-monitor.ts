@@ -83,8 +83,8 @@ export class PathMonitor {
     else this.#unsentSinceMs = arrivedMs;
   }
 
-  /** A frame has been handed to the WebSocket. */
-  frameSent(nowMs: number): void {
+  /** A frame is full, and goes to the WebSocket at the end of the turn. */
+  frameMade(nowMs: number): void {
     if (this.#unsentSinceMs === undefined) return;
     this.#uplinkDelay.record(nowMs - this.#unsentSinceMs);
     this.#unsentSinceMs = undefined;

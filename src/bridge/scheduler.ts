@@ -12,8 +12,8 @@ const PHASE_MS = TICK_MS / PHASES;
 
 /**
  * From this many members on a thread that may rest does so between two phases. What came in meanwhile, 2 ms at most, is
- * then read in one turn, and what it leads to is written in one burst: measured on Linux, a packet costs half as much
- * written amid others, for the kernel need not wake its reader each time. Fewer members are not worth the delay.
+ * then read in one turn, and what it leads to is written in one burst: amid others a packet costs less, for the kernel need not
+ * wake its reader each time (docs/performance.md). Fewer members are not worth the delay.
  */
 const BUSY_FROM_MEMBERS = 20;
 
@@ -52,7 +52,7 @@ export class Scheduler {
   /** The sockets are being read, and then the turn ends. */
   #polling = false;
   #members = 0;
-  #awake = 0;
+  #awakeUntilMs = -Infinity;
 
   constructor(clock: Clock, eventLoop: EventLoop = sharedEventLoop) {
     this.#clock = clock;
@@ -93,14 +93,9 @@ export class Scheduler {
     this.#poll();
   }
 
-  /** Until the returned function is called the thread does not rest: something is going on where milliseconds add up. */
-  stayAwake(): () => void {
-    let isHeld = true;
-    this.#awake += 1;
-    return () => {
-      if (isHeld) this.#awake -= 1;
-      isHeld = false;
-    };
+  /** For so long the thread does not rest: something is going on where milliseconds add up. */
+  stayAwake(forMs: number): void {
+    this.#awakeUntilMs = Math.max(this.#awakeUntilMs, this.#clock.nowMs() + forMs);
   }
 
   #emptiestPhase(): Phase {
@@ -140,24 +135,31 @@ export class Scheduler {
   #poll(): void {
     if (this.#polling) return;
     this.#polling = true;
-    this.#disarm();
     this.#eventLoop.afterPolling(this.#endTurn);
   }
 
   readonly #endTurn = (): void => {
-    this.#run();
-    for (const waiting of this.#flushing) waiting.flush();
-    this.#flushing.length = 0;
-    this.#polling = false;
-    if (this.#rest()) this.#poll();
-    else this.#arm();
+    try {
+      this.#run();
+      this.#flush();
+    } finally {
+      // Whatever one call throws, the others go on.
+      this.#polling = false;
+      if (this.#flushing.length > 0 || this.#rest()) this.#poll();
+      else this.#arm();
+    }
   };
+
+  #flush(): void {
+    for (let waiting = this.#flushing.pop(); waiting; waiting = this.#flushing.pop()) waiting.flush();
+  }
 
   /** False when the thread should rather wait for what comes first. */
   #rest(): boolean {
     const { rest } = this.#eventLoop;
-    if (!rest || this.#awake > 0 || !this.isBusy) return false;
-    const restMs = Math.min(PHASE_MS, this.#nextDueMs() - this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    if (!rest || !this.isBusy || nowMs < this.#awakeUntilMs) return false;
+    const restMs = Math.min(PHASE_MS, this.#nextDueMs() - nowMs);
     if (restMs > 0) rest(restMs);
     return true;
   }

@@ -53,6 +53,8 @@ export class AgentNetwork {
   constructor(settings: NetworkSettings = {}) {
     this.#settings = settings;
     const { ca } = settings.tls ?? {};
+    // Now, and not while a call waits for it.
+    if (settings.proxy) proxyAgents();
     if (ca !== undefined) this.#secureContext = createSecureContext({ ca: [...rootCertificates, ca] });
   }
 

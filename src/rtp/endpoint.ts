@@ -7,7 +7,7 @@ import type { PortPool } from './port-pool.js';
 import { isRtcp } from './rtcp-packet.js';
 import { RtcpRoute, type RtcpRemote } from './rtcp-route.js';
 import { SourceLatch, type LatchMode, type SourceVerdict, type TransportAddress } from './source-latch.js';
-import { bindPair, familyOf, isAddressInUse, sendable, type SocketPair } from './udp.js';
+import { bindPair, familyOf, isAddressInUse, isRefusal, sendable, type SocketPair } from './udp.js';
 
 /** Ports found taken by somebody else before `open` gives up. */
 const MAX_BIND_ATTEMPTS = 16;
@@ -27,7 +27,7 @@ export interface RtpEndpointOptions {
 }
 
 export interface RtpEndpointStats {
-  /** All datagrams that came to the RTP port. */
+  /** All datagrams that came to the RTP port and were not refused by the system: see `tick`. */
   readonly received: number;
   /** Those that were not from the call's source. */
   readonly ignoredSource: number;
@@ -124,7 +124,8 @@ export class RtpEndpoint {
       options.logger.warn({ event: 'rtp.socket-error', port, error: error.message });
     };
     socket.on('error', (error) => {
-      if (!this.#peer.refused()) onError(error);
+      if (isRefusal(error)) this.#peer.refused();
+      else onError(error);
     });
     rtcpSocket.on('error', onError);
   }
@@ -199,13 +200,18 @@ export class RtpEndpoint {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#peer.close();
     this.#socket.close();
     this.#rtcpSocket.close();
     this.#options.pool.release(this.port, this.#options.clock.nowMs());
   }
 
   readonly #onSent = (error: Error | null): void => {
-    if (!error || this.#peer.refused()) return;
+    if (!error || this.#closed) return;
+    if (isRefusal(error)) {
+      this.#peer.refused();
+      return;
+    }
     this.#sendErrors += 1;
     this.#sendError = (error as NodeJS.ErrnoException).code ?? error.message;
   };

@@ -48,15 +48,18 @@ export class PeerSocket {
     this.#socket.disconnect();
   }
 
+  /** The socket is about to be closed. */
+  close(): void {
+    this.#isConnected = this.#mayConnect = false;
+  }
+
   /**
    * The system has been told that nobody listens where the peer sends from (ICMP, which only a connected socket hears of).
-   * True when it was connected; it stays unconnected from now on, for there are phones that are like this throughout.
+   * It stays unconnected from now on, for there are phones that are like this throughout.
    */
-  refused(): boolean {
-    if (!this.#isConnected) return false;
+  refused(): void {
     this.disconnect();
     this.#mayConnect = false;
-    return true;
   }
 
   /** `target` is the peer, when there is a connection to it. */

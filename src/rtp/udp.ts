@@ -55,6 +55,11 @@ export function isAddressInUse(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
 }
 
+/** Nobody listens where a connected socket sends to. */
+export function isRefusal(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+}
+
 const UNSPECIFIED = new Set(['0.0.0.0', '::', '::ffff:0.0.0.0']);
 
 /** Whether an address stands for all of a host's own. */

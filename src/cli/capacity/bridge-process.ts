@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../clock.js';
+
+const START_TIMEOUT_MS = 30_000;
 
 const MAIN = fileURLToPath(new URL('../../main.js', import.meta.url));
 
@@ -43,22 +46,42 @@ export class BridgeProcess {
     const directory = mkdtempSync(join(tmpdir(), 'bridge-process-'));
     const config = join(directory, 'config.json');
     writeFileSync(config, JSON.stringify({ ...loopback(pranthoraUrl), ...document }));
+    const forget = (): void => {
+      rmSync(directory, { recursive: true, force: true });
+    };
     const child = spawn(process.execPath, [...execArgv, MAIN, 'start', '--config', config], {
       stdio: ['ignore', 'pipe', 'inherit'],
       // A variable of the caller's could configure another bridge than the document does.
       env: {},
       detached,
     });
+    // Whatever ends this process without a word takes the bridge along.
+    const kill = (): void => void child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('error', forget);
     child.once('exit', () => {
-      rmSync(directory, { recursive: true });
+      process.off('exit', kill);
+      forget();
     });
-    return new BridgeProcess(child, await listeningOf(child, onLine));
+    try {
+      return new BridgeProcess(child, await listeningOf(child, onLine));
+    } catch (error) {
+      kill();
+      throw error;
+    }
   }
 
   private constructor(child: ChildProcess, { sipPort, httpUrl }: Listening) {
     this.#child = child;
     this.sipPort = sipPort;
     this.httpUrl = httpUrl;
+  }
+
+  /** Rejects when the process has ended, which nobody has asked it to. */
+  async ended(): Promise<never> {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode === null && signalCode === null) await once(this.#child, 'exit');
+    throw new Error(`The bridge has ended with ${this.#child.exitCode ?? this.#child.signalCode ?? 'nothing'}`);
   }
 
   get pid(): number {
@@ -89,13 +112,20 @@ function loopback(pranthoraUrl: string): BridgeDocument {
 function listeningOf(child: ChildProcess, onLine: BridgeProcessOptions['onLine']): Promise<Listening> {
   return new Promise((resolve, reject) => {
     if (!child.stdout) throw new Error('no standard output');
+    const cancelTimer = systemClock.after(START_TIMEOUT_MS, () => {
+      reject(new Error(`The bridge was not ready after ${START_TIMEOUT_MS / 1_000} s`));
+    });
     createInterface({ input: child.stdout }).on('line', (line) => {
       onLine?.(line);
       const [, port, httpUrl] = /"event":"bridge\.ready".*udp:\/\/[^"]*:(\d+).*"http":"([^"]+)"/.exec(line) ?? [];
-      if (port !== undefined && httpUrl !== undefined) resolve({ sipPort: Number(port), httpUrl });
+      if (port === undefined || httpUrl === undefined) return;
+      cancelTimer();
+      resolve({ sipPort: Number(port), httpUrl });
     });
+    child.once('error', reject);
     child.once('exit', (code) => {
       reject(new Error(`The bridge ended with ${code ?? 'a signal'} before it was ready`));
     });
+    child.once('exit', cancelTimer);
   });
 }

@@ -76,8 +76,9 @@ export function signsOfLimit(result: LoadResult, workers: number): string[] {
   ];
 }
 
-/** To two digits: no more are known. At least 1. */
+/** To two digits: no more are known. At least 1, and that of what is no number. */
 export function roundedDown(calls: number): number {
+  if (!(calls >= 1 && calls < Infinity)) return 1;
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(calls)) - 1);
   return Math.max(1, Math.floor(calls / unit) * unit);
 }

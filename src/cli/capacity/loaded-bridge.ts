@@ -19,7 +19,7 @@ export async function measureLoad(load: LoadedBridge, signal?: AbortSignal): Pro
     const url = await run.listen();
     const bridge = await BridgeProcess.start(url, documentFor(load, url));
     try {
-      return await Promise.race([run.run(bridge), aborted(signal)]);
+      return await Promise.race([run.run(bridge), bridge.ended(), aborted(signal)]);
     } finally {
       // Calls that nobody is going to end are not worth waiting for.
       await bridge.stop(signal?.aborted === true ? 'SIGKILL' : 'SIGTERM');

@@ -59,7 +59,8 @@ export async function measureCapacity(options: CapacityOptions): Promise<Capacit
 
 function judged(result: LoadResult, workers: number): CapacityStep {
   const signs = signsOfLimit(result, workers);
-  if (!result.generator.isValid) return { result, verdict: 'generator', signs };
+  // Calls that failed are no fault of late callers, who may not have called at all.
+  if (result.failed === 0 && !result.generator.isValid) return { result, verdict: 'generator', signs };
   return { result, verdict: signs.length === 0 ? 'held' : 'limit', signs };
 }
 

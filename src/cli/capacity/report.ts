@@ -1,4 +1,4 @@
-import { autoWorkers, mediaThreadPercent, propose } from './estimate.js';
+import { autoWorkers, mediaThreadPercent, propose, workersFor } from './estimate.js';
 import type { Capacity, CapacityStep } from './measure.js';
 
 /** What was found, and where. */
@@ -38,6 +38,8 @@ export function stepText({ result, verdict, signs }: CapacityStep, cores: number
 }
 
 export function capacityText(facts: CapacityFacts): string {
+  if (facts.heldCalls === 0)
+    return '\nNo step could be carried, so there is nothing to propose. Is this machine busy with something else?\n';
   const { basis, proposal, cores, g722Percent } = facts;
   const { mainThread, otherThreads, total } = basis.cpuPerCall;
   const wideband = widebandOf(facts);
@@ -60,7 +62,10 @@ Callers who choose G.722 take up to ${percent(g722Percent)} more each: ${wideban
 export function capacityJson(facts: CapacityFacts): Readonly<Record<string, unknown>> {
   const { steps, basis, proposal, heldCalls, cores, othersPercent, g722Percent } = facts;
   return {
-    proposal: { call: { maxConcurrent: proposal.maxConcurrent }, media: { workers: proposal.workers } },
+    proposal:
+      heldCalls === 0
+        ? null
+        : { call: { maxConcurrent: proposal.maxConcurrent }, media: { workers: proposal.workers } },
     source: isMeasured(facts) ? 'measured' : 'computed',
     fills: proposal.fills,
     cores,
@@ -80,18 +85,18 @@ function widebandOf({ basis, proposal, cores, g722Percent }: CapacityFacts): {
   workers: number;
 } {
   const { mainThread, otherThreads } = basis.cpuPerCall;
-  const { maxConcurrent, workers } = propose({ mainThread, otherThreads: otherThreads + g722Percent }, cores);
-  return { maxConcurrent: Math.min(proposal.maxConcurrent, maxConcurrent), workers };
+  const cost = { mainThread, otherThreads: otherThreads + g722Percent };
+  const maxConcurrent = Math.min(proposal.maxConcurrent, propose(cost, cores).maxConcurrent);
+  return { maxConcurrent, workers: workersFor(maxConcurrent, cost.otherThreads, cores) };
 }
 
 const isMeasured = ({ proposal, heldCalls }: CapacityFacts): boolean => proposal.maxConcurrent <= heldCalls;
 
 function basisText(facts: CapacityFacts): string {
   const { heldCalls } = facts;
-  if (heldCalls === 0)
-    return 'No step could be carried: the proposal is a guess. Is this machine busy with something else?';
-  if (isMeasured(facts)) return `Measured: ${heldCalls} calls at once were carried.`;
-  return `Measured with ${heldCalls} calls at once, computed from their CPU beyond: the callers need this machine too.`;
+  const used = threads(autoWorkers(facts.cores));
+  if (isMeasured(facts)) return `Measured: ${heldCalls} calls at once were carried, by ${used}.`;
+  return `Measured with ${heldCalls} calls at once on ${used}, computed from their CPU beyond: the callers need this machine too.`;
 }
 
 const megabytesPerCall = ({ basis: { residentMb, calls } }: CapacityFacts): number =>

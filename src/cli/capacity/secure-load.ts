@@ -11,7 +11,7 @@ const PER_SECOND = 50;
 
 type Measure = (calls: number) => Promise<LoadResult>;
 
-/** Loads as in production at its dearest: PCMU to be transcoded, TLS, agents that talk all the time. */
+/** Loads with all that G.711 callers can cost: PCMU to be transcoded, TLS, agents that talk all the time. */
 export async function withLoopbackLoad<T>(
   { seconds, io }: { readonly seconds: number; readonly io: Io },
   use: (measure: Measure) => Promise<T>,
@@ -26,6 +26,7 @@ export async function withLoopbackLoad<T>(
   };
   io.signals.on('SIGINT', interrupt);
   io.signals.on('SIGTERM', interrupt);
+  io.signals.on('SIGHUP', interrupt);
   try {
     writeFileSync(caFile, tls.cert);
     const load = {
@@ -41,6 +42,7 @@ export async function withLoopbackLoad<T>(
   } finally {
     io.signals.off('SIGINT', interrupt);
     io.signals.off('SIGTERM', interrupt);
-    rmSync(directory, { recursive: true });
+    io.signals.off('SIGHUP', interrupt);
+    rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -73,8 +73,8 @@ describe('PathMonitor', () => {
     // Its end goes out with the next packet's beginning.
     monitor.arrived(packet(1), 140);
     monitor.taken(packet(1), false, 140);
-    monitor.frameSent(160);
-    monitor.frameSent(180);
+    monitor.frameMade(160);
+    monitor.frameMade(180);
     expect(monitor.stats(undefined, 200).addedDelay.uplink).toMatchObject({ count: 3, maxMs: 30 });
     expect(monitor.stats(undefined, 200).addedDelay.uplink?.p50Ms).toBeCloseTo(20, -1);
   });

@@ -141,6 +141,29 @@ describe('the measurement', () => {
     expect([never.heldCalls, never.proposal.maxConcurrent]).toEqual([0, 10]);
   });
 
+  it('holds nobody but the bridge to account for calls that failed', async () => {
+    const capacity = await measureCapacity({
+      cores: 2,
+      mostCalls: 50,
+      measure: (calls) => {
+        const late = { cpuPercent: 0, lateMs: spread(NaN), isValid: false };
+        return Promise.resolve({
+          ...resultOf(calls, { cores: 2, media: 0, main: -0.1 }),
+          failed: calls,
+          generator: late,
+        });
+      },
+      onStep: () => undefined,
+    });
+    expect(capacity.steps.map(({ verdict, signs }) => [verdict, signs])).toEqual([
+      ['limit', ['50 calls failed']],
+      ['limit', ['30 calls failed']],
+      ['limit', ['18 calls failed']],
+    ]);
+    expect([capacity.heldCalls, capacity.proposal.maxConcurrent]).toEqual([0, 1]);
+    expect(roundedDown(NaN)).toBe(1);
+  });
+
   it('places no more calls than it may', async () => {
     const { calls, proposal } = await capacityOf({ cores: 2 }, 4);
     expect(calls).toEqual([4]);
@@ -154,7 +177,7 @@ describe('the report', () => {
     expect(capacityText(facts)).toBe(`
 A call takes 0.25 % of a core, 0.05 % on the main thread and 0.20 % on media threads, and 0.13 MB.
 An idle bridge takes 90 MB.
-Measured: 300 calls at once were carried.
+Measured: 300 calls at once were carried, by 1 media thread.
 
 call:
   maxConcurrent: 300
@@ -178,7 +201,9 @@ Callers who choose G.722 take up to 0.20 % more each: 150, with 1 media thread, 
       othersPercent: 1,
       g722Percent: 0.2,
     };
-    expect(capacityText(computed)).toContain('Measured with 50 calls at once, computed from their CPU beyond');
+    expect(capacityText(computed)).toContain(
+      'Measured with 50 calls at once on 1 media thread, computed from their CPU beyond',
+    );
     expect(capacityJson(computed)).toMatchObject({ source: 'computed' });
     expect(computed.steps.map((step) => stepText(step, 2))).toEqual([
       '   50 calls: 0.25 % of a core each, media threads 10 % busy, RTP p99 2.0 ms off, callers 10 % of a core. carried\n',
@@ -186,6 +211,8 @@ Callers who choose G.722 take up to 0.20 % more each: 150, with 1 media thread, 
     ]);
     const never = { ...(await capacityOf({ cores: 2, losesFrom: 1 })), cores: 2, othersPercent: 1, g722Percent: 0.2 };
     expect(capacityText(never)).toContain('No step could be carried');
+    expect(capacityText(never)).not.toContain('maxConcurrent');
+    expect(capacityJson(never)).toMatchObject({ proposal: null });
   });
 });
 

@@ -581,6 +581,19 @@ describe('an RtpEndpoint that may connect', () => {
     expect(young.endpoint.stats.ignoredSource).toBe(2);
   });
 
+  it('bears being closed while it learns that nobody listens any more', async () => {
+    const { bench, caller } = await connected();
+    caller.close();
+    peers.splice(peers.indexOf(caller), 1);
+    await nextTurn();
+    bench.endpoint.send(rtp(10));
+    bench.endpoint.send(rtp(11));
+    bench.endpoint.close();
+    bench.endpoint.tick(clock.nowMs(), true);
+    await nextTurn();
+    expect(bench.endpoint.stats).toMatchObject({ sent: 2, sendErrors: 0 });
+  });
+
   it('bears a caller whose port nobody listens on, and does not connect to it again', async () => {
     const { bench, caller, stranger } = await connected();
     caller.close();
