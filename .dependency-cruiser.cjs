@@ -40,7 +40,7 @@ module.exports = {
       'audio/',
       'version\\.ts',
     ),
-    packages('cli/', 'commander', 'yaml'),
+    packages('cli/', 'commander', 'yaml', 'selfsigned'),
     builtins('cli/', 'fs', 'fs/promises', 'process', 'os', 'child_process', 'readline'),
     folders('compose\\.ts', ''),
     builtins('compose\\.ts', 'os'),

@@ -9,6 +9,8 @@ import { measureLoad } from './loaded-bridge.js';
 /** Calls begun in a second. */
 const PER_SECOND = 50;
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 type Measure = (calls: number) => Promise<LoadResult>;
 
 /** Loads with all that G.711 callers can cost: PCMU to be transcoded, TLS, agents that talk all the time. */
@@ -16,7 +18,7 @@ export async function withLoopbackLoad<T>(
   { seconds, io }: { readonly seconds: number; readonly io: Io },
   use: (measure: Measure) => Promise<T>,
 ): Promise<T> {
-  const tls = loopbackCertificate();
+  const tls = await loopbackCertificate();
   const directory = mkdtempSync(join(tmpdir(), 'bridge-capacity-'));
   const caFile = join(directory, 'ca.pem');
   const interruption = new AbortController();
@@ -24,9 +26,7 @@ export async function withLoopbackLoad<T>(
     interruption.abort();
     io.leave(1);
   };
-  io.signals.on('SIGINT', interrupt);
-  io.signals.on('SIGTERM', interrupt);
-  io.signals.on('SIGHUP', interrupt);
+  for (const signal of SIGNALS) io.signals.on(signal, interrupt);
   try {
     writeFileSync(caFile, tls.cert);
     const load = {
@@ -40,9 +40,7 @@ export async function withLoopbackLoad<T>(
     } as const;
     return await use((calls) => measureLoad({ ...load, calls }, interruption.signal));
   } finally {
-    io.signals.off('SIGINT', interrupt);
-    io.signals.off('SIGTERM', interrupt);
-    io.signals.off('SIGHUP', interrupt);
+    for (const signal of SIGNALS) io.signals.off(signal, interrupt);
     rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -232,7 +232,7 @@ describe('the rest of the machine', () => {
 
 describe('the certificate', () => {
   it('is for 127.0.0.1, and another each time', async () => {
-    const { key, cert } = loopbackCertificate();
+    const { key, cert } = await loopbackCertificate();
     const certificate = new X509Certificate(cert);
     expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1');
     expect(certificate.verify(certificate.publicKey)).toBe(true);
@@ -243,7 +243,7 @@ describe('the certificate', () => {
     const trusting = connect({ host: '127.0.0.1', port, ca: cert });
     await once(trusting, 'secureConnect');
     expect(trusting.authorized).toBe(true);
-    const other = connect({ host: '127.0.0.1', port, ca: loopbackCertificate().cert });
+    const other = connect({ host: '127.0.0.1', port, ca: (await loopbackCertificate()).cert });
     await expect(once(other, 'secureConnect')).rejects.toThrow(/self-signed|unable to verify|signature/);
     trusting.destroy();
     server.close();
