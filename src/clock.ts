@@ -9,6 +9,14 @@ export interface Clock {
   after(delayMs: number, fire: () => void): CancelTimer;
 }
 
+/** Resolves `delayMs` from now; without a timer when that is over already. */
+export function wait(clock: Clock, delayMs: number): Promise<void> {
+  if (delayMs <= 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve);
+  });
+}
+
 /** The process's own clock: monotonic, sub-millisecond, unaffected by changes of the system time. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),

@@ -1,5 +1,5 @@
 import { systemClock } from '../../clock.js';
-import { loadAgentId, loadNumber } from '../../simulator/load/load-numbers.js';
+import { loadRoutes } from '../../simulator/load/load-numbers.js';
 import { LoadRun, type LoadPlan, type LoadResult } from '../../simulator/load/load-run.js';
 import { BridgeProcess, type BridgeDocument } from './bridge-process.js';
 
@@ -44,6 +44,6 @@ function documentFor({ calls, mode, workers, caFile, media }: LoadedBridge, url:
     pranthora: { url, apiKey: 'key-of-the-load', ...(caFile === undefined ? {} : { tls: { ca: caFile } }) },
     media: { bind: '127.0.0.1', codecs: ['PCMU'], workers, ...media },
     call: { maxConcurrent: Math.max(1, calls) },
-    routes: Array.from({ length: calls }, (_, call) => ({ did: loadNumber(call), agentId: loadAgentId(call), mode })),
+    routes: loadRoutes(calls, mode),
   };
 }

@@ -1,12 +1,10 @@
 import { cpus } from 'node:os';
-import type { Clock } from '../../clock.js';
+import { wait, type Clock } from '../../clock.js';
 
 /** How busy the whole machine is for so long, in percent of all its cores. */
 export async function busyPercent(clock: Clock, overMs: number): Promise<number> {
   const before = spentMs();
-  await new Promise<void>((resolve) => {
-    clock.after(overMs, resolve);
-  });
+  await wait(clock, overMs);
   const after = spentMs();
   const idleMs = after.idle - before.idle;
   const busyMs = after.busy - before.busy;

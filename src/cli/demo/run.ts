@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '../../clock.js';
+import { systemClock, wait, type Clock } from '../../clock.js';
 import { startBridge, type Bridge, type Held } from '../../compose.js';
 import type { LogFields, Logger } from '../../logger.js';
 import { PranthoraSimulator } from '../../simulator/pranthora-simulator.js';
@@ -156,7 +156,7 @@ function moreThan(before: number, now: number, what: string): string[] {
 async function settled(clock: Clock, list: () => string[]): Promise<string[]> {
   const deadlineMs = clock.nowMs() + SETTLE_MS;
   while (list().length > 0 && clock.nowMs() < deadlineMs) {
-    await new Promise<void>((resolve) => clock.after(SETTLE_POLL_MS, resolve));
+    await wait(clock, SETTLE_POLL_MS);
   }
   return list();
 }

@@ -4,7 +4,12 @@ const FIRST_NUMBER = 1_000;
 /** The number a call is made to. */
 export const loadNumber = (call: number): string => String(FIRST_NUMBER + call);
 
-export const loadAgentId = (call: number): string => `load-${loadNumber(call)}`;
+const loadAgentId = (call: number): string => `load-${loadNumber(call)}`;
+
+/** The section `routes` of a bridge for so many calls. */
+export function loadRoutes(calls: number, mode = 'websocket'): readonly Readonly<Record<string, string>>[] {
+  return Array.from({ length: calls }, (_, call) => ({ did: loadNumber(call), agentId: loadAgentId(call), mode }));
+}
 
 /** The call of a URL that ends with its agent's id; NaN of another. */
 export const loadCallOf = (url: string): number => Number(/load-(\d+)$/.exec(url)?.[1]) - FIRST_NUMBER;

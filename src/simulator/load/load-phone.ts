@@ -31,10 +31,8 @@ const MAX_UNDER_WAY = 256;
 
 /** The audio of one caller: sends a packet at every tick, and times what comes. */
 export class LoadPhone implements Ticking {
-  /** Ticks that came later than they should have: what was sent then was late already. */
-  latestTickMs = 0;
-  packetsSent = 0;
   packetsLost = 0;
+  #packetsSent = 0;
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #figures: LoadFigures;
@@ -81,12 +79,12 @@ export class LoadPhone implements Ticking {
   }
 
   tick(nowMs: number): void {
-    const isLoud = this.packetsSent % 2 === 0;
+    const isLoud = this.#packetsSent % 2 === 0;
     const packet = this.#sender.nextPacket();
     packet.set(isLoud ? LOUD : QUIET, RTP_HEADER_BYTES);
     if (!Number.isNaN(this.#lastTickMs)) this.#figures.tickLateMs.add(nowMs - this.#lastTickMs - PACKET_MS);
     this.#lastTickMs = nowMs;
-    this.packetsSent += 1;
+    this.#packetsSent += 1;
     if (isLoud) this.#sentAtMs[this.#loudSent++ % MAX_UNDER_WAY] = this.#clock.nowMs();
     this.#socket.send(packet);
   }

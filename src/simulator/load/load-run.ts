@@ -1,5 +1,5 @@
 import { Scheduler } from '../../bridge/scheduler.js';
-import type { Clock } from '../../clock.js';
+import { wait, type Clock } from '../../clock.js';
 import { LoadAgents, type LoadMode, type LoadTalk } from './load-agents.js';
 import { LoadFigures } from './load-figures.js';
 import { loadNumber } from './load-numbers.js';
@@ -86,13 +86,13 @@ export class LoadRun {
     const before = usageOf(pid);
     try {
       await this.#placeCalls(sip);
-      await this.#wait(WARM_UP_MS);
+      await wait(this.#clock, WARM_UP_MS);
       const started = this.#account(pid);
-      await this.#wait(1_000 * this.#plan.seconds);
+      await wait(this.#clock, 1_000 * this.#plan.seconds);
       const ended = this.#account(pid);
       for (const stop of this.#stopTicking) stop();
       // What is on its way still arrives.
-      await this.#wait(SETTLE_MS);
+      await wait(this.#clock, SETTLE_MS);
       const lost = this.#lost();
       await Promise.all([...this.#phones.keys()].map((call) => sip.bye(callIdOf(call), loadNumber(call))));
       return { ...this.#result(started, ended), lost, residentMb: residentMb(before, ended.bridge) };
@@ -111,7 +111,7 @@ export class LoadRun {
     const startedAtMs = this.#clock.nowMs();
     for (let call = 0; call < this.#plan.calls; call++) {
       // Open loop: a slow answer does not hold up the next call.
-      await this.#wait(startedAtMs + (1_000 * call) / this.#plan.perSecond - this.#clock.nowMs());
+      await wait(this.#clock, startedAtMs + (1_000 * call) / this.#plan.perSecond - this.#clock.nowMs());
       placed.push(
         this.#placeCall(sip, call).catch(() => {
           this.#failed += 1;
@@ -164,13 +164,6 @@ export class LoadRun {
       pacingMs: pacingMs.spread(),
       generator: { cpuPercent, lateMs, isValid: lateMs.p99 <= MAX_GENERATOR_LATE_MS },
     };
-  }
-
-  #wait(delayMs: number): Promise<void> {
-    if (delayMs <= 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#clock.after(delayMs, resolve);
-    });
   }
 }
 

@@ -7,6 +7,11 @@ export interface ProcessUsage {
   readonly residentMb: number;
 }
 
+/** By all threads together, in milliseconds; NaN where it is not known. */
+export function spentMs(usage: ProcessUsage | undefined): number {
+  return usage ? usage.mainThreadMs + usage.otherThreadsMs : NaN;
+}
+
 /** Undefined where there is no /proc. Throws when the process is gone. */
 export function usageOf(pid: number): ProcessUsage | undefined {
   if (process.platform !== 'linux') return undefined;

@@ -7,7 +7,7 @@ import { systemClock } from '../../../src/clock.js';
 import { LoadAgents } from '../../../src/simulator/load/load-agents.js';
 import { LoadFigures } from '../../../src/simulator/load/load-figures.js';
 import { LoadPhone } from '../../../src/simulator/load/load-phone.js';
-import { usageOf } from '../../../src/simulator/load/process-usage.js';
+import { spentMs, usageOf } from '../../../src/simulator/load/process-usage.js';
 import type { Row } from '../figures.js';
 
 const BARE_SOCKETS = fileURLToPath(new URL('bare-sockets.js', import.meta.url));
@@ -17,15 +17,16 @@ const WARM_UP_MS = 5_000;
 export async function measureFloor(calls: number, seconds: number): Promise<Row> {
   const agents = new LoadAgents({ mode: 'websocket', talk: 'never', clock: systemClock }, {});
   const child = fork(BARE_SOCKETS, [await agents.start(), String(calls)]);
+  const { pid = NaN } = child;
   const [ports] = (await once(child, 'message')) as [number[]];
   const scheduler = new Scheduler(systemClock);
   const phones = await Promise.all(ports.map((port) => openPhone(port)));
   const stopTicking = phones.map((phone) => scheduler.add(phone));
   try {
     await delay(WARM_UP_MS);
-    const [startedAtMs, before] = [systemClock.nowMs(), spentMs(child.pid)];
+    const [startedAtMs, before] = [systemClock.nowMs(), spentMs(usageOf(pid))];
     await delay(1_000 * seconds);
-    const percent = (100 * (spentMs(child.pid) - before)) / (systemClock.nowMs() - startedAtMs);
+    const percent = (100 * (spentMs(usageOf(pid)) - before)) / (systemClock.nowMs() - startedAtMs);
     return { name: `${calls} calls`, values: { 'CPU %/call': percent / calls } };
   } finally {
     for (const stop of stopTicking) stop();
@@ -40,9 +41,4 @@ async function openPhone(port: number): Promise<LoadPhone> {
   const phone = await LoadPhone.open(systemClock, new LoadFigures());
   await phone.connect(port);
   return phone;
-}
-
-function spentMs(pid = NaN): number {
-  const { mainThreadMs = NaN, otherThreadsMs = NaN } = usageOf(pid) ?? {};
-  return mainThreadMs + otherThreadsMs;
 }

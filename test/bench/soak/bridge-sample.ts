@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers';
 import type { Clock } from '../../../src/clock.js';
 import type { Health } from '../../../src/ops/health.js';
 import type { BridgeProcess } from '../../../src/cli/capacity/bridge-process.js';
-import { usageOf } from '../../../src/simulator/load/process-usage.js';
+import { spentMs, usageOf, type ProcessUsage } from '../../../src/simulator/load/process-usage.js';
 import { TWO_WAY, type BridgeLog } from './bridge-log.js';
 
 /** The bridge at one moment. What the system does not tell is NaN. */
@@ -45,6 +45,8 @@ export class BridgeSampler {
     const { pid, httpUrl } = this.#bridge;
     // Before the request, which takes a descriptor itself.
     const descriptors = descriptorsOf(pid);
+    const usage = usageOf(pid);
+    const cpuPercent = this.#cpuPercent(usage);
     const { verdicts } = this.#log;
     const { mainMs, mediaMs } = this.#log.takeLoopDelay();
     return {
@@ -52,21 +54,17 @@ export class BridgeSampler {
       calls: await callsOf(httpUrl),
       twoWay: verdicts.of(TWO_WAY),
       otherVerdicts: verdicts.total - verdicts.of(TWO_WAY),
-      residentMb: usageOf(pid)?.residentMb ?? NaN,
+      residentMb: usage?.residentMb ?? NaN,
       descriptors,
-      cpuPercent: this.#cpuPercent(),
+      cpuPercent,
       mainDelayMs: mainMs,
       mediaDelayMs: mediaMs,
     };
   }
 
-  #cpuPercent(): number {
-    const usage = usageOf(this.#bridge.pid);
+  #cpuPercent(usage: ProcessUsage | undefined): number {
     const before = this.#cpu;
-    this.#cpu = {
-      atMs: this.#clock.nowMs(),
-      spentMs: usage ? usage.mainThreadMs + usage.otherThreadsMs : NaN,
-    };
+    this.#cpu = { atMs: this.#clock.nowMs(), spentMs: spentMs(usage) };
     return (100 * (this.#cpu.spentMs - before.spentMs)) / (this.#cpu.atMs - before.atMs);
   }
 }

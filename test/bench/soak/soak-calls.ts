@@ -1,5 +1,5 @@
 import { Scheduler } from '../../../src/bridge/scheduler.js';
-import type { Clock } from '../../../src/clock.js';
+import { wait, type Clock } from '../../../src/clock.js';
 import { seededRandom } from '../../support/signal.js';
 import { LoadAgents } from '../../../src/simulator/load/load-agents.js';
 import { LoadFigures } from '../../../src/simulator/load/load-figures.js';
@@ -103,7 +103,7 @@ export class SoakCalls {
       await phone.connect(rtpPort);
       this.#phones.set(line, phone);
       const stopTicking = this.#scheduler.add(phone);
-      await this.#wait(MIN_CALL_MS);
+      await wait(this.#clock, MIN_CALL_MS);
       await this.#waitUnlessEnding(lastsMs - MIN_CALL_MS);
       stopTicking();
       await sip.bye(callId, loadNumber(line));
@@ -111,12 +111,6 @@ export class SoakCalls {
       this.#phones.delete(line);
       phone.close();
     }
-  }
-
-  #wait(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.after(delayMs, resolve);
-    });
   }
 
   #waitUnlessEnding(delayMs: number): Promise<void> {

@@ -1,6 +1,6 @@
-import type { Clock } from '../../../src/clock.js';
+import { wait, type Clock } from '../../../src/clock.js';
 import { BridgeProcess, type BridgeDocument } from '../../../src/cli/capacity/bridge-process.js';
-import { loadAgentId, loadNumber } from '../../../src/simulator/load/load-numbers.js';
+import { loadRoutes } from '../../../src/simulator/load/load-numbers.js';
 import { LoadSip } from '../../../src/simulator/load/load-sip.js';
 import { BridgeLog } from './bridge-log.js';
 import { BridgeSampler, type BridgeSample } from './bridge-sample.js';
@@ -103,10 +103,10 @@ export class SoakRun {
   /** As idle as before, or as it gets. */
   async #settled(sampler: BridgeSampler, before: Idle): Promise<Idle> {
     const untilMs = this.#clock.nowMs() + SETTLED_WITHIN_MS;
-    await delay(this.#clock, REPORTED_MS);
+    await wait(this.#clock, REPORTED_MS);
     let idle = await this.#idle(sampler);
     while (!isAsIdle(idle, before) && this.#clock.nowMs() < untilMs) {
-      await delay(this.#clock, SETTLED_POLL_MS);
+      await wait(this.#clock, SETTLED_POLL_MS);
       idle = await this.#idle(sampler);
     }
     return idle;
@@ -135,17 +135,11 @@ function isAsIdle(idle: Idle, before: Idle): boolean {
   return idle.calls === 0 && !(idle.descriptors > before.descriptors) && !hasMore;
 }
 
-function delay(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(delayMs, resolve);
-  });
-}
-
 /** A call may begin on a line before the bridge has done with the one before. */
 function documentFor({ calls }: SoakPlan): BridgeDocument {
   return {
     media: { bind: '127.0.0.1', codecs: ['PCMU'] },
     call: { maxConcurrent: 2 * calls },
-    routes: Array.from({ length: calls }, (_, line) => ({ did: loadNumber(line), agentId: loadAgentId(line) })),
+    routes: loadRoutes(calls),
   };
 }
