@@ -1,7 +1,5 @@
+import { FRAME_BYTES } from '../pranthora/protocol.js';
 import type { Flushing, Scheduler } from './scheduler.js';
-
-/** 20 ms of 16-bit samples at 16 kHz: the longest of any format. */
-export const MAX_FRAME_BYTES = 640;
 
 /**
  * One call's frames on their way to the agent: a frame waits for the end of the turn in which it was made, so that those of
@@ -10,7 +8,8 @@ export const MAX_FRAME_BYTES = 640;
 export class AgentOutlet implements Flushing {
   readonly #scheduler: Pick<Scheduler, 'atTurnEnd'>;
   readonly #send: (frame: Buffer) => void;
-  readonly #bytes = Buffer.alloc(MAX_FRAME_BYTES);
+  /** Room for the longest of any format. */
+  readonly #bytes = Buffer.alloc(FRAME_BYTES.pcm16k);
   /** Of the format so far, or empty. */
   #frame = this.#bytes.subarray(0, 0);
   #isWaiting = false;

@@ -9,12 +9,15 @@ import type { PortPool } from '../rtp/port-pool.js';
 import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
-import { AgentOutlet, MAX_FRAME_BYTES } from './agent-outlet.js';
+import { AgentOutlet } from './agent-outlet.js';
 import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { PathMonitor } from './path-monitor.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
+
+/** 20 ms of 16-bit samples at 16 kHz. */
+const MAX_FRAME_BYTES = 640;
 
 /** What a call takes on this machine before it has to wait for the network: somebody waits for each of its steps. */
 const SET_UP_MS = 50;

@@ -31,7 +31,9 @@ export interface Flushing {
 
 interface Phase {
   readonly members: Set<Ticking>;
-  /** Number of the last period run, counted from the origin. */
+  /** When its period 0 was due. */
+  readonly originMs: number;
+  /** Number of the last period run. */
   lastPeriod: number;
 }
 
@@ -45,7 +47,6 @@ interface Phase {
 export class Scheduler {
   readonly #clock: Clock;
   readonly #eventLoop: EventLoop;
-  readonly #originMs: number;
   readonly #phases: Phase[];
   readonly #flushing: Flushing[] = [];
   #cancelTimer: CancelTimer | undefined;
@@ -58,8 +59,12 @@ export class Scheduler {
     this.#clock = clock;
     this.#eventLoop = eventLoop;
     // Whole milliseconds, so that a due time reached is never a rounding error short of its period.
-    this.#originMs = Math.floor(clock.nowMs());
-    this.#phases = Array.from({ length: PHASES }, () => ({ members: new Set<Ticking>(), lastPeriod: 0 }));
+    const originMs = Math.floor(clock.nowMs());
+    this.#phases = Array.from({ length: PHASES }, (_, n) => ({
+      members: new Set<Ticking>(),
+      originMs: originMs + n * PHASE_MS,
+      lastPeriod: 0,
+    }));
   }
 
   get size(): number {
@@ -74,7 +79,7 @@ export class Scheduler {
   /** Ticks `member` every 20 ms, in the emptiest phase, until the returned function is called. */
   add(member: Ticking): () => void {
     const phase = this.#emptiestPhase();
-    if (phase.members.size === 0) phase.lastPeriod = this.#periodOf(phase, this.#clock.nowMs());
+    if (phase.members.size === 0) phase.lastPeriod = periodOf(phase, this.#clock.nowMs());
     phase.members.add(member);
     this.#members += 1;
     // The new member may be due before those the timer was set for.
@@ -102,14 +107,6 @@ export class Scheduler {
     return this.#phases.reduce((least, phase) => (phase.members.size < least.members.size ? phase : least));
   }
 
-  #offsetMs(phase: Phase): number {
-    return this.#originMs + this.#phases.indexOf(phase) * PHASE_MS;
-  }
-
-  #periodOf(phase: Phase, nowMs: number): number {
-    return Math.floor((nowMs - this.#offsetMs(phase)) / TICK_MS);
-  }
-
   #disarm(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
@@ -127,7 +124,7 @@ export class Scheduler {
   #nextDueMs(): number {
     let dueMs = Infinity;
     for (const phase of this.#phases) {
-      if (phase.members.size > 0) dueMs = Math.min(dueMs, this.#offsetMs(phase) + (phase.lastPeriod + 1) * TICK_MS);
+      if (phase.members.size > 0) dueMs = Math.min(dueMs, phase.originMs + (phase.lastPeriod + 1) * TICK_MS);
     }
     return dueMs;
   }
@@ -168,12 +165,16 @@ export class Scheduler {
     const nowMs = this.#clock.nowMs();
     for (const phase of this.#phases) {
       if (phase.members.size === 0) continue;
-      const period = this.#periodOf(phase, nowMs);
+      const period = periodOf(phase, nowMs);
       const missed = period - phase.lastPeriod;
       phase.lastPeriod = period;
       if (missed > 0) runPhase(phase, missed, nowMs);
     }
   }
+}
+
+function periodOf({ originMs }: Phase, nowMs: number): number {
+  return Math.floor((nowMs - originMs) / TICK_MS);
 }
 
 function runPhase(phase: Phase, missed: number, nowMs: number): void {

@@ -38,6 +38,11 @@ export interface ProxySettings {
   readonly noProxy: readonly string[];
 }
 
+/** A proxy, and what tunnels through it. */
+interface Proxy extends ProxySettings {
+  readonly agents: typeof ProxyAgents;
+}
+
 /** What `http.request`, `https.request` and ws take over from here. */
 export interface RouteOptions extends Pick<ConnectionOptions, 'secureContext' | 'servername' | 'checkServerIdentity'> {
   /** Absent without a proxy. */
@@ -47,23 +52,23 @@ export interface RouteOptions extends Pick<ConnectionOptions, 'secureContext' | 
 /** Ways to Pranthora by one set of settings. Make one a thread, not one a call: trusted certificates are read once. */
 export class AgentNetwork {
   readonly #settings: NetworkSettings;
+  readonly #proxy: Proxy | undefined;
   readonly #secureContext: SecureContext | undefined;
 
   /** @throws Error when `tls.ca` is not PEM. */
   constructor(settings: NetworkSettings = {}) {
     this.#settings = settings;
     const { ca } = settings.tls ?? {};
-    // Now, and not while a call waits for it.
-    if (settings.proxy) proxyAgents();
+    if (settings.proxy) this.#proxy = { ...settings.proxy, agents: proxyAgents() };
     if (ca !== undefined) this.#secureContext = createSecureContext({ ca: [...rootCertificates, ca] });
   }
 
   /** The way for one connection to `url`. */
   route(url: URL): Route {
-    const { proxy } = this.#settings;
+    const proxy = this.#proxy;
     const isSecure = url.protocol === 'wss:' || url.protocol === 'https:';
     const tls = isSecure ? this.#tlsOptions(bareHost(url)) : {};
-    return isSecure && proxy && isProxied(url, proxy.noProxy) ? new ProxyRoute(proxy.url, tls) : new DirectRoute(tls);
+    return isSecure && proxy && isProxied(url, proxy.noProxy) ? new ProxyRoute(proxy, tls) : new DirectRoute(tls);
   }
 
   /** Whether a handshake at `base` may lead to `url`: to the same host and port, or to one that is named. */
@@ -122,9 +127,9 @@ class ProxyRoute implements Route {
   /** The proxy's answer to CONNECT, once there is one. */
   #status: number | undefined;
 
-  constructor(proxyUrl: string, tls: RouteOptions) {
+  constructor({ url, agents }: Proxy, tls: RouteOptions) {
     // Destroying the request does not reach the proxy's socket before the tunnel stands; the signal does.
-    const agent = new (proxyAgents().HttpsProxyAgent)(proxyUrl, { signal: this.#abort.signal });
+    const agent = new agents.HttpsProxyAgent(url, { signal: this.#abort.signal });
     agent.on('proxyConnect', ({ statusCode }: { statusCode: number }) => {
       this.#status = statusCode;
     });
@@ -144,7 +149,7 @@ class ProxyRoute implements Route {
   }
 }
 
-/** Loaded by those alone who have a proxy: each thread would keep two megabytes of it. */
+/** Loaded by those alone who have a proxy, and before a call waits for it: each thread would keep two megabytes of it. */
 function proxyAgents(): typeof ProxyAgents {
   return createRequire(import.meta.url)('https-proxy-agent') as typeof ProxyAgents;
 }

@@ -69,7 +69,6 @@ export class RtpOpenError extends Error {
 export class RtpEndpoint {
   readonly port: number;
 
-  readonly #socket: Socket;
   readonly #peer: PeerSocket;
   readonly #rtcpSocket: Socket;
   readonly #family: 4 | 6;
@@ -113,7 +112,6 @@ export class RtpEndpoint {
 
   private constructor([socket, rtcpSocket]: SocketPair, port: number, options: RtpEndpointOptions) {
     this.port = port;
-    this.#socket = socket;
     this.#peer = new PeerSocket(socket, options.bindAddress);
     this.#rtcpSocket = rtcpSocket;
     this.#family = familyOf(options.bindAddress);
@@ -177,12 +175,9 @@ export class RtpEndpoint {
    * own. They are then not counted any more.
    */
   tick(nowMs: number, mayConnect: boolean): void {
-    if (this.#peer.isConnected) {
-      if (!this.#latch.settled(nowMs)) this.#peer.disconnect();
-    } else if (mayConnect && this.#peer.mayConnect && !this.#closed) {
-      const source = this.#latch.settled(nowMs);
-      if (source) this.#peer.connect(source);
-    }
+    const source = this.#latch.settled(nowMs);
+    if (!source) this.#peer.disconnect();
+    else if (mayConnect) this.#peer.connect(source);
   }
 
   /** Sends a compound RTCP packet to the call's source; nowhere while that is unknown. */
@@ -201,7 +196,6 @@ export class RtpEndpoint {
     if (this.#closed) return;
     this.#closed = true;
     this.#peer.close();
-    this.#socket.close();
     this.#rtcpSocket.close();
     this.#options.pool.release(this.port, this.#options.clock.nowMs());
   }

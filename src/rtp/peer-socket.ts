@@ -21,17 +21,9 @@ export class PeerSocket {
     this.#mayConnect = !isUnspecified(boundAddress);
   }
 
-  get isConnected(): boolean {
-    return this.#isConnected;
-  }
-
-  /** Whether `connect` would do anything. */
-  get mayConnect(): boolean {
-    return this.#mayConnect && !this.#isConnected;
-  }
-
+  /** Unless it is connected already, or must not be. */
   connect({ address, port }: TransportAddress): void {
-    if (!this.mayConnect) return;
+    if (!this.#mayConnect || this.#isConnected) return;
     try {
       this.#socket.connect(port, address, () => undefined);
       // Throws where the system has refused. The address is no name, so nothing is still under way.
@@ -48,9 +40,10 @@ export class PeerSocket {
     this.#socket.disconnect();
   }
 
-  /** The socket is about to be closed. */
+  /** Closes the socket. `connect`, `disconnect` and `refused` do nothing afterwards. */
   close(): void {
     this.#isConnected = this.#mayConnect = false;
+    this.#socket.close();
   }
 
   /**

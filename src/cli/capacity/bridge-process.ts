@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +35,7 @@ export class BridgeProcess {
   /** Of `/health` and the like. */
   readonly httpUrl: string;
   readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
 
   /** Unless `document` has other routes, every number reaches the agent `bench`. Rejects when it does not come up. */
   static async start(
@@ -73,14 +73,18 @@ export class BridgeProcess {
 
   private constructor(child: ChildProcess, { sipPort, httpUrl }: Listening) {
     this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', () => {
+        resolve();
+      });
+    });
     this.sipPort = sipPort;
     this.httpUrl = httpUrl;
   }
 
   /** Rejects when the process has ended, which nobody has asked it to. */
   async ended(): Promise<never> {
-    const { exitCode, signalCode } = this.#child;
-    if (exitCode === null && signalCode === null) await once(this.#child, 'exit');
+    await this.#exited;
     throw new Error(`The bridge has ended with ${this.#child.exitCode ?? this.#child.signalCode ?? 'nothing'}`);
   }
 
@@ -90,10 +94,8 @@ export class BridgeProcess {
 
   /** Resolves to its exit code once it has ended; null when a signal ended it. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
-    const { exitCode, signalCode } = this.#child;
-    if (exitCode !== null || signalCode !== null) return exitCode;
     this.#child.kill(signal);
-    await once(this.#child, 'exit');
+    await this.#exited;
     return this.#child.exitCode;
   }
 }
@@ -122,10 +124,13 @@ function listeningOf(child: ChildProcess, onLine: BridgeProcessOptions['onLine']
       cancelTimer();
       resolve({ sipPort: Number(port), httpUrl });
     });
-    child.once('error', reject);
+    const fail = (error: Error): void => {
+      cancelTimer();
+      reject(error);
+    };
+    child.once('error', fail);
     child.once('exit', (code) => {
-      reject(new Error(`The bridge ended with ${code ?? 'a signal'} before it was ready`));
+      fail(new Error(`The bridge ended with ${code ?? 'a signal'} before it was ready`));
     });
-    child.once('exit', cancelTimer);
   });
 }
