@@ -215,9 +215,12 @@ export async function startBridge(
   }
 
   async function startMedia(signaling: DrachtioSipEndpoint): Promise<StartedMedia> {
-    const { codecs, bind, freeswitch } = config.media;
+    const { codecs, codecOrder, bind, freeswitch } = config.media;
     const [toSip, toMedia] = [advertisedTo(config.sip.advertise), advertisedTo(config.media.advertise)];
-    const embedded = new EmbeddedMediaEngine({ codecs, bind, advertise: (peer) => toMedia(peer) ?? toSip(peer) });
+    const embedded = new EmbeddedMediaEngine({
+      ...{ codecs, codecOrder, bind },
+      advertise: (peer) => toMedia(peer) ?? toSip(peer),
+    });
     if (config.media.engine === 'embedded') {
       return {
         engine: embedded,
@@ -231,6 +234,7 @@ export async function startBridge(
     const engine = new freeSwitch.FreeSwitchMediaEngine({
       servers: freeswitch,
       codecs: narrowbandOf(codecs),
+      codecOrder,
       advertise: toMedia,
       srf,
       embedded,

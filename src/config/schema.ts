@@ -89,6 +89,7 @@ export const SCHEMA = {
     advertise: optional(formats.orRules(formats.reachableAddress), { env: 'MEDIA_ADVERTISE' }),
     ports: setting(formats.portRange, { default: '20000-29999', env: 'MEDIA_PORTS' }),
     codecs: setting(formats.codecs, { default: ['G722', 'PCMU', 'PCMA'], env: 'MEDIA_CODECS' }),
+    codecOrder: setting(formats.oneOf('offer', 'ours'), { default: 'offer' }),
     workers: setting(formats.workers, { default: 'auto', env: 'MEDIA_WORKERS' }),
     reorderMs: setting(formats.wholeNumber(0, 500), { default: 40 }),
     cushionMs: setting(formats.wholeNumber(0, 1000), { default: 200 }),

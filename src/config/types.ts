@@ -137,6 +137,8 @@ export interface MediaConfig {
   readonly ports: PortRange;
   /** In order of preference. FreeSWITCH speaks its own wideband codecs: of these it takes G.711 alone. */
   readonly codecs: readonly Codec[];
+  /** Whose order decides which of them is spoken: that of the caller's offer, or ours. */
+  readonly codecOrder: 'offer' | 'ours';
   /** Worker threads for the audio; 0 keeps it on the main thread. */
   readonly workers: 'auto' | number;
   readonly reorderMs: number;

@@ -13,6 +13,7 @@ import {
   negotiateOffer,
   readAnswer,
   writeOffer,
+  type CodecOrder,
   type LocalDescription,
   type NegotiatedOffer,
   type NegotiatedStream,
@@ -21,6 +22,8 @@ import {
 export interface EmbeddedMediaOptions {
   /** What is spoken to callers, in order of preference. */
   readonly codecs: readonly StreamEncoding[];
+  /** `media.codecOrder`: whose order decides about an offer. Default: the offer's. */
+  readonly codecOrder?: CodecOrder;
   /** `media.bind`: used as our address when it is a specific one. */
   readonly bind: string;
   /** `media.advertise`: the address the caller's network reaches us at, when it is not our own. */
@@ -37,7 +40,7 @@ export class EmbeddedMediaEngine implements MediaEngine {
   }
 
   accept(offer: string | undefined): AcceptedOffer {
-    const negotiated = offer === undefined ? undefined : negotiateOffer(offer, this.#options.codecs);
+    const negotiated = offer === undefined ? undefined : this.#negotiate(offer);
     return {
       connect: (bridgePort, localAddress, peerAddress = '') =>
         Promise.resolve(this.leg({ bridgePort, localAddress, peerAddress }, negotiated)),
@@ -47,8 +50,11 @@ export class EmbeddedMediaEngine implements MediaEngine {
   /** The leg itself; without a negotiated offer it makes one. */
   leg(at: BridgeAddress, negotiated?: NegotiatedOffer): MediaLeg {
     const rtp = { address: this.#addressFor(at), port: at.bridgePort };
-    return new EmbeddedMediaLeg(this.#options.codecs, rtp, negotiated);
+    return new EmbeddedMediaLeg({ codecs: this.#options.codecs, rtp, negotiate: this.#negotiate }, negotiated);
   }
+
+  readonly #negotiate = (offer: string): NegotiatedOffer =>
+    negotiateOffer(offer, this.#options.codecs, this.#options.codecOrder);
 
   #addressFor({ localAddress, peerAddress }: BridgeAddress): string {
     const { advertise, bind } = this.#options;
@@ -58,25 +64,30 @@ export class EmbeddedMediaEngine implements MediaEngine {
   }
 }
 
+interface EmbeddedLegParts {
+  /** For offers of our own, and their answers. */
+  readonly codecs: readonly StreamEncoding[];
+  readonly rtp: TransportAddress;
+  readonly negotiate: (offer: string) => NegotiatedOffer;
+}
+
 class EmbeddedMediaLeg implements MediaLeg {
   localSdp: string;
   onLost: ((detail: string) => void) | undefined;
 
-  readonly #codecs: readonly StreamEncoding[];
-  readonly #rtp: TransportAddress;
+  readonly #parts: EmbeddedLegParts;
   readonly #sessionId = randomInt(1, 2 ** 31);
   #version = 1;
   #stream: NegotiatedStream | undefined;
 
-  constructor(codecs: readonly StreamEncoding[], rtp: TransportAddress, negotiated: NegotiatedOffer | undefined) {
-    this.#codecs = codecs;
-    this.#rtp = rtp;
+  constructor(parts: EmbeddedLegParts, negotiated: NegotiatedOffer | undefined) {
+    this.#parts = parts;
     this.#stream = negotiated?.stream;
-    this.localSdp = negotiated ? negotiated.answer(this.#local()) : writeOffer(this.#local(), codecs);
+    this.localSdp = negotiated ? negotiated.answer(this.#local()) : writeOffer(this.#local(), parts.codecs);
   }
 
   get codec(): StreamEncoding | undefined {
-    return this.#stream?.codec as StreamEncoding | undefined; // only `#codecs` were negotiable
+    return this.#stream?.codec as StreamEncoding | undefined; // only `codecs` were negotiable
   }
 
   get media(): BridgeMedia | undefined {
@@ -86,13 +97,13 @@ class EmbeddedMediaLeg implements MediaLeg {
 
   acceptAnswer(sdp: string): Promise<void> {
     return attempt(() => {
-      this.#stream = readAnswer(sdp, this.#codecs);
+      this.#stream = readAnswer(sdp, this.#parts.codecs);
     });
   }
 
   renegotiate(offer: string): Promise<string> {
     return attempt(() => {
-      const negotiated = negotiateOffer(offer, this.#codecs);
+      const negotiated = this.#parts.negotiate(offer);
       this.#version += 1;
       this.#stream = negotiated.stream;
       this.localSdp = negotiated.answer(this.#local());
@@ -102,7 +113,7 @@ class EmbeddedMediaLeg implements MediaLeg {
 
   reoffer(): string {
     this.#version += 1;
-    this.localSdp = writeOffer(this.#local(), this.#codecs);
+    this.localSdp = writeOffer(this.#local(), this.#parts.codecs);
     return this.localSdp;
   }
 
@@ -116,7 +127,7 @@ class EmbeddedMediaLeg implements MediaLeg {
   }
 
   #local(): LocalDescription {
-    return { sessionId: this.#sessionId, version: this.#version, rtp: this.#rtp, rtcpMux: true };
+    return { sessionId: this.#sessionId, version: this.#version, rtp: this.#parts.rtp, rtcpMux: true };
   }
 }
 

@@ -27,6 +27,10 @@ const CODECS = {
 } as const satisfies Record<string, Codec>;
 
 export type CodecName = keyof typeof CODECS;
+
+/** Whose order of preference decides between codecs that both sides have: the offer's, or ours. */
+export type CodecOrder = 'offer' | 'ours';
+
 const codecOf = (name: CodecName): Codec => CODECS[name];
 
 const TELEPHONE_EVENT: Codec = { name: 'telephone-event', clockRateHz: 8_000, channels: 1 };
@@ -94,13 +98,17 @@ interface Stream extends MediaLine {
 }
 
 /**
- * Reads an offer and chooses the first codec of `codecs` (ours, in order of preference) that it has.
- * Throws SdpError.
+ * Reads an offer and chooses one of `codecs` (ours, in order of preference): the one the offer has first, which is the one
+ * the other side prefers (RFC 3264 section 5.1), or by `order` the first of ours that it has. Throws SdpError.
  */
-export function negotiateOffer(sdp: string, codecs: readonly CodecName[]): NegotiatedOffer {
+export function negotiateOffer(
+  sdp: string,
+  codecs: readonly CodecName[],
+  order: CodecOrder = 'offer',
+): NegotiatedOffer {
   const description = parse(sdp);
   const lines = description.media.map(mediaLine);
-  const stream = chooseStream(description, lines, codecs);
+  const stream = chooseStream(description, lines, { codecs, order });
   const direction = ANSWER_DIRECTION[stream.direction];
   return {
     stream: negotiated(stream),
@@ -128,10 +136,10 @@ export function writeOffer(local: LocalDescription, codecs: readonly StreamEncod
   ]);
 }
 
-/** What the peer's answer to `writeOffer` agreed to. Throws SdpError. */
+/** What the peer's answer to `writeOffer` agreed to: of several codecs, the first (RFC 3264 section 6.1). Throws SdpError. */
 export function readAnswer(sdp: string, codecs: readonly CodecName[]): NegotiatedStream {
   const description = parse(sdp);
-  return negotiated(chooseStream(description, description.media.map(mediaLine), codecs));
+  return negotiated(chooseStream(description, description.media.map(mediaLine), { codecs, order: 'offer' }));
 }
 
 /** An offer of one stream with one codec: the bridge's own RTP, as a media server is told of it. */
@@ -191,10 +199,16 @@ function mediaLine(media: ParsedMedia): MediaLine {
   return { type: String(type), protocol: String(protocol), port: Number(port), formats: String(payloads).trim() };
 }
 
+/** Our codecs, and whose order decides between them. */
+interface Preference {
+  readonly codecs: readonly CodecName[];
+  readonly order: CodecOrder;
+}
+
 function chooseStream(
   description: sdpTransform.SessionDescription,
   lines: readonly MediaLine[],
-  codecs: readonly CodecName[],
+  preference: Preference,
 ): Stream {
   const why: string[] = [];
   for (const [index, media] of description.media.entries()) {
@@ -205,9 +219,9 @@ function chooseStream(
       why.push(`m=${line.type}: ${unusable}`);
       continue;
     }
-    const match = chooseCodec(media, line.formats, codecs);
+    const match = chooseCodec(media, line.formats, preference);
     if (!match) {
-      why.push(`m=audio ${line.formats}: none of ${codecs.join(', ')}`);
+      why.push(`m=audio ${line.formats}: none of ${preference.codecs.join(', ')}`);
       continue;
     }
     const address = addressOf(media) ?? addressOf(description);
@@ -236,11 +250,9 @@ function payloadTypesOf(formats: string): number[] {
 }
 
 /** Payload types below 96 mean their static codec unless an rtpmap says otherwise (RFC 3551 6). */
-function payloadTypeOf(media: ParsedMedia, formats: string, codec: CodecName): number | undefined {
-  return payloadTypesOf(formats).find((payloadType) => {
-    const map = media.rtp.find((rtp) => rtp.payload === payloadType);
-    return map ? isCodec(map, codecOf(codec)) : payloadType === codecOf(codec).staticPayloadType;
-  });
+function isOfType(media: ParsedMedia, payloadType: number, codec: CodecName): boolean {
+  const map = media.rtp.find((rtp) => rtp.payload === payloadType);
+  return map ? isCodec(map, codecOf(codec)) : payloadType === codecOf(codec).staticPayloadType;
 }
 
 /** Encoding names are compared in any case (RFC 8866 6.6); absent channels are one. */
@@ -253,13 +265,14 @@ function isCodec({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, is: Code
 function chooseCodec(
   media: ParsedMedia,
   formats: string,
-  codecs: readonly CodecName[],
+  { codecs, order }: Preference,
 ): { codec: CodecName; payloadType: number } | undefined {
-  for (const codec of codecs) {
-    const payloadType = payloadTypeOf(media, formats, codec);
-    if (payloadType !== undefined) return { codec, payloadType };
-  }
-  return undefined;
+  const common = payloadTypesOf(formats).flatMap((payloadType) => {
+    const codec = codecs.find((each) => isOfType(media, payloadType, each));
+    return codec === undefined ? [] : [{ codec, payloadType }];
+  });
+  if (order === 'offer') return common[0];
+  return codecs.flatMap((codec) => common.find((each) => each.codec === codec) ?? [])[0];
 }
 
 function telephoneEventOf(media: ParsedMedia, formats: string): number | undefined {

@@ -264,6 +264,19 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
       expect(await rig.record(caller.call.callId)).toMatchObject({ codec: 'PCMA', reason: 'caller_hangup' });
     });
 
+    it('speaks the codec the caller has first, in a re-INVITE too', async () => {
+      const caller = await phone();
+      const offer = (formats: string): string => caller.rtp.sdp().replace(/RTP\/AVP 0\b/, `RTP/AVP ${formats}`);
+      const answer = await caller.invite('talker', offer('0 9 8'));
+      expect(answer.body).toMatch(/^m=audio \d+ RTP\/AVP 0\b/m);
+      caller.call.ack(answer);
+      caller.rtp.talkTo(answer.body);
+      await caller.hears();
+      const { body } = await caller.reinvite(offer('9 0 8'));
+      expect(body).toMatch(/^m=audio \d+ RTP\/AVP 9\b/m);
+      await caller.hangUp();
+    });
+
     it('DTMF', async () => {
       const caller = await phone();
       await caller.establish('talker');
@@ -300,6 +313,22 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
       expect(await rig.record(second.call.callId)).toMatchObject({ reason: 'at_capacity' });
     });
   });
+
+  it.skipIf(missingFor(engines).length > 0)(
+    'speaks G.722 to whoever has it, where media.codecOrder is ours',
+    async () => {
+      const rig = await EngineRig.start({ engines, agents: AGENTS, config: { media: { codecOrder: 'ours' } } });
+      const caller = await Phone.open(rig, 0);
+      const answer = await caller.invite('listener', OFFER.replace('RTP/AVP 0', 'RTP/AVP 0 8 9'));
+      expect(answer.body).toMatch(/^m=audio \d+ RTP\/AVP 9\r$/m);
+      caller.call.ack(answer);
+      await caller.hangUp();
+      await caller.close();
+      await rig.nothingHeld();
+      await rig.stop();
+    },
+    600_000,
+  );
 
   it.skipIf(missingFor(engines).length > 0)(
     '403 for a source address that is not in sip.allow',

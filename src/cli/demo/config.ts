@@ -30,6 +30,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       bind: '127.0.0.1',
       ports: { min: 20_000, max: 29_999 },
       codecs: ['G722', 'PCMU', 'PCMA'],
+      codecOrder: 'offer',
       workers: 0,
       reorderMs: 40,
       cushionMs: 200,

@@ -11,7 +11,7 @@ import {
   type MediaEngine,
   type MediaLeg,
 } from '../engine.js';
-import { negotiateOffer, writeStream, type CodecName, type NegotiatedOffer } from '../sdp.js';
+import { negotiateOffer, writeStream, type CodecName, type CodecOrder, type NegotiatedOffer } from '../sdp.js';
 import type { EventSocketAddress } from './event-socket-probe.js';
 import { FreeSwitchLeg } from './leg.js';
 import { FreeSwitchServer } from './server.js';
@@ -19,13 +19,15 @@ import { FreeSwitchServer } from './server.js';
 /** Stands for the RTP port of a caller whose answer will tell it; nothing is sent before. */
 const DISCARD_PORT = 9;
 
-/** What FreeSWITCH speaks to callers: wideband first, so that Pranthora hears 16 kHz where it can. */
+/** What FreeSWITCH speaks to callers besides G.711, and before it where the order is ours. */
 const WIDEBAND: readonly CodecName[] = ['OPUS', 'G722'];
 
 export interface FreeSwitchEngineOptions {
   readonly servers: readonly EventSocketAddress[];
   /** `media.codecs`: narrowband, in order of preference. */
   readonly codecs: readonly ('PCMU' | 'PCMA')[];
+  /** `media.codecOrder`: whose order decides about a caller's offer. */
+  readonly codecOrder: CodecOrder;
   /** `media.advertise`: FreeSWITCH's address as callers reach it, when it is not its own. */
   readonly advertise?: AdvertisedTo;
   /** Our SIP, through which FreeSWITCH is called. */
@@ -71,7 +73,8 @@ export class FreeSwitchMediaEngine implements MediaEngine {
   }
 
   accept(offer: string | undefined): AcceptedOffer {
-    const negotiated = offer === undefined ? undefined : negotiateOffer(offer, this.#codecs());
+    const negotiated =
+      offer === undefined ? undefined : negotiateOffer(offer, this.#codecs(), this.#options.codecOrder);
     return {
       connect: (bridgePort, localAddress, peerAddress = '') =>
         this.#connect({ bridgePort, localAddress, peerAddress }, negotiated),
@@ -123,6 +126,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
         encoding,
         advertise: this.#options.advertise?.(at.peerAddress),
         codecs: this.#codecs(),
+        codecOrder: this.#options.codecOrder,
         offeredCodecs: this.#options.codecs,
         negotiated,
         replaceWith: (lastOffer) => this.#replacement(at, lastOffer),

@@ -7,6 +7,7 @@ import {
   readAnswer,
   writeOffer,
   type CodecName,
+  type CodecOrder,
   type LocalDescription,
   type NegotiatedOffer,
   type NegotiatedStream,
@@ -24,6 +25,8 @@ export interface FreeSwitchLegParts {
   /** FreeSWITCH's address for the caller. It keeps its own towards us: behind NAT we could not reach the other. */
   readonly advertise: string | undefined;
   readonly codecs: readonly CodecName[];
+  /** Whose order decides about an offer of the caller's. */
+  readonly codecOrder: CodecOrder;
   /** For offers of our own. */
   readonly offeredCodecs: readonly StreamEncoding[];
   readonly negotiated: NegotiatedOffer | undefined;
@@ -91,7 +94,7 @@ export class FreeSwitchLeg implements MediaLeg {
   }
 
   async renegotiate(offer: string): Promise<string> {
-    const negotiated = negotiateOffer(offer, this.#parts.codecs);
+    const negotiated = negotiateOffer(offer, this.#parts.codecs, this.#parts.codecOrder);
     await this.#tellFreeSwitch(negotiated);
     this.#version += 1;
     this.localSdp = negotiated.answer(this.#local());

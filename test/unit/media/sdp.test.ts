@@ -38,7 +38,7 @@ describe('an offer from the field', () => {
   const expected = {
     baresip: { codec: 'PCMU', payloadType: 0, event: 97, remote: '192.168.1.20:10216', protocol: 'RTP/AVP' },
     linphone: { codec: 'PCMU', payloadType: 0, event: 100, remote: '192.168.1.21:7078', protocol: 'RTP/AVPF' },
-    asterisk: { codec: 'PCMU', payloadType: 0, event: 101, remote: '10.20.0.5:17234', protocol: 'RTP/AVP' },
+    asterisk: { codec: 'PCMA', payloadType: 8, event: 101, remote: '10.20.0.5:17234', protocol: 'RTP/AVP' },
     freeswitch: { codec: 'PCMU', payloadType: 0, event: 101, remote: '203.0.113.9:27554', protocol: 'RTP/AVP' },
     cisco: { codec: 'PCMU', payloadType: 0, event: 101, remote: '10.10.20.55:24598', protocol: 'RTP/AVP' },
     teams: { codec: 'PCMU', payloadType: 0, event: 101, remote: '52.114.20.31:52844', protocol: 'RTP/AVP' },
@@ -82,9 +82,33 @@ describe('an offer from the field', () => {
     expect(readAnswer(negotiated.answer(LOCAL), BOTH)).toMatchObject({ codec, remote: LOCAL.rtp });
   });
 
-  it('is answered in our order of preference', () => {
-    expect(streamOf(OFFERS.twilio, ['PCMA', 'PCMU'])).toMatchObject({ codec: 'PCMA', payloadType: 8 });
-    expect(streamOf(OFFERS.asterisk, ['PCMA']).codec).toBe('PCMA');
+  it('is answered with the first of its codecs that is ours', () => {
+    const all = ['OPUS', 'G722', 'PCMU', 'PCMA'] as const;
+    const chosen = (formats: string, codecs: readonly CodecName[] = all): unknown => {
+      const { codec, payloadType } = streamOf(
+        offerOf(`audio 4000 RTP/AVP ${formats}`, ['a=rtpmap:96 opus/48000/2']),
+        codecs,
+      );
+      return [codec, payloadType];
+    };
+    expect(chosen('0 9 8 101')).toEqual(['PCMU', 0]);
+    expect(chosen('8 0')).toEqual(['PCMA', 8]);
+    expect(chosen('9 0 8')).toEqual(['G722', 9]);
+    expect(chosen('18 3 8 96 0')).toEqual(['PCMA', 8]);
+    expect(chosen('0 8 96')).toEqual(['PCMU', 0]);
+    expect(chosen('96 0 8')).toEqual(['OPUS', 96]);
+    expect(chosen('0 9 8', ['G722'])).toEqual(['G722', 9]);
+    // The first payload type of a codec that stands there twice.
+    expect(chosen('13 0 0')).toEqual(['PCMU', 0]);
+  });
+
+  it('is answered with the first of ours that it has, where our order decides', () => {
+    const ours = (offer: string, codecs: readonly CodecName[]): unknown =>
+      negotiateOffer(offer, codecs, 'ours').stream.codec;
+    expect(ours(OFFERS.twilio, ['PCMA', 'PCMU'])).toBe('PCMA');
+    expect(ours(OFFERS.asterisk, ['G722', 'PCMU', 'PCMA'])).toBe('G722');
+    expect(ours(OFFERS.cisco, ['G722', 'PCMU', 'PCMA'])).toBe('PCMU');
+    expect(ours(offerOf('audio 4000 RTP/AVP 0 9 8'), ['OPUS', 'G722', 'PCMU'])).toBe('G722');
   });
 });
 
@@ -104,7 +128,8 @@ describe('payload types', () => {
 
   it('mean what the rtpmap says, even swapped', () => {
     const swapped = offerOf('audio 4000 RTP/AVP 0 8', ['a=rtpmap:0 PCMA/8000', 'a=rtpmap:8 PCMU/8000']);
-    expect(streamOf(swapped)).toMatchObject({ codec: 'PCMU', payloadType: 8 });
+    expect(streamOf(swapped)).toMatchObject({ codec: 'PCMA', payloadType: 0 });
+    expect(streamOf(swapped, ['PCMU'])).toMatchObject({ codec: 'PCMU', payloadType: 8 });
     expect(refusal(offerOf('audio 4000 RTP/AVP 0', ['a=rtpmap:0 G729/8000']))).toContain('none of PCMU, PCMA');
   });
 
@@ -327,12 +352,12 @@ function expectPassedOn(negotiated: NegotiatedOffer, codecs: readonly CodecName[
 describe('wideband codecs', () => {
   const WIDE = ['OPUS', 'G722', 'PCMU', 'PCMA'] as const;
 
-  it('are taken from offers of the field in our order of preference', () => {
+  it('are taken from offers of the field that have them first', () => {
     const codecs = Object.entries(OFFERS).map(([name, offer]) => [name, streamOf(offer, WIDE).codec]);
     expect(Object.fromEntries(codecs)).toEqual({
       baresip: 'OPUS',
       linphone: 'OPUS',
-      asterisk: 'G722',
+      asterisk: 'PCMA',
       freeswitch: 'OPUS',
       cisco: 'PCMU',
       teams: 'G722',
@@ -522,6 +547,8 @@ describe('our own offer', () => {
 
   it('is answered by an SDP read with the same care', () => {
     expect(readAnswer(OFFERS.twilio, BOTH)).toMatchObject({ codec: 'PCMU', payloadType: 0 });
+    // Its own order, though the offer was in another.
+    expect(readAnswer(OFFERS.asterisk, ['G722', 'PCMU', 'PCMA'])).toMatchObject({ codec: 'PCMA', payloadType: 8 });
     expect(() => readAnswer(offerOf('audio 0 RTP/AVP 0'), BOTH)).toThrow(SdpError);
     expect(() => readAnswer('', BOTH)).toThrow(SdpError);
   });
@@ -580,19 +607,24 @@ describe('EmbeddedMediaEngine', () => {
     await leg.close();
   });
 
-  it('speaks G.722 before G.711 to those that offer it, and G.711 to the others', async () => {
+  it.each([
+    ['offer', ['PCMA', 'PCMU', 'PCMA', 'G722']],
+    ['ours', ['G722', 'PCMU', 'G722', 'G722']],
+  ] as const)(
+    'speaks to each caller what the order of %s has first, and what a re-INVITE has',
+    async (codecOrder, codecs) => {
+      const wide = new EmbeddedMediaEngine({ codecs: ['G722', 'PCMU', 'PCMA'], codecOrder, bind: '0.0.0.0' });
+      const offers = [OFFERS.asterisk, OFFERS.cisco, offerOf('audio 4000 RTP/AVP 8 9'), OFFERS.teams];
+      const legs = await Promise.all(offers.map((offer) => wide.accept(offer).connect(20_000, '10.0.0.9')));
+      expect(legs.map(({ codec, media }) => [codec, media?.encoding])).toEqual(codecs.map((codec) => [codec, codec]));
+      const [leg] = legs;
+      await leg?.renegotiate(offerOf('audio 4000 RTP/AVP 0 9 8'));
+      expect(leg?.codec).toBe(codecOrder === 'offer' ? 'PCMU' : 'G722');
+    },
+  );
+
+  it('offers all its codecs in its own order to a caller that offers none', async () => {
     const wide = new EmbeddedMediaEngine({ codecs: ['G722', 'PCMU', 'PCMA'], bind: '0.0.0.0' });
-    const streams = await Promise.all(
-      [OFFERS.asterisk, OFFERS.cisco, offerOf('audio 4000 RTP/AVP 8 9')].map(async (offer) => {
-        const leg = await wide.accept(offer).connect(20_000, '10.0.0.9');
-        return [leg.codec, leg.media?.encoding, leg.media?.payloadType];
-      }),
-    );
-    expect(streams).toEqual([
-      ['G722', 'G722', 9],
-      ['PCMU', 'PCMU', 0],
-      ['G722', 'G722', 9],
-    ]);
     const leg = await wide.accept(undefined).connect(20_000, '10.0.0.9');
     expect(sdpTransform.parse(leg.localSdp).media[0]?.payloads).toBe('9 0 8 101');
   });
