@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { Agent } from 'node:http';
 import { createRequire } from 'node:module';
+import { isIPv6 } from 'node:net';
 import {
   checkServerIdentity,
   createSecureContext,
@@ -84,7 +85,7 @@ export class AgentNetwork {
       ...(servername !== undefined && { servername }),
       // With the host said outright: behind a proxy Node does not know it. The chain has been checked before.
       checkServerIdentity: (_host, certificate) =>
-        checkServerIdentity(servername ?? host, certificate) ?? pinFault(certificate, pinnedSha256),
+        identityFault(servername ?? host, certificate) ?? pinFault(certificate, pinnedSha256),
     };
   }
 }
@@ -147,6 +148,14 @@ class ProxyRoute implements Route {
   abort(): void {
     this.#abort.abort();
   }
+}
+
+/** IPv6 addresses by OpenSSL: some versions of Node take one for a host name here (22.23). */
+function identityFault(host: string, certificate: PeerCertificate): Error | undefined {
+  if (!isIPv6(host)) return checkServerIdentity(host, certificate);
+  if (new X509Certificate(certificate.raw).checkIP(host)) return undefined;
+  const fault = new Error(`Hostname/IP does not match certificate's altnames: ${certificate.subjectaltname ?? ''}`);
+  return Object.assign(fault, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
 }
 
 /** Loaded by those alone who have a proxy, and before a call waits for it: each thread would keep two megabytes of it. */

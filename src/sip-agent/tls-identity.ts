@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 
 /**
@@ -9,7 +11,14 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 export function identityFault(name: string, certificate: PeerCertificate): Error | undefined {
   const domain = name.toLowerCase();
   const uris = alternativeNames(certificate).filter((entry) => entry.toLowerCase() === `uri:sip:${domain}`);
-  return uris.length > 0 ? undefined : checkServerIdentity(name, certificate);
+  if (uris.length > 0) return undefined;
+  return isIPv6(name) ? addressFault(name, certificate) : checkServerIdentity(name, certificate);
+}
+
+/** By OpenSSL: some versions of Node take an IPv6 address for a host name here (22.23). */
+function addressFault(address: string, { raw, subjectaltname = '' }: PeerCertificate): Error | undefined {
+  if (new X509Certificate(raw).checkIP(address.replace(/%.*$/, ''))) return undefined;
+  return new Error(`Hostname/IP does not match certificate's altnames: ${address} is not in ${subjectaltname}`);
 }
 
 /**

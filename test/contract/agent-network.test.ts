@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AgentMode } from '../../src/pranthora/agent-session.js';
@@ -23,6 +24,9 @@ const pinOf = (pem: string): string =>
     .update(new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' }))
     .digest('base64');
 
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+);
 const MODES: readonly AgentMode[] = ['websocket', 'handshake', 'telephony'];
 const NO_RETRY = { maxAttempts: 0, initialDelayMs: 10, maxDelayMs: 10, keepMs: 400 };
 
@@ -114,6 +118,20 @@ it.each(MODES)('the name that is given is the one asked for (SNI), mode %s', asy
   const tls = { ca: NAMED.cert, servername: 'pranthora.test' };
   expect(await dial(url, { tls }, { mode }).ending()).toMatchObject({ httpStatus: 503 });
   expect(names).toEqual(['pranthora.test']);
+  server.close();
+  await once(server, 'close');
+});
+
+it.skipIf(!hasIpv6).each([
+  ['is taken from a certificate that names it', LOOPBACK, { httpStatus: 503 }],
+  ['is not', NAMED, { detail: 'the TLS certificate is for another host [ERR_TLS_CERT_ALTNAME_INVALID]' }],
+] as const)('an IPv6 address instead of a host name %s (skipped where there is no IPv6)', async (_, own, expected) => {
+  const server = createServer(own);
+  server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 503 Busy\r\n\r\n'));
+  server.listen(0, '::1');
+  await once(server, 'listening');
+  const url = `wss://[::1]:${(server.address() as AddressInfo).port}`;
+  expect(await dial(url, { tls: { ca: own.cert } }, { mode: 'websocket' }).ending()).toMatchObject(expected);
   server.close();
   await once(server, 'close');
 });

@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
 import { connect as connectSecurely, createServer as createSecureServer } from 'node:tls';
+import { identityFault } from '../../src/sip-agent/tls-identity.js';
 
 /** How long a test waits for a message that should be there in a moment. */
 const PATIENCE_MS = 8_000;
@@ -215,7 +216,13 @@ export class TcpPeer extends SipPeer {
     server.listen(port, isIPv6(target.address) ? '::1' : '127.0.0.1');
     await once(server, 'listening');
     const socket = tls
-      ? connectSecurely({ ...tls, host: target.address, port: target.port })
+      ? connectSecurely({
+          // Not Node's own, which in some versions refuses IPv6 addresses (22.23).
+          checkServerIdentity: identityFault,
+          ...tls,
+          host: target.address,
+          port: target.port,
+        })
       : connect(target.port, target.address);
     try {
       await once(socket, tls ? 'secureConnect' : 'connect');

@@ -272,7 +272,9 @@ describe('RtpEndpoint', () => {
     bench.endpoint.setRemote({ address: '255.255.255.255', port: 4000, latch: 'any' });
     bench.endpoint.send(rtp(1));
     while (bench.endpoint.stats.sendErrors === 0) await nextTurn();
-    expect(bench.endpoint.stats).toMatchObject({ sent: 1, sendErrors: 1, sendError: 'EACCES' });
+    expect(bench.endpoint.stats).toMatchObject({ sent: 1, sendErrors: 1 });
+    // The second where there is no way to anybody.
+    expect(['EACCES', 'ENETUNREACH']).toContain(bench.endpoint.stats.sendError);
     const caller = await newPeer(CALLER);
     await caller.send(rtp(2), bench.endpoint.port);
     await settle(bench, 1);
