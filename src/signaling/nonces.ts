@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.js';
+import { owned } from './text.js';
 
 /** Long enough for a phone to keep using one, short enough for a stolen one to be worth little. */
 const LIFETIME_MS = 5 * 60_000;
@@ -59,7 +60,7 @@ export class Nonces {
 
   #remember(nonce: string, use: Use): boolean {
     if (use.issuedMs <= this.#floorMs) return false;
-    this.#uses.set(nonce, use);
+    this.#uses.set(owned(nonce), use);
     for (const [oldest, { issuedMs }] of this.#uses) {
       const over = this.#clock.nowMs() - issuedMs > LIFETIME_MS;
       if (!over && this.#uses.size <= this.#maxRemembered) break;

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { SrfInstance, SrfResponse } from './srf-types.js';
+import { owned } from './text.js';
 
 /** A request outside any dialog, other than INVITE. */
 export interface OutsideRequest {
@@ -61,5 +62,9 @@ export function sendOutside(srf: SrfInstance, request: OutsideRequest, clock: Cl
 
 function outsideResponse(response: SrfResponse, sentContact: string | undefined): OutsideResponse {
   const { status, reason } = response;
-  return { status, reason, sourceAddress: response.source_address, sentContact, get: (name) => response.get(name) };
+  const get = (name: string) => {
+    const value = response.get(name);
+    return value === undefined ? undefined : owned(value);
+  };
+  return { status, reason: owned(reason), sourceAddress: owned(response.source_address), sentContact, get };
 }

@@ -2,7 +2,7 @@ import type { DigestClient } from './digest-client.js';
 import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
 import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
-import { describe, quotable } from './text.js';
+import { describe, owned, quotable } from './text.js';
 
 /** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
 const ANSWER_TIMEOUT_MS = 4_000;
@@ -30,13 +30,13 @@ export class SrfInvite implements IncomingInvite {
     this.#options = options;
     this.#request = request;
     this.#response = response;
-    this.callId = request.get('Call-ID') ?? '';
+    this.callId = owned(request.get('Call-ID') ?? '');
     this.from = sipAddress(request.getParsedHeader('from').uri);
     this.to = sipAddress(request.getParsedHeader('to').uri);
     this.requestUri = sipAddress(request.uri);
     this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
     this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-    this.offer = request.body === '' ? undefined : request.body;
+    this.offer = request.body === '' ? undefined : owned(request.body);
     request.on('cancel', () => {
       this.#canceled = true;
       this.onCancel?.();
@@ -44,7 +44,8 @@ export class SrfInvite implements IncomingInvite {
   }
 
   header(name: string): string | undefined {
-    return this.#request.get(name);
+    const value = this.#request.get(name);
+    return value === undefined ? undefined : owned(value);
   }
 
   ring(): void {
@@ -105,7 +106,8 @@ export class SrfInvite implements IncomingInvite {
 }
 
 /** `sip:`, `sips:` or `tel:` URI → its user part, without parameters or password. */
-function sipAddress(uri: string): SipAddress {
+function sipAddress(text: string): SipAddress {
+  const uri = owned(text);
   const match = /^(?:sips?:(?:([^@]*)@)?|tel:([^;]*))/i.exec(uri);
   const user = (match?.[1] ?? match?.[2] ?? '').split(/[;:]/, 1)[0] ?? '';
   return { uri, user: percentDecoded(user) };

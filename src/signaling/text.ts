@@ -10,3 +10,11 @@ export function quotable(text: string): string {
 export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * The same text in memory of its own: what drachtio-srf hands out are cuts from what it read off its socket, and each keeps all
+ * of that alive. For every text that outlives its message.
+ */
+export function owned(text: string): string {
+  return Buffer.from(text).toString();
+}

@@ -4,6 +4,7 @@ import { newSequenceNumber } from './identifiers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import { SipRequest, type SipMessage } from './message.js';
 import type { ReceivedResponse } from './outgoing-request.js';
+import { owned } from './owned.js';
 import { asRequestUri } from './request-uri.js';
 import { parseSipUri } from './uri.js';
 
@@ -203,7 +204,7 @@ export class Dialog {
 }
 
 export function dialogId(callId: string, inviteFromTag: string): string {
-  return `${callId};from-tag=${inviteFromTag}`;
+  return owned(`${callId};from-tag=${inviteFromTag}`);
 }
 
 /** The URI of the first Contact. */
@@ -214,11 +215,11 @@ export function contactUri(message: SipMessage): string | undefined {
 function firstContact(message: SipMessage): NameAddr | undefined {
   const value = message.get('contact');
   const first = value === undefined ? undefined : splitHeaderList(value)[0];
-  return first === undefined ? undefined : parseNameAddr(first);
+  return first === undefined ? undefined : parseNameAddr(owned(first));
 }
 
 function recordRoutes(message: SipMessage): string[] {
-  return message.getAll('record-route').flatMap(splitHeaderList);
+  return message.getAll('record-route').flatMap(splitHeaderList).map(owned);
 }
 
 function routeUri(route: string): string {

@@ -4,11 +4,12 @@ import { canonicalHeaderName } from './header-names.js';
 import { LIMITS } from './limits.js';
 import { SipRequest, SipResponse, type SipMessage } from './message.js';
 import type { Mutable } from './mutable.js';
+import { owned } from './owned.js';
 import { isUriText, parseSipUri, uriScheme } from './uri.js';
 
 /** Why a message is refused, and the status that says so. */
 export interface Fault {
-  readonly status: 400 | 413 | 414 | 416 | 505;
+  readonly status: 400 | 413 | 414 | 416 | 505 | 513;
   readonly reason: string;
 }
 
@@ -61,7 +62,7 @@ function parseStatusLine(line: string): StartLine {
   }
   if (line.length > 11 && line[11] !== ' ') return { fault: malformed('Malformed status line') };
   if (reason.length > LIMITS.startLineLength) return { fault: malformed('Reason phrase too long') };
-  return { message: new SipResponse(status, reason) };
+  return { message: new SipResponse(status, owned(reason)) };
 }
 
 /** "INVITE sip:… SIP/2.0", with single spaces and nothing after the version. */
@@ -70,13 +71,13 @@ function parseRequestLine(line: string): StartLine {
   if (methodEnd === 0 || methodEnd > LIMITS.startLineLength || line[methodEnd] !== ' ') {
     return { fault: malformed('Malformed start line') };
   }
-  const method = line.slice(0, methodEnd);
+  const method = owned(line.slice(0, methodEnd));
   const uriEnd = line.indexOf(' ', methodEnd + 1);
   const uri = line.slice(methodEnd + 1, uriEnd < 0 ? line.length : uriEnd);
   const fault =
     uriEnd < 0 ? malformed('Malformed request line') : requestLineFault(method, uri, line.slice(uriEnd + 1));
   // What cannot be repeated safely is not kept: such a request is only ever answered.
-  return fault ? { message: new SipRequest(method, ''), fault } : { message: new SipRequest(method, uri) };
+  return fault ? { message: new SipRequest(method, ''), fault } : { message: new SipRequest(method, owned(uri)) };
 }
 
 function requestLineFault(method: string, uri: string, version: string): Fault | undefined {
@@ -129,7 +130,8 @@ function readHeader(
   if (nameEnd === start || text.charCodeAt(colon) !== CODE.colon) return 'Malformed header field';
   const value = firstEnd === end ? sliceTrimmed(text, colon + 1, end) : unfold(text.slice(colon + 1, end));
   if (nameEnd - start + value.length > LIMITS.headerLength) return 'Header field too long';
-  message.headers.push([canonicalHeaderName(text.slice(start, nameEnd)), value]);
+  // Each for itself: whoever keeps one of them keeps no more than that.
+  message.headers.push([owned(canonicalHeaderName(text.slice(start, nameEnd))), owned(value)]);
   return undefined;
 }
 

@@ -11,6 +11,7 @@ import {
 } from './grammar.js';
 import { LIMITS } from './limits.js';
 import type { Mutable } from './mutable.js';
+import { owned } from './owned.js';
 import { isAcceptableUri, parseHostPort } from './uri.js';
 
 /**
@@ -215,7 +216,7 @@ function nameAddr(display: string, uri: string, paramsText: string): NameAddr | 
   const address: Mutable<NameAddr> = { uri, params };
   const tag = params.get('tag');
   if (display !== '') address.display = display;
-  if (tag !== undefined) address.tag = tag;
+  if (tag !== undefined) address.tag = owned(tag);
   return address;
 }
 

@@ -12,7 +12,7 @@ export class IncomingRequest {
   /** Our tag, in every response to it that needs one (RFC 3261 section 8.2.6.2). */
   readonly toTag: string;
   readonly #transaction: ServerTransaction;
-  readonly #answered: () => void;
+  readonly #answered: (responseOctets: number) => void;
 
   constructor(
     readonly message: SipRequest,
@@ -23,8 +23,8 @@ export class IncomingRequest {
     readonly back: Flow,
     transaction: ServerTransaction,
     toTag: string | undefined,
-    /** Called when a final response has been given. */
-    answered: () => void,
+    /** Called when a final response has been given, with its length. */
+    answered: (responseOctets: number) => void,
   ) {
     this.#transaction = transaction;
     this.#answered = answered;
@@ -47,8 +47,9 @@ export class IncomingRequest {
 
   /** Sends it. False: a final response was given before, nothing was sent. */
   send(response: SipResponse): boolean {
-    if (response.status >= 200) this.#answered();
-    return this.#transaction.respond(response.status, response.toBuffer());
+    const bytes = response.toBuffer();
+    if (response.status >= 200) this.#answered(bytes.length);
+    return this.#transaction.respond(response.status, bytes);
   }
 
   /** Sends a response that says nothing but its status, and perhaps one header more. */

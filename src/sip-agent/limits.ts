@@ -4,8 +4,12 @@
  * SIP client behind us, whose own parser is quadratic in the length of a From or To.
  */
 export const LIMITS = {
-  /** Octets of a whole message, start line to end of body. A UDP datagram cannot be longer. */
+  /** Octets of a whole message, start line to end of body. */
   messageBytes: 65_536,
+  /** The same over UDP: twice what a SIPREC client or a carrier with all its headers sends. Anything longer goes by TCP. */
+  datagramBytes: 32_768,
+  /** Octets of a longer one that are looked at, for the header fields its refusal needs. */
+  oversizedHeadBytes: 4_096,
   /** Characters of a start line beside its Request-URI: method, version, status, reason phrase. */
   startLineLength: 1_024,
   /** Characters of a Request-URI; longer ones are answered 414. */

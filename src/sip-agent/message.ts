@@ -66,6 +66,13 @@ export abstract class SipMessage {
     return this;
   }
 
+  /** How much memory it keeps, near enough: its text and its body. */
+  get octets(): number {
+    let octets = this.body.length;
+    for (const [name, value] of this.headers) octets += name.length + value.length;
+    return octets;
+  }
+
   /** The message as octets. Content-Length comes last and is always written from the body. */
   toBuffer(): Buffer {
     const head = Buffer.from(this.#head(), 'utf8');

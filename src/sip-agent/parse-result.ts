@@ -6,7 +6,7 @@ import { SipRequest, type Envelope, type SipMessage, type SipResponse } from './
 export interface ParseFailure {
   readonly kind: 'malformed';
   /** The status to refuse a request with. */
-  readonly status: 400 | 413 | 414 | 416 | 505;
+  readonly status: 400 | 413 | 414 | 416 | 505 | 513;
   /** For the log and the reason phrase: plain ASCII, nothing of the peer's text in it. */
   readonly reason: string;
   /**

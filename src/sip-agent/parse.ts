@@ -7,6 +7,7 @@ import { judge, refuse, type ParseResult } from './parse-result.js';
 export type { ParseFailure, ParseResult } from './parse-result.js';
 export { StreamParser, type StreamFatal, type StreamItem, type StreamPing } from './stream-parser.js';
 
+const LINE_BREAK = Buffer.from('\r\n');
 const EMPTY_LINE = Buffer.from('\r\n\r\n');
 
 /**
@@ -25,6 +26,15 @@ export function parseDatagram(bytes: Buffer): ParseResult {
   const wanted = typeof head.contentLength === 'number' ? head.contentLength : available;
   if (wanted > available) return refuse(head, head.fault ?? malformed('Body shorter than Content-Length'));
   return judge(head, Buffer.from(bytes.subarray(bodyStart, bodyStart + wanted)));
+}
+
+/** What a datagram beyond `LIMITS.datagramBytes` gets: only its beginning is read, for whom to tell (RFC 3261 section 21.5.7). */
+export function refuseOversized(bytes: Buffer): ParseResult {
+  const beginning = bytes.subarray(skipLineBreaks(bytes), LIMITS.oversizedHeadBytes);
+  const headEnd = beginning.indexOf(EMPTY_LINE);
+  const lastLineEnd = beginning.lastIndexOf(LINE_BREAK);
+  const head = parseHead(beginning, 0, headEnd < 0 ? Math.max(0, lastLineEnd) : headEnd);
+  return refuse(head, { status: 513, reason: 'Message Too Large' });
 }
 
 /**

@@ -23,6 +23,7 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
   504: 'Server Time-out',
   505: 'Version Not Supported',
+  513: 'Message Too Large',
 };
 
 /** Whether a status is a 2xx. */

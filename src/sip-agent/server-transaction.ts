@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from './environment.js';
+import { ownedBytes } from './owned.js';
 import type { SipTimers } from './timers.js';
 
 export interface ServerTransactionOptions {
@@ -133,10 +134,10 @@ export class NonInviteServerTransaction implements ServerTransaction {
 
   respond(status: number, bytes: Buffer): boolean {
     if (!this.open) return false;
-    this.#lastResponse = bytes;
     this.#state = status < 200 ? 'proceeding' : 'completed';
     this.#options.send(bytes);
-    if (status >= 200) this.#complete();
+    if (status < 200) this.#lastResponse = bytes;
+    else this.#complete(bytes);
     return true;
   }
 
@@ -152,10 +153,14 @@ export class NonInviteServerTransaction implements ServerTransaction {
     this.#options.terminated();
   }
 
-  #complete(): void {
+  #complete(bytes: Buffer): void {
     this.#end();
-    if (this.#options.reliable) this.terminate();
-    else this.#end = this.#endAfter(this.#options.timers.timerJMs);
+    if (this.#options.reliable) {
+      this.terminate();
+      return;
+    }
+    this.#lastResponse = ownedBytes(bytes);
+    this.#end = this.#endAfter(this.#options.timers.timerJMs);
   }
 
   #endAfter(delayMs: number): CancelTimer {

@@ -7,6 +7,7 @@ import { newBranch, statelessTag } from './identifiers.js';
 import { IncomingRequest } from './incoming-request.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
 import { deriveRequest, OutgoingInvite, type ReceivedResponse } from './outgoing-request.js';
+import { OctetBudget } from './octet-budget.js';
 import { responseTo } from './responses.js';
 import { InviteServerTransaction, NonInviteServerTransaction } from './server-transaction.js';
 import type { SipTimers } from './timers.js';
@@ -39,13 +40,23 @@ export interface TransactionLayerOptions {
   readonly timers: SipTimers;
   /** Server transactions beyond which new work gets 503; what belongs to work under way may be a quarter more. */
   readonly maxServerTransactions: number;
+  /** The same for the octets they hold: keys, requests not yet answered, responses given. Default: 64 MiB. */
+  readonly maxServerOctets?: number | undefined;
   /** Whether new work is to be turned away for the time being. */
   readonly overloaded?: (() => boolean) | undefined;
 }
 
+const MAX_SERVER_OCTETS = 64 * 1024 * 1024;
+/** How much of them one source may take. */
+const SOURCE_SHARE = 0.5;
+/** What belongs to work under way may go as far beyond these limits. */
+const STRETCH = 1.25;
+
 interface ServerEntry {
   readonly transaction: InviteServerTransaction | NonInviteServerTransaction;
   readonly toTag: string;
+  readonly source: string;
+  octets: number;
   /** Until a final response is given. For half a minute more the entry only absorbs repetitions, and holds little. */
   incoming: IncomingRequest | undefined;
 }
@@ -55,6 +66,7 @@ export class TransactionLayer {
   readonly #options: TransactionLayerOptions;
   readonly #servers = new Map<string, ServerEntry>();
   readonly #clients = new Map<string, ClientTransaction<ReceivedResponse>>();
+  readonly #octets: OctetBudget;
   /** Requests outside a dialog that still have a transaction: merge key to transaction key. */
   readonly #unmerged = new Map<string, string>();
   #user: TransactionUser | undefined;
@@ -63,6 +75,13 @@ export class TransactionLayer {
 
   constructor(options: TransactionLayerOptions) {
     this.#options = options;
+    const maxOctets = options.maxServerOctets ?? MAX_SERVER_OCTETS;
+    this.#octets = new OctetBudget(maxOctets, maxOctets * SOURCE_SHARE);
+  }
+
+  /** Octets the server transactions hold. */
+  get serverOctets(): number {
+    return this.#octets.octets;
   }
 
   get serverTransactions(): number {
@@ -89,7 +108,7 @@ export class TransactionLayer {
     const entry = this.#servers.get(key);
     if (request.method === 'ACK') this.#receiveAck(request, envelope, flow, entry);
     else if (entry) entry.transaction.receiveRetransmission();
-    else if (this.#hasNoRoomFor(request, envelope)) this.#turnAway(request, envelope, flow);
+    else if (this.#hasNoRoomFor(request, envelope, flow)) this.#turnAway(request, envelope, flow);
     else this.#receiveNewRequest(request, envelope, flow, key);
   }
 
@@ -141,12 +160,12 @@ export class TransactionLayer {
   }
 
   /** Who is refused a BYE or a CANCEL tries again, and what it would have ended goes on: those come last. */
-  #hasNoRoomFor({ method }: SipRequest, { to }: Envelope): boolean {
-    const { maxServerTransactions, overloaded } = this.#options;
-    const { size } = this.#servers;
-    if (size < maxServerTransactions && !overloaded?.()) return false;
+  #hasNoRoomFor({ method }: SipRequest, { to }: Envelope, flow: Flow): boolean {
     const isNewWork = to.tag === undefined && method !== 'CANCEL';
-    return isNewWork || size >= maxServerTransactions + Math.floor(maxServerTransactions / 4);
+    if (isNewWork && this.#options.overloaded?.()) return true;
+    const stretch = isNewWork ? 1 : STRETCH;
+    const maxTransactions = Math.floor(this.#options.maxServerTransactions * stretch);
+    return this.#servers.size >= maxTransactions || this.#octets.isFull(flow.remote.address, stretch);
   }
 
   #turnAway(request: SipRequest, envelope: Envelope, flow: Flow): void {
@@ -198,16 +217,29 @@ export class TransactionLayer {
       },
       terminated: () => {
         this.#servers.delete(key);
+        this.#hold(entry, 0);
         if (this.#unmerged.get(merge) === key) this.#unmerged.delete(merge);
-        if (entry.incoming) this.#user?.abandoned(entry.incoming);
+        const unanswered = entry.incoming;
+        entry.incoming = undefined;
+        if (unanswered) this.#user?.abandoned(unanswered);
       },
     });
-    const incoming = new IncomingRequest(request, envelope, flow, back, transaction, toTag, () => {
+    const keyOctets = key.length + merge.length;
+    const incoming = new IncomingRequest(request, envelope, flow, back, transaction, toTag, (responseOctets) => {
+      if (!entry.incoming) return;
       entry.incoming = undefined;
+      this.#hold(entry, keyOctets + responseOctets);
     });
-    const entry: ServerEntry = { transaction, toTag: incoming.toTag, incoming };
+    const source = flow.remote.address;
+    const entry: ServerEntry = { transaction, toTag: incoming.toTag, source, octets: 0, incoming };
     this.#servers.set(key, entry);
+    this.#hold(entry, keyOctets + request.octets);
     return incoming;
+  }
+
+  #hold(entry: ServerEntry, octets: number): void {
+    this.#octets.take(entry.source, octets - entry.octets);
+    entry.octets = octets;
   }
 
   #startInvite(invite: OutgoingInvite, branch: string, handlers: ResponseHandlers): void {

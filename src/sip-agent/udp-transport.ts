@@ -2,9 +2,10 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { AgentLogger } from './environment.js';
 import { FailureListeners, type Endpoint, type Flow, type FlowFailureListener } from './flow.js';
+import { LIMITS } from './limits.js';
 import type { LocalAddresses } from './local-address.js';
 import { logOnce } from './log-throttle.js';
-import { parseDatagram } from './parse.js';
+import { parseDatagram, refuseOversized } from './parse.js';
 import {
   isWildcard,
   type Advertise,
@@ -127,7 +128,7 @@ export class UdpTransport implements Transport {
   #deliver(bytes: Buffer, source: RemoteInfo, local: string): void {
     if (this.#closed) return;
     const flow = this.flowTo({ address: source.address, port: source.port }, local);
-    const result = parseDatagram(bytes);
+    const result = bytes.length > LIMITS.datagramBytes ? refuseOversized(bytes) : parseDatagram(bytes);
     if (result.ok) this.#options.sink.message(result.message, result.envelope, flow);
     else this.#options.sink.malformed(result.failure, flow);
   }

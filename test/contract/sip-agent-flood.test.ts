@@ -142,3 +142,27 @@ describe('a source that may call', () => {
     expect(rig.agent.stats().limited).toBe(0);
   });
 });
+
+describe('a datagram', () => {
+  /** An INVITE of about that many octets. */
+  function invite(call: PeerCall, octets: number): string {
+    const headers = Array.from({ length: Math.floor(octets / 1_000) }, (_, at) => `X-${at}: ${'f'.repeat(990)}`);
+    return call.request('INVITE', { body: OFFER, headers });
+  }
+
+  test('as large as a SIPREC client sends is taken', async () => {
+    const { rig, peer, call } = await begin();
+    peer.send(invite(call, 25_000));
+    const { response } = await rig.nextInvite();
+    response.send(486);
+    call.ack(await peer.next('486 INVITE'));
+  });
+
+  test.each([40_000, 60_000])('of %i octets gets 513 and costs no memory', async (octets) => {
+    const { rig, peer, call } = await begin();
+    peer.send(invite(call, octets));
+    const refused = await peer.next('513 INVITE');
+    expect(refused.header('Call-ID')).toBe(call.callId);
+    expect(rig.agent.stats()).toMatchObject({ serverTransactions: 0, dialogs: 0, malformed: 1 });
+  });
+});

@@ -13,9 +13,13 @@ class CollectingFlow implements Flow {
   readonly protocol = 'udp';
   readonly reliable = false;
   readonly usable = true;
-  readonly remote = { address: '192.0.2.1', port: 5060 };
+  readonly remote: { address: string; port: number };
   readonly local = { address: '192.0.2.100', port: 5060 };
   readonly sent: SipText[] = [];
+
+  constructor(address = '192.0.2.1') {
+    this.remote = { address, port: 5060 };
+  }
 
   toPort(): Flow {
     return this;
@@ -78,10 +82,12 @@ interface Parts {
   readonly callId?: string;
   readonly sentBy?: string;
   readonly toTag?: string;
+  readonly filler?: string;
+  readonly from?: CollectingFlow;
 }
 
 function receive(method: string, parts: Parts = {}): void {
-  const { branch = 'z9hG4bKa', callId = 'call', sentBy = '192.0.2.1', toTag } = parts;
+  const { branch = 'z9hG4bKa', callId = 'call', sentBy = '192.0.2.1', toTag, filler = '', from = flow } = parts;
   const text = sipText([
     `${method} sip:1000@192.0.2.100 SIP/2.0`,
     `Via: SIP/2.0/UDP ${sentBy};branch=${branch}`,
@@ -90,10 +96,11 @@ function receive(method: string, parts: Parts = {}): void {
     `To: <sip:1000@192.0.2.100>${toTag === undefined ? '' : `;tag=${toTag}`}`,
     `Call-ID: ${callId}`,
     `CSeq: 1 ${method}`,
+    `X-Filler: ${filler}`,
   ]);
   const parsed = parseDatagram(Buffer.from(text));
   if (!parsed.ok || !(parsed.message instanceof SipRequest)) throw new Error('malformed');
-  layer.receiveRequest(parsed.message, parsed.envelope, flow);
+  layer.receiveRequest(parsed.message, parsed.envelope, from);
 }
 
 function respond(request: SipText, status: number): void {
@@ -141,6 +148,31 @@ describe('requests received', () => {
     expect(layer.shed).toBe(2);
     layer.close();
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('hold no more octets than they may, and those of one source no more than half of that', () => {
+    layer = new TransactionLayer({ clock, timers: sipTimers(), maxServerTransactions: 100, maxServerOctets: 20_000 });
+    layer.serve(user);
+    const other = new CollectingFlow('192.0.2.2');
+    const filler = 'f'.repeat(6_000);
+    const options = (index: number, from: CollectingFlow) => {
+      receive('OPTIONS', { branch: `z9hG4bK${index}`, callId: String(index), filler, from });
+    };
+    for (const index of [1, 2, 3]) options(index, flow);
+    expect(flow.statuses).toEqual(['503 OPTIONS']);
+    receive('BYE', { branch: 'z9hG4bKbye', toTag: 'x', filler });
+    expect(user.requests.map(({ method }) => method)).toEqual(['OPTIONS', 'OPTIONS', 'BYE']);
+    for (const index of [4, 5]) options(index, other);
+    expect(user.requests).toHaveLength(4);
+    expect(other.statuses).toEqual(['503 OPTIONS']);
+    expect(layer.serverOctets).toBeGreaterThan(20_000);
+    // Of what is answered, the answer is kept.
+    for (const request of user.requests) request.reply(200);
+    expect(layer.serverOctets).toBeLessThan(2_000);
+    options(6, flow);
+    expect(user.requests).toHaveLength(5);
+    clock.advance(64_000);
+    expect(layer.serverOctets).toBe(0);
   });
 
   test('overloaded, new work gets 503 and a time to come back, each copy the same tag', () => {
