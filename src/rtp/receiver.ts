@@ -1,7 +1,8 @@
 import { clearRtpPacket, copyRtpPacket, newRtpPacket, type MutableRtpPacket, type RtpPacket } from './packet.js';
+import { RestartProbation } from './restart-probation.js';
 import { sequenceDistance } from './sequence.js';
 
-/** A sequence number further off than this is not a gap but a sender that started anew. */
+/** A sequence number further off than this is not a gap but a sender that started anew. One less far behind may be, too. */
 const MAX_JUMP = 1_000;
 /** Remembers which of the last sequence numbers came. A power of two above MAX_JUMP. */
 const SEEN_WINDOW = 1_024;
@@ -26,7 +27,7 @@ export interface RtpReceiverStats {
   duplicates: number;
   /** Came after a later one, yet in time. */
   reordered: number;
-  /** The sender changed its SSRC or jumped in sequence. */
+  /** The sender changed its SSRC, jumped in sequence or set its sequence number back. */
   restarts: number;
 }
 
@@ -53,6 +54,9 @@ export class RtpReceiver {
   #base = 0;
   #next = 0;
   readonly #seen = new Uint8Array(SEEN_WINDOW);
+  readonly #probation = new RestartProbation();
+  /** Of what was delivered last. */
+  #timestamp = 0;
   /** The first `#heldCount` wait, in order of sequence; the others are spare. */
   readonly #held: Held[];
   #heldCount = 0;
@@ -89,7 +93,7 @@ export class RtpReceiver {
    */
   receive(packet: RtpPacket, nowMs: number): void {
     this.#packets += 1;
-    const sequence = this.#extend(packet);
+    const sequence = this.#place(packet, nowMs);
     if (sequence < this.#next) this.#receiveBehind(sequence);
     else if (sequence > this.#next) this.#hold(packet, sequence, nowMs);
     else {
@@ -121,15 +125,21 @@ export class RtpReceiver {
   }
 
   /** The packet's extended sequence number; starts anew if it is not of the stream so far. */
-  #extend(packet: RtpPacket): number {
-    if (packet.ssrc === this.#ssrc) {
-      const distance = sequenceDistance(this.#next, packet.sequenceNumber);
-      if (Math.abs(distance) <= MAX_JUMP) return this.#next + distance;
-    }
+  #place(packet: RtpPacket, nowMs: number): number {
+    if (packet.ssrc !== this.#ssrc) return this.#begin(packet);
+    const distance = sequenceDistance(this.#next, packet.sequenceNumber);
+    if (Math.abs(distance) > MAX_JUMP) return this.#begin(packet);
+    if (distance >= 0) this.#probation.clear();
+    else if (this.#probation.isPassedBy(packet, this.#timestamp, nowMs)) return this.#begin(packet);
+    return this.#next + distance;
+  }
+
+  #begin(packet: RtpPacket): number {
     if (this.#ssrc !== undefined) this.#restart();
     this.#ssrc = packet.ssrc;
     // One round ahead, so that what came before the first packet has a number as well.
     this.#base = this.#next = packet.sequenceNumber + 65_536;
+    this.#probation.clear();
     return this.#next;
   }
 
@@ -204,6 +214,7 @@ export class RtpReceiver {
   #deliver(packet: RtpPacket): void {
     this.#seen[this.#next & SEEN_MASK] = 1;
     this.#next += 1;
+    this.#timestamp = packet.timestamp;
     this.#onPacket(packet);
   }
 }

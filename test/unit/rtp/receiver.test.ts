@@ -25,10 +25,18 @@ class Bench {
     for (const sequenceNumber of sequenceNumbers) this.receiveFrom(1, sequenceNumber);
   }
 
-  receiveFrom(ssrc: number, sequenceNumber: number): void {
+  receiveFrom(ssrc: number, sequenceNumber: number, timestamp = 0): void {
     const bytes = Uint8Array.of(sequenceNumber >> 8, sequenceNumber);
-    Object.assign(this.#view, { ssrc, sequenceNumber: sequenceNumber & 0xffff, bytes, payloadLength: 2 });
+    Object.assign(this.#view, { ssrc, sequenceNumber: sequenceNumber & 0xffff, timestamp, bytes, payloadLength: 2 });
     this.receiver.receive(this.#view, this.nowMs);
+  }
+
+  /** Packets in real time, each with the timestamp after the one before. */
+  stream(firstSequence: number, count: number, firstTimestamp: number): void {
+    for (let i = 0; i < count; i++) {
+      this.flushAt(this.nowMs + 20);
+      this.receiveFrom(1, firstSequence + i, firstTimestamp + 160 * i);
+    }
   }
 
   flushAt(nowMs: number): void {
@@ -164,6 +172,45 @@ describe('RtpReceiver', () => {
     expect(bench.receiver.stats).toMatchObject({ lost: 1000, restarts: 0 });
     bench.receive(4);
     expect(bench.receiver.stats).toMatchObject({ lost: 999, late: 1, restarts: 0 });
+  });
+
+  it.each([5, 60, 100, 500, 900, 1_000])(
+    'starts anew when the sequence steps back by %d and the timestamps go on: at the second packet',
+    (back) => {
+      const bench = new Bench();
+      bench.stream(7_000, 50, 0);
+      bench.stream(7_050 - back, 50, 8_000);
+      expect(bench.delivered.slice(50)).toEqual(Array.from({ length: 49 }, (_, i) => 7_051 - back + i));
+      expect(bench.receiver.stats).toMatchObject({ restarts: 1, lost: 0 });
+    },
+  );
+
+  it.each([60, 500])('starts anew within 80 ms when both step back by %d packets', (back) => {
+    const bench = new Bench();
+    bench.stream(7_000, 600, 100_000);
+    bench.stream(7_600 - back, 50, 100_000 + 160 * (600 - back));
+    expect(bench.delivered.slice(600)).toEqual(Array.from({ length: 47 }, (_, i) => 7_603 - back + i));
+  });
+
+  it('steps back over the wrap of both', () => {
+    const bench = new Bench();
+    bench.stream(65_500, 50, 0xffff_f000);
+    bench.stream(65_490, 50, 0xffff_f000 + 8_000);
+    expect(bench.delivered).toHaveLength(99);
+  });
+
+  it('does not start anew for duplicates and latecomers, however many follow one another', () => {
+    const bench = new Bench();
+    bench.stream(0, 100, 0);
+    // All of it once more, in a burst.
+    for (let i = 0; i < 100; i++) bench.receiveFrom(1, i, 160 * i);
+    // Twice, with 60 ms between the copies.
+    for (let i = 100; i < 300; i++) {
+      bench.stream(i, 1, 160 * i);
+      bench.receiveFrom(1, i - 3, 160 * (i - 3));
+    }
+    expect(bench.receiver.stats).toMatchObject({ restarts: 0, duplicates: 300 });
+    expect(bench.delivered).toHaveLength(300);
   });
 
   it('starts anew with another SSRC, after what was waiting', () => {
