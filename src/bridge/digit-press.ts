@@ -26,7 +26,7 @@ export class DigitPress {
   update(timestamp: number, { event, duration, end }: TelephoneEvent, unitsPerMs: number): void {
     const known = end ? duration : duration + SLACK_MS * unitsPerMs;
     const elapsed = this.#start === undefined ? -1 : timestampDistance(this.#start, timestamp);
-    if (this.#start !== undefined && (elapsed < 0 || (elapsed === 0 && this.#hasEnded))) return; // come late
+    if (elapsed === 0 && this.#hasEnded && event === this.#event) return; // said already
     const isSameKey = elapsed >= 0 && elapsed % MAX_EVENT_DURATION === 0 && event === this.#event && !this.#hasEnded;
     if (!isSameKey) this.#start = timestamp;
     this.#duration = (isSameKey ? elapsed : 0) + known;

@@ -10,10 +10,12 @@ interface EventFields {
   duration?: number;
   end?: boolean;
   ssrc?: number;
+  /** The E bit apart: the reserved bit and the volume. */
+  flags?: number;
 }
 
-function eventPacket({ event, timestamp, duration = 160, end = false, ssrc = 1 }: EventFields): RtpPacket {
-  const bytes = new Uint8Array([0xff, 0xff, event, (end ? 0x80 : 0) | 10, duration >> 8, duration, 0xff]);
+function eventPacket({ event, timestamp, duration = 160, end = false, ssrc = 1, flags = 10 }: EventFields): RtpPacket {
+  const bytes = new Uint8Array([0xff, 0xff, event, (end ? 0x80 : 0) | flags, duration >> 8, duration, 0xff]);
   return { ...newRtpPacket(), payloadType: 101, ssrc, timestamp, bytes, payloadOffset: 2, payloadLength: 4 };
 }
 
@@ -45,9 +47,57 @@ function dialling(events: readonly number[], random: () => number): { packet: Rt
   return arrivals.sort((a, b) => a.atMs - b.atMs);
 }
 
-function detect(packets: RtpPacket[]): string {
+/** Packets of audio between those of events. */
+const audio = (count: number): 'audio'[] => Array.from({ length: count }, () => 'audio');
+
+/** What is told of packets sent one after the other; with `lost`, where only the others come. */
+function detect(sent: readonly (RtpPacket | 'audio')[], lost: (index: number) => boolean = () => false): string {
   const detector = new TelephoneEventDetector();
-  return packets.map((packet) => detector.receive(packet) ?? '').join('');
+  return sent
+    .map((packet, i) =>
+      packet === 'audio' || lost(i)
+        ? ''
+        : (detector.receive({ ...packet, sequenceNumber: (65_530 + i) & 0xffff }) ?? ''),
+    )
+    .join('');
+}
+
+interface PressFields {
+  readonly timestamp?: number;
+  /** By which the timestamps of the updates, and of the ends, grow. */
+  readonly each?: number;
+  readonly eachEnd?: number;
+  readonly updates?: number;
+  readonly ends?: number;
+  readonly flags?: number;
+}
+
+/** One press as a sender of the field may send it. */
+function press(
+  event: number,
+  { timestamp = 0, each = 0, eachEnd = each, updates = 6, ends = 3, flags = 10 }: PressFields = {},
+): RtpPacket[] {
+  const last = timestamp + each * Math.max(0, updates - 1);
+  return [
+    ...Array.from({ length: updates }, (_, i) =>
+      eventPacket({ event, timestamp: (timestamp + each * i) >>> 0, duration: 160 * (i + 1), flags }),
+    ),
+    ...Array.from({ length: ends }, (_, i) =>
+      eventPacket({ event, timestamp: (last + eachEnd * i) >>> 0, duration: 160 * updates, end: true, flags }),
+    ),
+  ];
+}
+
+function withFlags(packet: RtpPacket, flags: number): RtpPacket {
+  const bytes = Uint8Array.from(packet.bytes);
+  bytes[3] = ((bytes[3] ?? 0) & 0x80) | flags;
+  return { ...packet, bytes };
+}
+
+function withDuration(packet: RtpPacket, duration: number): RtpPacket {
+  const bytes = Uint8Array.from(packet.bytes);
+  bytes.set([duration >> 8, duration & 0xff], 4);
+  return { ...packet, bytes };
 }
 
 describe('a telephone event', () => {
@@ -74,13 +124,8 @@ describe('TelephoneEventDetector', () => {
   });
 
   it.each([0, 1, 2, 3, 4, 5, 6])('tells a digit of which packet %d alone has come', (index) => {
-    const packets = wholeEvent(7, 90).slice(index, index + 1);
-    expect(detect([...packets, ...wholeEvent(8, 4000)])).toBe('78');
-  });
-
-  it('is not misled by an old packet come late', () => {
-    const [first, ...rest] = wholeEvent(1, 0);
-    expect(detect([...rest, ...wholeEvent(2, 2000), first ?? eventPacket({ event: 0, timestamp: 0 })])).toBe('12');
+    const sent = [...wholeEvent(7, 90), ...audio(5), ...wholeEvent(7, 4000)];
+    expect(detect(sent, (i) => i < 7 && i !== index)).toBe('77');
   });
 
   it('goes on over the wrap of the timestamp', () => {
@@ -133,6 +178,63 @@ describe('TelephoneEventDetector', () => {
       detect([eventPacket({ event: 1, timestamp: 500 }), eventPacket({ event: 1, timestamp: 500, ssrc: 2 })]),
     ).toBe('11');
     expect(detect([...wholeEvent(1, 1_000_000), ...wholeEvent(2, 0)])).toBe('12');
+  });
+
+  it.each<[string, readonly (RtpPacket | 'audio')[], string]>([
+    ['a timestamp that grows with each packet', press(3, { each: 160 }), '3'],
+    ['one that grows while the duration does not', press(3, { each: 160 }).map((p) => withDuration(p, 160)), '3'],
+    ['ends with timestamps of their own', press(4, { eachEnd: 160 }), '4'],
+    ['ends with timestamps that step back', press(4, { timestamp: 4_000, eachEnd: -160 }), '4'],
+    ['the timestamp used again by the next key', [...press(5), ...audio(3), ...press(6)], '56'],
+    ['the timestamp used again by the same key', [...press(5), ...audio(3), ...press(5)], '55'],
+    ['the timestamp used again at once', [...press(5), ...press(6), ...press(6)], '566'],
+    ['no end', [...press(7, { ends: 0 }), ...audio(20), ...press(7, { timestamp: 9_000, ends: 0 })], '77'],
+    ['no end, and the next key at once', [...press(7, { ends: 0 }), ...press(8, { timestamp: 1_000, ends: 0 })], '78'],
+    ['ends only', [...press(9, { updates: 0 }), ...audio(5), ...press(9, { updates: 0, timestamp: 1_600 })], '99'],
+    [
+      'ends only, all with one timestamp',
+      [...press(9, { updates: 0 }), ...audio(15), ...press(9, { updates: 0 })],
+      '99',
+    ],
+    ['one packet a key', [...press(1, { updates: 0, ends: 1 }), ...press(2, { updates: 0, ends: 1 })], '12'],
+    ['the same key within 60 ms', [...press(8), ...audio(3), ...press(8, { timestamp: 1_440 })], '88'],
+    ['more ends than three', [...press(2, { ends: 12 }), ...press(3, { timestamp: 4_000 })], '23'],
+    ['audio between the packets', press(2, { each: 160 }).flatMap((p) => [p, 'audio' as const]), '2'],
+    [
+      'the reserved bit and every volume',
+      [...press(1, { flags: 0x7f }), ...press(1, { flags: 0x40, timestamp: 5_000 })],
+      '11',
+    ],
+    ['a volume that changes', press(1).map((packet, i) => withFlags(packet, i)), '1'],
+    ['a duration that stands still at its limit', press(1).map((packet) => withDuration(packet, 0xffff)), '1'],
+    [
+      'a duration that begins again at its limit',
+      [...press(1, { ends: 0 }).map((p) => withDuration(p, 65_500)), ...press(1)],
+      '1',
+    ],
+    [
+      'timestamps that begin anew',
+      [...press(1, { timestamp: 9_000 }), ...audio(9), ...press(1, { timestamp: 100 })],
+      '11',
+    ],
+  ])('understands %s', (_, sent, digits) => {
+    expect(detect(sent)).toBe(digits);
+  });
+
+  it.each([65_535, 65_536, 64_000, 60_000])('takes segments of %d without an end as one press', (segment) => {
+    const updates = (timestamp: number): RtpPacket[] =>
+      Array.from({ length: Math.floor(segment / 160) }, (_, i) =>
+        eventPacket({ event: 3, timestamp, duration: Math.min(0xffff, 160 * (i + 1)) }),
+      );
+    expect(detect([...updates(0), ...updates(segment), ...updates(2 * segment)])).toBe('3');
+  });
+
+  it.each([0, 1, 2, 3])('tells each press once whatever one packet in four is lost (%d)', (phase) => {
+    const sent = Array.from({ length: 40 }, (_, i) => [
+      ...press(i % 3, { timestamp: 4_000 * i, each: i % 2 === 0 ? 160 : 0, eachEnd: i % 5 === 0 ? 160 : 0 }),
+      ...audio(4),
+    ]).flat();
+    expect(detect(sent, (i) => i % 4 === phase)).toBe('012'.repeat(14).slice(0, 40));
   });
 
   it('tells nothing of events that are no digit', () => {
