@@ -25,7 +25,8 @@ const UNQUOTED = /[^\s,"]+/y;
  * sense is left out.
  */
 export function parseAuthElements(value: string): AuthElement[] {
-  const scanner = new Scanner(value.slice(0, MAX_LENGTH));
+  // A copy: what is kept of it, such as a realm, would keep the whole message it came in.
+  const scanner = new Scanner(Buffer.from(value.slice(0, MAX_LENGTH)).toString());
   const elements: { scheme: string; params: Map<string, string> }[] = [];
   for (;;) {
     scanner.take(SEPARATORS);

@@ -7,6 +7,7 @@ import {
   strongestChallenge,
   type DigestChallenge,
 } from './digest.js';
+import { DigestFloor } from './digest-floor.js';
 
 export interface DigestCredentials {
   readonly user: string;
@@ -19,11 +20,16 @@ export interface ChallengingResponse {
   get(name: string): string | undefined;
 }
 
-/** How an authenticated request ended; `refused` says why a 401 or 407 was not answered (again). */
+/**
+ * Why a 401 or 407 was not answered (again). `credentials`: they were sent and are wrong. `challenge`: it cannot be answered
+ * by digest as we know it. `weaker`: it asks for less than the same one has asked for before.
+ */
+export type DigestRefusal = 'credentials' | 'challenge' | 'weaker';
+
+/** How an authenticated request ended. */
 export interface AuthenticatedResponse<R> {
   readonly response: R;
-  /** `credentials`: they were sent and are wrong. `challenge`: it cannot be answered by digest as we know it. */
-  readonly refused?: 'credentials' | 'challenge';
+  readonly refused?: DigestRefusal;
 }
 
 /** RFC 3261 sections 22.2 and 22.3: who asks, in which header, and where the answer goes. */
@@ -41,35 +47,44 @@ interface Known {
   uses: number;
 }
 
+interface DigestClientOptions {
+  readonly newCnonce?: () => string;
+  /** The only realms answered; absent: all. */
+  readonly realms?: ReadonlySet<string>;
+  /** What has been asked for before, elsewhere: to be kept to, and not raised. */
+  readonly floor?: DigestFloor;
+}
+
 /**
- * One user's credentials towards one peer. Remembers the last challenges, so that later requests are let in at once.
+ * One user's credentials towards one peer. Remembers the last challenges, so that later requests are let in at once, and the
+ * strongest: to a weaker one the password might be guessed from our answer (RFC 7616 section 5.5), by whoever has sent it.
  * It answers for every kind of request: the caller does the sending.
  */
 export class DigestClient {
   readonly #credentials: DigestCredentials;
   readonly #newCnonce: () => string;
-  /** The only ones answered; undefined: all. */
   readonly #realms: ReadonlySet<string> | undefined;
+  readonly #floor: DigestFloor;
+  readonly #raisesFloor: boolean;
   /** By status. */
   readonly #known = new Map<number, Known>();
 
-  constructor(
-    credentials: DigestCredentials,
-    newCnonce: () => string = () => randomBytes(8).toString('hex'),
-    realms?: ReadonlySet<string>,
-  ) {
+  constructor(credentials: DigestCredentials, options: DigestClientOptions = {}) {
     this.#credentials = credentials;
-    this.#newCnonce = newCnonce;
-    this.#realms = realms;
+    this.#newCnonce = options.newCnonce ?? (() => randomBytes(8).toString('hex'));
+    this.#realms = options.realms;
+    this.#raisesFloor = options.floor === undefined;
+    this.#floor = options.floor ?? new DigestFloor();
   }
 
   /**
    * The same credentials for a dialog, whose other end may be anybody: they are shown to nobody but the realms that they
-   * have been good for here. Undefined where nobody has asked for them.
+   * have been good for here, and for no less than these have asked for. Undefined where nobody has asked for them.
    */
   forDialog(): DigestClient | undefined {
     const realms = new Set([...this.#known.values()].map(({ challenge }) => challenge.realm));
-    return realms.size > 0 ? new DigestClient(this.#credentials, this.#newCnonce, realms) : undefined;
+    if (realms.size === 0) return undefined;
+    return new DigestClient(this.#credentials, { newCnonce: this.#newCnonce, realms, floor: this.#floor });
   }
 
   /**
@@ -92,13 +107,15 @@ export class DigestClient {
   }
 
   /** Takes the challenge over, or says why it is no use to answer it. */
-  #learn(response: ChallengingResponse, fresh: Set<string>): 'credentials' | 'challenge' | undefined {
+  #learn(response: ChallengingResponse, fresh: Set<string>): DigestRefusal | undefined {
     const { status } = response;
     const header = response.get(CHALLENGERS.get(status)?.challenge ?? '') ?? '';
-    const challenge = strongestChallenge(parseChallenges(header));
+    const offered = parseChallenges(header).filter(({ realm }) => this.#realms?.has(realm) ?? true);
+    const challenge = strongestChallenge(offered.filter((each) => this.#floor.allows(status, each)));
     const before = this.#known.get(status);
     this.#known.delete(status);
-    if (!challenge || this.#realms?.has(challenge.realm) === false) return 'challenge';
+    if (!challenge) return offered.length > 0 ? 'weaker' : 'challenge';
+    if (this.#raisesFloor) this.#floor.raise(status, challenge);
     if (before && fresh.has(before.challenge.nonce) && !challenge.stale) return 'credentials';
     const { user, password } = this.#credentials;
     const ha1 = digestHa1(challenge.algorithm, user, challenge.realm, password);

@@ -75,11 +75,35 @@ export function parseChallenges(header: string): DigestChallenge[] {
   });
 }
 
-/** The first one with the strongest algorithm: servers add weaker ones for those who know no better. */
+/** The least that a challenge has to ask for. */
+export interface DigestStrength {
+  readonly algorithm: DigestAlgorithm;
+  readonly qop: boolean;
+}
+
+/** Whether it is as strong in each respect. */
+export function isAsStrong(one: DigestStrength, least: DigestStrength): boolean {
+  return rank(one.algorithm) >= rank(least.algorithm) && (one.qop || !least.qop);
+}
+
+/** Each respect of the stronger one. */
+export function strongerOf(one: DigestStrength, other: DigestStrength): DigestStrength {
+  const { algorithm } = rank(one.algorithm) >= rank(other.algorithm) ? one : other;
+  return { algorithm, qop: one.qop || other.qop };
+}
+
+/**
+ * The first one with the strongest algorithm, and of these one with qop: servers add weaker ones for those who know no
+ * better.
+ */
 export function strongestChallenge(challenges: readonly DigestChallenge[]): DigestChallenge | undefined {
-  const strength = ({ algorithm }: DigestChallenge): number => DIGEST_ALGORITHMS.indexOf(algorithm);
+  const strength = ({ algorithm, qop }: DigestChallenge): number => 2 * rank(algorithm) + (qop ? 1 : 0);
   const most = Math.max(...challenges.map(strength));
   return challenges.find((challenge) => strength(challenge) === most);
+}
+
+function rank(algorithm: DigestAlgorithm): number {
+  return DIGEST_ALGORITHMS.indexOf(algorithm);
 }
 
 /** The credentials of an Authorization or Proxy-Authorization header that are for `realm`. */

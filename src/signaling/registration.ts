@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { CancelTimer, Clock } from '../clock.js';
-import { DigestClient, type AuthenticatedResponse } from './digest-client.js';
+import { DigestClient, type AuthenticatedResponse, type DigestRefusal } from './digest-client.js';
 import type { OutsideRequest, OutsideResponse } from './outside-request.js';
 import { grantedSec, leastExpiresSec, retryAfterSec } from './registration-bindings.js';
 
@@ -254,8 +254,8 @@ export class Registration {
   }
 
   #headers(expiresSec: number): Record<string, string> {
-    const { registrar, user, contactUser } = this.settings;
-    const address = addressOfRecord(user, registrar);
+    const { contactUser } = this.settings;
+    const address = addressOfRecord(this.settings);
     return {
       From: `<${address}>;tag=${this.#tag}`,
       To: `<${address}>`,
@@ -273,13 +273,16 @@ export function isSameBinding(one: RegistrationSettings, other: RegistrationSett
 }
 
 /** RFC 3261 section 10.2: the registrar's domain and our user; where it listens is no part of the name. */
-function addressOfRecord(user: string, registrar: string): string {
+export function addressOfRecord({ user, registrar }: Pick<RegistrationSettings, 'user' | 'registrar'>): string {
   const domain = /^sips?:(\[[^\]]*\]|[^:;?]*)/i.exec(registrar)?.[1] ?? '';
   return `sip:${user}@${domain}`;
 }
 
-function explain({ status, reason }: OutsideResponse, refused: 'credentials' | 'challenge' | undefined): string {
+function explain({ status, reason }: OutsideResponse, refused: DigestRefusal | undefined): string {
   if (refused === 'credentials') return `${status} ${reason}: user or password is wrong`;
+  if (refused === 'weaker') {
+    return `${status} ${reason}: it asks for a weaker authentication (algorithm, qop) than before, which is not answered until a restart`;
+  }
   if (refused === 'challenge') return `${status} ${reason}: it asks for an authentication that is not supported`;
   return `${status} ${reason}`;
 }

@@ -136,7 +136,7 @@ describe('a dialog through drachtio-srf', () => {
       // Away from what the first call may still repeat.
       peer = await rig.udpPeer();
       call = new PeerCall(peer, rig.port('udp'));
-      dialog = await established(await shownBefore('Digest realm="pbx", nonce="n0"'));
+      dialog = await established(await shownBefore('Digest realm="pbx", nonce="n0", qop="auth"'));
     });
 
     function expectAnswered(request: SipText, header: string, nonce = 'n1'): void {
@@ -196,6 +196,7 @@ describe('a dialog through drachtio-srf', () => {
       ["of a realm that is not the registrar's", ['Digest realm="elsewhere", nonce="n1"']],
       ['that the answer to is refused', [CHALLENGE, 'Digest realm="pbx", nonce="n2", qop="auth"']],
       ['that is none', ['Basic realm="pbx"']],
+      ['weaker than what REGISTER was asked for', ['Digest realm="pbx", nonce="chosen"']],
     ])('%s is what becomes of the request', async (_, challenges) => {
       const referred = dialog.refer('sip:desk@pbx', { timeoutMs: 1_000, onProgress: () => undefined });
       let refer: SipText | undefined;

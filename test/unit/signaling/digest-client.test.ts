@@ -37,7 +37,7 @@ class Peer {
 
 function client(): DigestClient {
   let count = 0;
-  return new DigestClient({ user: 'alice', password: 'secret' }, () => `cnonce${++count}`);
+  return new DigestClient({ user: 'alice', password: 'secret' }, { newCnonce: () => `cnonce${++count}` });
 }
 
 describe('DigestClient', () => {
@@ -119,5 +119,93 @@ describe('DigestClient', () => {
     const peer = new Peer(challenge({ nonce: 'n', params: ', algorithm=SHA-1' }));
     await expect(client().request(REQUEST, peer.send)).resolves.toMatchObject({ refused: 'challenge' });
     expect(peer.sent).toHaveLength(1);
+  });
+});
+
+const MD5_QOP = ', qop="auth"';
+const MD5_BARE = '';
+const SHA_QOP = ', algorithm=SHA-256, qop="auth"';
+const SHA_BARE = ', algorithm=SHA-256';
+const TABLE: [string, string, string, boolean][] = [
+  ['SHA-256 to MD5', SHA_QOP, MD5_QOP, false],
+  ['SHA-256 to MD5 without qop', SHA_QOP, MD5_BARE, false],
+  ['qop to none', MD5_QOP, MD5_BARE, false],
+  ['qop with MD5 to SHA-256 without', MD5_QOP, SHA_BARE, false],
+  ['no qop with SHA-256 to MD5 with it', SHA_BARE, MD5_QOP, false],
+  ['the same', MD5_QOP, MD5_QOP, true],
+  ['the same, without qop', MD5_BARE, MD5_BARE, true],
+  ['MD5 to SHA-256', MD5_QOP, SHA_QOP, true],
+];
+
+describe('DigestClient that has been asked for something', () => {
+  it.each(TABLE)('and then for another thing: %s', async (_, first, then, isAnswered) => {
+    const answer = [challenge({ nonce: 'n1', params: first }), OK];
+    const again = challenge({ nonce: 'n2', params: then });
+    // By the same one later, with another realm, in a dialog, and as the same realm's proxy in a dialog.
+    const peer = new Peer(...answer, again, OK);
+    const digest = client();
+    await digest.request(REQUEST, peer.send);
+    const outcome = isAnswered ? { response: OK } : { response: again, refused: 'weaker' };
+    expect(await digest.request(REQUEST, peer.send)).toEqual(outcome);
+
+    const renamed: ChallengingResponse = {
+      status: 401,
+      get: (name) => again.get(name)?.replace('realm="r401"', 'realm="renamed"'),
+    };
+    const other = client();
+    await other.request(REQUEST, new Peer(...answer).send);
+    const { refused } = await other.request(REQUEST, new Peer(renamed, OK).send);
+    expect(refused).toBe(isAnswered ? undefined : 'weaker');
+
+    const registered = client();
+    await registered.request(REQUEST, new Peer(...answer).send);
+    const proxied: ChallengingResponse = {
+      status: 407,
+      get: (name) => (name === 'Proxy-Authenticate' ? again.get('WWW-Authenticate') : undefined),
+    };
+    for (const asked of [again, proxied]) {
+      const dialog = registered.forDialog();
+      const in_ = await dialog?.request({ ...REQUEST, method: 'BYE' }, new Peer(asked, OK).send);
+      expect(in_?.refused).toBe(isAnswered ? undefined : 'weaker');
+    }
+  });
+
+  it('is not talked down within one exchange either', async () => {
+    const weak = challenge({ nonce: 'n2', stale: true, params: MD5_BARE });
+    const peer = new Peer(challenge({ nonce: 'n1', params: SHA_QOP }), weak);
+    await expect(client().request(REQUEST, peer.send)).resolves.toEqual({ response: weak, refused: 'weaker' });
+    expect(peer.sent).toHaveLength(2);
+  });
+
+  it('takes the strong one of several', async () => {
+    const several: ChallengingResponse = {
+      status: 401,
+      get: (name) =>
+        name === 'WWW-Authenticate'
+          ? 'Digest realm="r", nonce="a", Digest realm="r", nonce="b", qop="auth", Digest realm="r", nonce="c", algorithm=SHA-256, Digest realm="r", nonce="d", algorithm=SHA-256, qop="auth"'
+          : undefined,
+    };
+    const peer = new Peer(several, OK, several, OK);
+    const digest = client();
+    for (let asked = 0; asked < 2; asked++) {
+      await digest.request(REQUEST, peer.send);
+      expect(parseAnswer(peer.sent.at(-1)?.['Authorization'] ?? '', 'r')).toMatchObject({ nonce: 'd' });
+    }
+  });
+
+  it('asks the same of nobody but who has asked for it', async () => {
+    const digest = client();
+    await digest.request(REQUEST, new Peer(challenge({ nonce: 'n1', params: SHA_QOP }), OK).send);
+    // A proxy on the way knows no more than MD5.
+    const proxy = challenge({ status: 407, nonce: 'p', params: MD5_BARE });
+    await expect(digest.request(REQUEST, new Peer(proxy, OK).send)).resolves.toEqual({ response: OK });
+  });
+
+  it('learns nothing from a dialog that a registrar could fail at', async () => {
+    const digest = client();
+    await digest.request(REQUEST, new Peer(challenge({ nonce: 'n1', params: MD5_BARE }), OK).send);
+    await digest.forDialog()?.request(REQUEST, new Peer(challenge({ nonce: 'x', params: SHA_QOP }), OK).send);
+    const peer = new Peer(challenge({ nonce: 'n2', params: MD5_BARE }), OK);
+    await expect(digest.request(REQUEST, peer.send)).resolves.toEqual({ response: OK });
   });
 });
