@@ -52,7 +52,7 @@ module.exports = {
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),
     builtins('media/', 'net', 'os'),
     packages('media/freeswitch/', 'drachtio-fsmrf'),
-    packages('signaling/', 'drachtio-srf'),
+    packages('signaling/', 'drachtio-srf', 'ipaddr\\.js'),
     builtins('signaling/', 'net'), // the type of drachtio-srf's socket
     builtins('bridge/', 'worker_threads'),
     folders('bridge/', 'rtp/', 'audio/', 'pranthora/'),

@@ -9,9 +9,11 @@ import {
   type DigestAlgorithm,
   type DigestAnswer,
 } from './digest.js';
-import { Lockout } from './lockout.js';
-import { Nonces } from './nonces.js';
+import { GuessBackOff } from './guess-back-off.js';
+import { Nonces, type NonceHolder } from './nonces.js';
 import type { IncomingInvite } from './sip-endpoint.js';
+import { sourceHost } from './source-address.js';
+import { printable } from './text.js';
 
 /** Who may call, and how they prove it. */
 export interface InboundAuthSettings {
@@ -24,17 +26,20 @@ export interface InboundAuthSettings {
 /** An HA1 is worth the password in this realm, with the one algorithm it was made with. */
 export type InboundUser = { readonly user: string } & ({ readonly password: string } | { readonly ha1: string });
 
-/** What becomes of an INVITE: it goes on, gets a 401 with these challenges, or a 403. */
+/** What becomes of an INVITE: it goes on, gets a 401 with these challenges, or a 403 because its source guesses. */
 export type AuthVerdict =
   | { readonly verdict: 'admitted'; readonly user: string }
   | { readonly verdict: 'challenged'; readonly challenges: readonly string[] }
-  | { readonly verdict: 'locked' };
+  | { readonly verdict: 'refused'; readonly retryAfterSec: number };
 
-/** Challenges INVITEs and checks the answers (RFC 3261 section 22.1, RFC 7616, RFC 8760). */
+/**
+ * Challenges INVITEs and checks the answers (RFC 3261 section 22.1, RFC 7616, RFC 8760). A source address can be forged, so
+ * nothing is held against it but wrong answers to a nonce that was sent there, and nothing keeps a right answer out.
+ */
 export class InboundAuth {
   readonly #logger: Logger;
   readonly #nonces: Nonces;
-  readonly #lockout: Lockout;
+  readonly #backOff: GuessBackOff;
   /** Nobody's password: an unknown user costs the same time as a known one. */
   readonly #nobody = randomBytes(16).toString('hex');
   #settings: InboundAuthSettings | undefined;
@@ -44,7 +49,7 @@ export class InboundAuth {
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
     this.#logger = logger;
     this.#nonces = new Nonces(clock);
-    this.#lockout = new Lockout(clock);
+    this.#backOff = new GuessBackOff(clock);
   }
 
   /** Undefined: INVITEs are not challenged. */
@@ -57,23 +62,21 @@ export class InboundAuth {
   judge(invite: IncomingInvite): AuthVerdict | undefined {
     const settings = this.#settings;
     if (!settings) return undefined;
-    const { address } = invite.source;
-    if (this.#lockout.isLocked(address)) return { verdict: 'locked' };
+    const holder = { realm: settings.realm, address: sourceHost(invite.source.address) };
     const header = invite.header('Authorization');
     const answer = header === undefined ? undefined : parseAnswer(header, settings.realm);
-    if (!answer || !settings.algorithms.includes(answer.algorithm)) return this.#challenge(settings, false);
-    if (!this.#isRight(answer)) {
-      this.#noteFailure(invite, answer);
-      return this.#challenge(settings, false);
-    }
+    if (!answer || !settings.algorithms.includes(answer.algorithm)) return this.#challenge(settings, holder, false);
+    // Anybody can make a nonce up, and a proxy farm may answer from another address: neither is a guess.
+    const nonce = this.#nonces.read(answer.nonce, holder);
+    if (!nonce) return this.#challenge(settings, holder, true);
+    if (!this.#isRight(answer)) return this.#onGuess(invite, answer) ?? this.#challenge(settings, holder, false);
     const count = answer.count && Number.parseInt(answer.count.nc, 16);
-    if (!this.#nonces.use(answer.nonce, count)) return this.#challenge(settings, true);
-    this.#lockout.succeeded(address);
+    if (!this.#nonces.use(nonce, count)) return this.#challenge(settings, holder, true);
     return { verdict: 'admitted', user: answer.user };
   }
 
-  #challenge({ realm, algorithms }: InboundAuthSettings, stale: boolean): AuthVerdict {
-    const nonce = this.#nonces.issue();
+  #challenge({ realm, algorithms }: InboundAuthSettings, holder: NonceHolder, stale: boolean): AuthVerdict {
+    const nonce = this.#nonces.issue(holder);
     const challenges = algorithms.map((algorithm) => formatChallenge({ realm, nonce, algorithm, qop: true, stale }));
     return { verdict: 'challenged', challenges };
   }
@@ -86,12 +89,17 @@ export class InboundAuth {
     return isSameText(response, expected) && known !== undefined;
   }
 
-  #noteFailure({ callId, source: { address } }: IncomingInvite, { user }: DigestAnswer): void {
-    const shown = user.slice(0, 64);
-    this.#logger.warn({ event: 'sip.auth_failed', callId, address, user: shown }, 'user or password is wrong');
-    if (!this.#lockout.failed(address)) return;
-    const { maxAttempts: attempts, lockMs } = Lockout;
-    this.#logger.warn({ event: 'sip.auth_locked', address, attempts, lockMs }, 'its calls are refused for a while');
+  /** Undefined: it may try again at once. Says in the log what is new, which is never a line for each guess. */
+  #onGuess({ callId, source: { address } }: IncomingInvite, answer: DigestAnswer): AuthVerdict | undefined {
+    const { guesses: attempts, state, waitMs } = this.#backOff.guessed(address);
+    if (state === 'waits') return { verdict: 'refused', retryAfterSec: Math.ceil(waitMs / 1_000) };
+    const user = printable(answer.user.slice(0, 64));
+    this.#logger.warn({ event: 'sip.auth_failed', callId, address, user }, 'user or password is wrong');
+    if (state === 'begins') {
+      const message = 'wrong answers from there get 403 for lockMs, a right one is taken';
+      this.#logger.warn({ event: 'sip.auth_locked', address, user, attempts, lockMs: waitMs }, message);
+    }
+    return undefined;
   }
 }
 

@@ -36,7 +36,7 @@ export class InviteGate {
   #authenticate(invite: IncomingInvite): void {
     const judged = this.#options.auth.judge(invite);
     if (judged?.verdict === 'challenged') invite.reject({ status: 401, challenges: judged.challenges });
-    else if (judged?.verdict === 'locked') invite.reject({ status: 403 });
+    else if (judged?.verdict === 'refused') invite.reject({ status: 403, retryAfterSec: judged.retryAfterSec });
     else this.#options.next(invite, undefined);
   }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { DigestClient } from '../../src/signaling/digest-client.js';
+import { digestHa1, digestResponse, formatAnswer } from '../../src/signaling/digest.js';
 import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
 import { tone } from '../../src/simulator/speech.js';
 import { TestCaller } from '../../src/simulator/test-caller.js';
@@ -8,7 +9,7 @@ import { writeWav } from '../../src/simulator/wav.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { BridgeUnderTest, SILENT_LOGGER } from '../support/bridge-under-test.js';
 import { OFFER, PeerCall } from '../support/sip-call.js';
-import { UdpPeer } from '../support/sip-peer.js';
+import { UdpPeer, type SipText } from '../support/sip-peer.js';
 import { hangUp } from '../support/srf-client.js';
 import { hasBaresip, isInstalled, runBaresip, runSipp, withTemporaryDirectory } from '../support/tools.js';
 
@@ -123,4 +124,63 @@ describe('callers who have to show a password', () => {
     call.send('BYE');
     await peer.next('200 BYE');
   });
+
+  it('is not locked out by whoever writes his address on datagrams, nor by who guesses there', async () => {
+    await begin();
+    const [pbx, elsewhere] = await Promise.all([open(), open('127.0.0.2')]);
+    // What a forger has: nonces he made up, and those he was sent himself.
+    const theirs = await nonceFor(elsewhere);
+    for (let count = 0; count < 1_000; count++) {
+      const verdict = await tryCall(pbx, 401, { nonce: count % 2 ? theirs : `${count}`, password: 'guess' });
+      expect(verdict.header('WWW-Authenticate')).toContain('stale=true');
+    }
+    expect(under.log.events('sip.auth_failed')).toEqual([]);
+    await tryCall(pbx, 200, { nonce: await nonceFor(pbx) });
+    // A neighbour behind the same NAT has nonces that count.
+    for (let count = 0; count < 10; count++) await tryCall(pbx, 401, { nonce: await nonceFor(pbx), password: 'guess' });
+    const waits = await tryCall(pbx, 403, { nonce: await nonceFor(pbx), password: 'guess' });
+    expect(waits.header('Retry-After')).toBe('1');
+    await tryCall(pbx, 200, { nonce: await nonceFor(pbx) });
+    expect(under.log.events('sip.auth_locked')).toMatchObject([{ address: '127.0.0.1', attempts: 10, lockMs: 1_000 }]);
+  });
+
+  async function open(address?: string): Promise<UdpPeer> {
+    const peer = await UdpPeer.open({ address: '127.0.0.1', port: under.port('udp') }, address);
+    onTestFinished(() => peer.close());
+    return peer;
+  }
+
+  /** An INVITE to the final answer wanted; a call that comes of it is hung up. */
+  async function tryCall(
+    peer: UdpPeer,
+    status: number,
+    answer?: { nonce: string; password?: string },
+  ): Promise<SipText> {
+    const call = new PeerCall(peer, under.port('udp'));
+    const headers = answer ? [`Authorization: ${authorization(call.target, { ...ALICE, ...answer })}`] : [];
+    call.invite({ headers });
+    for (;;) {
+      const response = await peer.next(`${status} INVITE`);
+      if (response.header('Call-ID') !== call.callId) continue;
+      call.ack(response);
+      if (status === 200) {
+        call.next('BYE');
+        await peer.next('200 BYE');
+      }
+      return response;
+    }
+  }
+
+  async function nonceFor(peer: UdpPeer): Promise<string> {
+    const challenged = await tryCall(peer, 401);
+    return /nonce="([^"]*)"/.exec(challenged.header('WWW-Authenticate'))?.[1] ?? '';
+  }
 });
+
+function authorization(uri: string, { user, password, nonce }: Record<'user' | 'password' | 'nonce', string>): string {
+  const realm = 'pranthora-sip-bridge';
+  const ha1 = digestHa1('SHA-256', user, realm, password);
+  const count = { nc: '00000001', cnonce: 'c' };
+  const response = digestResponse({ algorithm: 'SHA-256', ha1, method: 'INVITE', uri, nonce, count });
+  return formatAnswer({ user, realm, nonce, uri, algorithm: 'SHA-256', response, count });
+}

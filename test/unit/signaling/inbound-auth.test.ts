@@ -6,8 +6,8 @@ import {
   parseChallenges,
   type DigestAlgorithm,
 } from '../../../src/signaling/digest.js';
+import { GuessBackOff } from '../../../src/signaling/guess-back-off.js';
 import { InboundAuth, type AuthVerdict, type InboundAuthSettings } from '../../../src/signaling/inbound-auth.js';
-import { Lockout } from '../../../src/signaling/lockout.js';
 import { Nonces } from '../../../src/signaling/nonces.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeInvite } from '../../support/fake-invite.js';
@@ -56,9 +56,13 @@ class Rig {
     return this.auth.judge(new FakeInvite({ address, headers }));
   }
 
-  nonce(): string {
-    const challenges = challengesOf(this.judge());
+  nonce(address?: string): string {
+    const challenges = challengesOf(this.judge(undefined, address));
     return challenges[0]?.nonce ?? '';
+  }
+
+  guess(address?: string): AuthVerdict | undefined {
+    return this.judge(authorization({ nonce: this.nonce(address), password: 'guess' }), address);
   }
 }
 
@@ -135,29 +139,114 @@ describe('InboundAuth', () => {
     expect(rig.logger.lines).toEqual([]);
   });
 
-  it('locks out who guesses, and nobody else, for a while', () => {
+  it.each([10, 100, 1_000])('holds nothing against an address for %s answers to a nonce it was not sent', (forged) => {
     const rig = new Rig();
-    const wrong = (): AuthVerdict | undefined => rig.judge(authorization({ nonce: rig.nonce(), password: 'guess' }));
-    for (let guess = 1; guess <= 10; guess++) expect(wrong()).toMatchObject({ verdict: 'challenged' });
-    expect(rig.judge()).toEqual({ verdict: 'locked' });
-    const right = authorization({ nonce: new Rig().nonce() });
-    for (let attempt = 0; attempt < 1_000; attempt++) expect(rig.judge(right)).toEqual({ verdict: 'locked' });
-    expect(rig.judge(undefined, '192.0.2.8')).toMatchObject({ verdict: 'challenged' });
-    expect(rig.logger.lines.map(({ event }) => event)).toEqual([
-      ...Array.from({ length: 10 }, () => 'sip.auth_failed'),
-      'sip.auth_locked',
-    ]);
-    rig.clock.advance(10 * 60_000);
+    const elsewhere = rig.nonce('192.0.2.66');
+    for (let count = 0; count < forged; count++) {
+      const nonce = ['0', '', 'AAAA', elsewhere, `${elsewhere}x`][count % 5] ?? '';
+      const verdict = rig.judge(authorization({ nonce, user: 'x', password: 'guess' }));
+      expect(challengesOf(verdict)).toMatchObject([{ stale: true }, { stale: true }]);
+    }
     expect(rig.judge(authorization({ nonce: rig.nonce() }))).toMatchObject({ verdict: 'admitted' });
+    expect(rig.guess()).toMatchObject({ verdict: 'challenged' });
+    expect(rig.logger.lines.map(({ event }) => event)).toEqual(['sip.auth_failed']);
   });
 
-  it('forgets the failures of a source that proves itself', () => {
+  it('takes a nonce from the address alone that it was sent to, whatever its port and spelling', () => {
     const rig = new Rig();
-    for (let attempt = 0; attempt < 30; attempt++) {
-      const isWrong = attempt % 5 > 0;
-      rig.judge(authorization({ nonce: rig.nonce(), ...(isWrong ? { password: 'typo' } : {}) }));
+    const answers = (issuedTo: string, from: string) =>
+      rig.judge(authorization({ nonce: rig.nonce(issuedTo) }), from)?.verdict;
+    expect(answers('192.0.2.7', '::ffff:192.0.2.7')).toBe('admitted');
+    expect(answers('::ffff:c000:207', '192.0.2.7')).toBe('admitted');
+    expect(answers('2001:db8::7', '2001:DB8:0:0::7')).toBe('admitted');
+    expect(answers('fe80::7%eth0', 'fe80::7')).toBe('admitted');
+    expect(answers('192.0.2.7', '192.0.2.8')).toBe('challenged');
+    expect(answers('2001:db8::7', '2001:db8::8')).toBe('challenged');
+    expect(rig.logger.lines).toEqual([]);
+  });
+
+  it('takes a nonce for the realm alone that it was made for', () => {
+    const rig = new Rig();
+    const nonce = rig.nonce();
+    rig.auth.configure({ realm: 'another', users: USERS, algorithms: ['SHA-256'] });
+    const header = authorization({ nonce, password: 'guess' }).replace('realm="bridge"', 'realm="another"');
+    expect(challengesOf(rig.judge(header))).toMatchObject([{ realm: 'another', stale: true }]);
+    expect(rig.logger.lines).toEqual([]);
+  });
+
+  it.each([10, 100, 1_000])('takes the right answer at once after %s guesses from the very address', (guesses) => {
+    const rig = new Rig();
+    for (let count = 0; count < guesses; count++) rig.guess();
+    expect(rig.judge(authorization({ nonce: rig.nonce() }))).toEqual({ verdict: 'admitted', user: 'alice' });
+    // Whoever shares the address goes on waiting.
+    if (guesses > 10) expect(rig.guess()).toMatchObject({ verdict: 'refused' });
+  });
+
+  it('lets who guesses wait, longer each time, and says so in a line for each wait', () => {
+    const rig = new Rig();
+    for (let guess = 1; guess <= 10; guess++) expect(rig.guess()).toMatchObject({ verdict: 'challenged' });
+    for (let guess = 1; guess <= 100; guess++) expect(rig.guess()).toEqual({ verdict: 'refused', retryAfterSec: 1 });
+    expect(rig.guess('192.0.2.8')).toMatchObject({ verdict: 'challenged' });
+    const waits: number[] = [];
+    for (let wait = 1; wait <= 13; wait++) {
+      const verdict = rig.guess();
+      const waitSec = verdict?.verdict === 'refused' ? verdict.retryAfterSec : 0;
+      waits.push(waitSec);
+      rig.clock.advance(waitSec * 1_000);
+      expect(rig.guess()).toMatchObject({ verdict: 'challenged' });
     }
-    expect(rig.judge()).toMatchObject({ verdict: 'challenged' });
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
+    const locked = rig.logger.lines.filter(({ event }) => event === 'sip.auth_locked');
+    expect(locked).toHaveLength(14);
+    expect(locked[0]).toMatchObject({
+      level: 'warn',
+      address: '192.0.2.7',
+      user: 'alice',
+      attempts: 10,
+      lockMs: 1_000,
+    });
+    expect(locked[1]).toMatchObject({ attempts: 112, lockMs: 2_000 });
+    expect(rig.logger.lines).toHaveLength(14 + 10 + 1 + 13);
+  });
+
+  it('forgets who has not guessed for a while', () => {
+    const rig = new Rig();
+    for (let guess = 1; guess <= 11; guess++) rig.guess();
+    rig.clock.advance(1_000 + 10 * 60_000);
+    for (let guess = 1; guess <= 10; guess++) expect(rig.guess()).toMatchObject({ verdict: 'challenged' });
+  });
+
+  it('counts the guesses of an IPv6 network as those of one source', () => {
+    const rig = new Rig();
+    for (let guess = 1; guess <= 10; guess++) rig.guess(`2001:db8::${guess}`);
+    expect(rig.guess('2001:db8::99')).toMatchObject({ verdict: 'refused' });
+    expect(rig.guess('2001:db8:0:1::1')).toMatchObject({ verdict: 'challenged' });
+  });
+
+  it('does not tell a user who is known from one who is not', () => {
+    const outcomes = ['alice', 'mallory'].map((user) => {
+      const rig = new Rig();
+      return Array.from({ length: 30 }, () => {
+        const verdict = rig.judge(authorization({ user, password: 'guess', nonce: rig.nonce() }));
+        return JSON.stringify(verdict).replace(/nonce=\\"[^"]*"/g, '');
+      });
+    });
+    expect(outcomes[0]).toEqual(outcomes[1]);
+  });
+
+  it('counts no answer of an observed call as a guess', () => {
+    const rig = new Rig();
+    const answer = authorization({ nonce: rig.nonce() });
+    for (let replay = 0; replay < 100; replay++) rig.judge(answer);
+    expect(rig.logger.lines).toEqual([]);
+    expect(rig.guess()).toMatchObject({ verdict: 'challenged' });
+  });
+
+  it('logs the user as something a terminal can show', () => {
+    const rig = new Rig();
+    rig.judge(authorization({ user: `a\u009b31m\u0000\u202e\n${'x'.repeat(500)}`, nonce: rig.nonce() }));
+    const [line] = rig.logger.lines;
+    expect(line?.['user']).toMatch(/^a\\u\{9b\}31m\\u\{0\}\\u\{202e\}\\u\{a\}x{56}$/);
   });
 
   it('takes new users and passwords over', () => {
@@ -168,26 +257,33 @@ describe('InboundAuth', () => {
   });
 });
 
+const HOLDER = { realm: REALM, address: '192.0.2.7' };
+
+function use(nonces: Nonces, nonce: string, count: number | undefined): boolean {
+  const issued = nonces.read(nonce, HOLDER);
+  return issued !== undefined && nonces.use(issued, count);
+}
+
 describe('Nonces', () => {
   it('forgets the oldest use when there are too many, and then takes nothing that may have been used', () => {
     const clock = new FakeClock();
     const nonces = new Nonces(clock, 3);
     const made = Array.from({ length: 5 }, () => {
       clock.advance(1);
-      return nonces.issue();
+      return nonces.issue(HOLDER);
     });
-    for (const nonce of made) expect(nonces.use(nonce, 1)).toBe(true);
+    for (const nonce of made) expect(use(nonces, nonce, 1)).toBe(true);
     expect(nonces.remembered).toBe(3);
     // Forgotten, so they may not be used at all any more; the others go on.
-    for (const nonce of made.slice(0, 2)) expect(nonces.use(nonce, 2)).toBe(false);
-    for (const nonce of made.slice(2)) expect(nonces.use(nonce, 2)).toBe(true);
+    for (const nonce of made.slice(0, 2)) expect(use(nonces, nonce, 2)).toBe(false);
+    for (const nonce of made.slice(2)) expect(use(nonces, nonce, 2)).toBe(true);
   });
 
   it('forgets what is too old to be used anyway', () => {
     const clock = new FakeClock();
     const nonces = new Nonces(clock);
-    for (let use = 0; use < 500; use++) {
-      expect(nonces.use(nonces.issue(), 1)).toBe(true);
+    for (let count = 0; count < 500; count++) {
+      expect(use(nonces, nonces.issue(HOLDER), 1)).toBe(true);
       clock.advance(10_000);
     }
     expect(nonces.remembered).toBeLessThanOrEqual(32);
@@ -195,24 +291,24 @@ describe('Nonces', () => {
 
   it('takes no nonce with one bit changed, nor in another spelling', () => {
     const nonces = new Nonces(new FakeClock());
-    const bytes = Buffer.from(nonces.issue(), 'base64url');
+    const bytes = Buffer.from(nonces.issue(HOLDER), 'base64url');
     for (let bit = 0; bit < 8 * bytes.length; bit++) {
       const changed = Buffer.from(bytes);
       const at = bit >> 3;
       changed[at] = (changed[at] ?? 0) ^ (1 << (bit & 7));
-      expect(nonces.use(changed.toString('base64url'), 1)).toBe(false);
+      expect(use(nonces, changed.toString('base64url'), 1)).toBe(false);
     }
     const nonce = bytes.toString('base64url');
-    expect(nonces.use(`${nonce} `, 1)).toBe(false);
-    expect(nonces.use(nonce, 0)).toBe(false);
-    expect(nonces.use(nonce, 1)).toBe(true);
+    expect(use(nonces, `${nonce} `, 1)).toBe(false);
+    expect(use(nonces, nonce, 0)).toBe(false);
+    expect(use(nonces, nonce, 1)).toBe(true);
   });
 });
 
-describe('Lockout', () => {
+describe('GuessBackOff', () => {
   it('remembers so many sources and no more', () => {
-    const lockout = new Lockout(new FakeClock());
-    for (let source = 0; source < 20_000; source++) lockout.failed(`10.0.${source >> 8}.${source & 255}`);
-    expect(lockout.size).toBe(10_000);
+    const backOff = new GuessBackOff(new FakeClock());
+    for (let source = 0; source < 20_000; source++) backOff.guessed(`10.0.${source >> 8}.${source & 255}`);
+    expect(backOff.size).toBe(10_000);
   });
 });
