@@ -50,7 +50,6 @@ function readRegistration(section: Section, sources: PasswordSources): Registrat
     name: name ?? `${user}@${registrar.replace(/^sip:/i, '').replace(/;.*/, '')}`,
     ...{ registrar, user, password, expiresSec },
     authUser: authUser ?? user,
-    contactUser: contactUser ?? user,
-    ...present({ proxy }),
+    ...present({ contactUser, proxy }),
   };
 }

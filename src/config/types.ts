@@ -111,8 +111,8 @@ export interface RegistrationConfig {
   readonly authUser: string;
   /** Resolved: as given, or from a file or the environment. */
   readonly password: string;
-  /** User part of the Contact: its own, else `user`. */
-  readonly contactUser: string;
+  /** User part of the Contact; without it one that nobody can guess. */
+  readonly contactUser?: string;
   readonly expiresSec: number;
   /** The next hop, a `sip:` URI without a user. */
   readonly proxy?: string;

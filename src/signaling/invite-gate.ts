@@ -29,8 +29,14 @@ export class InviteGate {
     // A registrar cannot be asked for a password: it is we who have shown it ours.
     if (arrival) next(invite, arrival);
     else if (allow(address)) this.#authenticate(invite);
-    else if (this.#options.isTiresome(address)) invite.reject({ status: 403 });
-    else next(invite, undefined);
+    else this.#refuse(invite);
+  }
+
+  #refuse(invite: IncomingInvite): void {
+    const { address } = invite.source;
+    this.#options.registrations.onUnmatched(invite);
+    if (this.#options.isTiresome(address)) invite.reject({ status: 403 });
+    else this.#options.next(invite, undefined);
   }
 
   #authenticate(invite: IncomingInvite): void {

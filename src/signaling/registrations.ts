@@ -1,8 +1,10 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import type { DigestClient } from './digest-client.js';
 import type { OutsideRequest, OutsideResponse } from './outside-request.js';
 import {
+  addressOfRecord,
   isSameBinding,
   Registration,
   type RegistrationFailure,
@@ -10,6 +12,15 @@ import {
   type RegistrationStatus,
 } from './registration.js';
 import type { IncomingInvite } from './sip-endpoint.js';
+import { printable } from './text.js';
+
+/** Bytes of what nobody can guess in our Contact. */
+const CONTACT_BYTES = 12;
+/** For each registration one line in this time about calls that are not for our Contact: their source may be forged. */
+const UNMATCHED_LINE_INTERVAL_MS = 10 * 60_000;
+
+/** As it is configured: without a `contactUser` it is given one. */
+export type WantedRegistration = Omit<RegistrationSettings, 'contactUser'> & { readonly contactUser?: string };
 
 export interface RegistrationsOptions {
   readonly clock: Clock;
@@ -23,15 +34,22 @@ export interface RegistrationsOptions {
 /** A call that came over a registration. */
 export interface RegistrationArrival {
   readonly registration: string;
-  /** URI of who was dialled: the Request-URI of such a call is our own Contact. */
+  /** URI of who was dialled; the Request-URI of such a call is our own Contact. */
   readonly dialled: string;
   /** For when the registrar challenges what we send in the call; absent where it has never asked for a password. */
   readonly digest?: DigestClient;
 }
 
-/** The registrations of a bridge: kept up while the SIP server can be reached, replaced by a reload, taken back at the end. */
+/**
+ * The registrations of a bridge: kept up while the SIP server can be reached, replaced by a reload, taken back at the end.
+ *
+ * An INVITE that comes over one is not asked for a password, and its source address may be forged: what it has to know is the
+ * user of our Contact, which the registrar alone has been told.
+ */
 export class Registrations {
   readonly #options: RegistrationsOptions;
+  readonly #contactKey = randomBytes(32);
+  #unmatchedToldMs = new WeakMap<Registration, number>();
   #registrations: readonly Registration[] = [];
   #connected = false;
   #closed: Promise<void> | undefined;
@@ -41,8 +59,9 @@ export class Registrations {
   }
 
   /** From now on these and no others. Those that stay as they are, are not touched. */
-  configure(wanted: readonly RegistrationSettings[]): void {
+  configure(configured: readonly WantedRegistration[]): void {
     if (this.#closed) return;
+    const wanted = configured.map((each) => ({ ...each, contactUser: each.contactUser ?? this.#secretContact(each) }));
     const kept = this.#registrations.filter(({ settings }) => wanted.some((each) => isSame(each, settings)));
     const added = wanted
       .filter((each) => !kept.some(({ settings }) => isSame(each, settings)))
@@ -76,7 +95,30 @@ export class Registrations {
     );
     if (!found) return undefined;
     const digest = found.digestForCall();
-    return { registration: found.settings.name, dialled: dialledUri(invite), ...(digest && { digest }) };
+    return { registration: found.settings.name, dialled: this.#dialledUri(invite, found), ...(digest && { digest }) };
+  }
+
+  /**
+   * An INVITE that came over no registration is about to be refused. When a registrar seems to have sent it, the log says what
+   * to set for one that rewrites our Contact.
+   */
+  onUnmatched(invite: IncomingInvite): void {
+    const { source, requestUri, callId } = invite;
+    const fromThere = this.#registrations.filter((each) => each.isFrom(source.address));
+    const registration = fromThere.find(({ settings }) => settings.user === requestUri.user) ?? fromThere[0];
+    if (!registration) return;
+    const { clock, logger } = this.#options;
+    const toldMs = this.#unmatchedToldMs.get(registration) ?? -Infinity;
+    if (clock.nowMs() - toldMs < UNMATCHED_LINE_INTERVAL_MS) return;
+    this.#unmatchedToldMs.set(registration, clock.nowMs());
+    logger.warn(
+      {
+        ...{ event: 'sip.registration_unmatched', callId, address: source.address },
+        ...{ registration: registration.settings.name, to: printable(requestUri.user.slice(0, 64)) },
+      },
+      'an INVITE from the registrar is not for our Contact: if it is no forgery, set contactUser of this registration to the ' +
+        'user it is for or, where that changes from call to call, add the address to sip.allow',
+    );
   }
 
   status(): RegistrationStatus[] {
@@ -87,6 +129,24 @@ export class Registrations {
   close(): Promise<void> {
     this.#closed ??= Promise.all(this.#registrations.map((each) => each.stop({ unbind: true }))).then(() => undefined);
     return this.#closed;
+  }
+
+  /**
+   * Who was dialled: the P-Called-Party-ID where a proxy put it (RFC 7315 section 4.2), else the To, which proxies leave
+   * alone. A PBX that calls our Contact itself has it in the To: then it is the user that is registered.
+   */
+  #dialledUri(invite: IncomingInvite, { settings }: Registration): string {
+    const candidates = [calledParty(invite), invite.to.user === '' ? undefined : invite.to.uri];
+    if (settings.contactUser !== this.#secretContact(settings))
+      return candidates.find(isGiven) ?? invite.requestUri.uri;
+    const named = candidates.find((uri) => isGiven(uri) && userOf(uri) !== settings.contactUser);
+    return named ?? addressOfRecord(settings);
+  }
+
+  /** As long as the process lives, the same for one user at one registrar. */
+  #secretContact({ registrar, user }: WantedRegistration): string {
+    const digest = createHmac('sha256', this.#contactKey).update(`${registrar}\n${user}`).digest();
+    return `b${digest.toString('hex', 0, CONTACT_BYTES)}`;
   }
 
   #make(settings: RegistrationSettings): Registration {
@@ -111,15 +171,18 @@ function reportOf({ misconfigured }: RegistrationFailure): { log: 'warn' | 'erro
   return { log: 'error', message: 'not registered: check this registration in the configuration and at the registrar' };
 }
 
-/**
- * Who was dialled: the P-Called-Party-ID where a proxy put it (RFC 7315 section 4.2), else the To, which proxies leave
- * alone.
- */
-function dialledUri(invite: IncomingInvite): string {
-  const header = invite.header('P-Called-Party-ID');
-  const calledParty = header === undefined ? undefined : /^[^<]{0,256}<([^<>]{1,256})>/.exec(header)?.[1];
-  if (calledParty !== undefined) return calledParty;
-  return invite.to.user === '' ? invite.requestUri.uri : invite.to.uri;
+/** User part of a `sip:` URI; empty when it has none. */
+function userOf(uri: string): string {
+  return /^sips?:(?:([^@:;]*)[^@]*@)?/i.exec(uri)?.[1] ?? '';
+}
+
+/** Undefined where there is none in angle brackets. */
+function calledParty(invite: IncomingInvite): string | undefined {
+  return /^[^<]{0,256}<([^<>]{1,256})>/.exec(invite.header('P-Called-Party-ID') ?? '')?.[1];
+}
+
+function isGiven(uri: string | undefined): uri is string {
+  return uri !== undefined;
 }
 
 function isSame(one: RegistrationSettings, other: RegistrationSettings): boolean {

@@ -12,6 +12,8 @@ import type {
 export interface FakeInviteOptions {
   readonly callId?: string;
   readonly number?: string;
+  /** User of the To, when it is another one. */
+  readonly to?: string;
   readonly from?: string;
   readonly offer?: string | undefined;
   /** Where the INVITE comes from. */
@@ -56,7 +58,9 @@ export class FakeInvite implements IncomingInvite {
   constructor({ callId, number = '15551234', from = 'alice', headers = {}, ...options }: FakeInviteOptions = {}) {
     this.callId = callId ?? `call-${++lastId}@192.0.2.7`;
     this.from = { uri: `sip:${from}@192.0.2.7`, user: from };
-    this.requestUri = this.to = { uri: `sip:${number}@198.51.100.4`, user: number };
+    this.requestUri = { uri: `sip:${number}@198.51.100.4`, user: number };
+    const to = options.to ?? number;
+    this.to = { uri: `sip:${to}@198.51.100.4`, user: to };
     this.offer = options.offer;
     this.source = { address: options.address ?? '192.0.2.7', port: 5060, protocol: 'udp' };
     this.#headers = headers;

@@ -24,7 +24,7 @@ describe('sip.registrations', () => {
 
   it('need a registrar, a user and a password; the rest follows', () => {
     expect(sip({ registrations: [account] }).registrations).toEqual([
-      { ...account, name: '1001@pbx.example.com', authUser: '1001', contactUser: '1001', expiresSec: 300 },
+      { ...account, name: '1001@pbx.example.com', authUser: '1001', expiresSec: 300 },
     ]);
     const full = {
       ...{ ...account, registrar: 'sip:[2001:db8::1]:5070;transport=tcp', name: 'office', authUser: 'u@x' },

@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import type { Logger } from '../../../src/logger.js';
 import { InboundAuth } from '../../../src/signaling/inbound-auth.js';
 import { InviteGate } from '../../../src/signaling/invite-gate.js';
 import type { OutsideRequest, OutsideResponse } from '../../../src/signaling/outside-request.js';
-import type { RegistrationSettings } from '../../../src/signaling/registration.js';
-import { Registrations } from '../../../src/signaling/registrations.js';
+import { Registrations, type WantedRegistration } from '../../../src/signaling/registrations.js';
 import type { IncomingInvite } from '../../../src/signaling/sip-endpoint.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeInvite } from '../../support/fake-invite.js';
@@ -11,12 +11,17 @@ import { RecordingLogger } from '../../support/recording-logger.js';
 
 const REGISTRAR = '192.0.2.10';
 
-function settings(changes: Partial<RegistrationSettings> = {}): RegistrationSettings {
+/** Without a `contactUser`. */
+function bare(changes: Partial<WantedRegistration> = {}): WantedRegistration {
   const user = changes.user ?? '1001';
   return {
-    ...{ name: user, registrar: 'sip:pbx.example', user, authUser: user, password: 'secret-0815', contactUser: user },
+    ...{ name: user, registrar: 'sip:pbx.example', user, authUser: user, password: 'secret-0815' },
     ...{ expiresSec: 300, ...changes },
   };
+}
+
+function settings(changes: Partial<WantedRegistration> = {}): WantedRegistration {
+  return bare({ contactUser: changes.user ?? '1001', ...changes });
 }
 
 /** Lets every promise that can go on do so. */
@@ -51,6 +56,11 @@ class Rig {
     return { status: this.status, reason: 'R', sourceAddress: REGISTRAR, sentContact: contact, get };
   }
 
+  /** User of the Contact of the last REGISTER. */
+  get contactUser(): string {
+    return /<sip:([^@]*)@/.exec(this.sent.at(-1)?.headers['Contact'] ?? '')?.[1] ?? '';
+  }
+
   /** User and Expires of each REGISTER since the last time. */
   takeSent(): string[] {
     return this.sent
@@ -77,6 +87,79 @@ describe('Registrations', () => {
     gate.onInvite(new FakeInvite({ address: REGISTRAR, number: '1001' }));
     gate.onInvite(new FakeInvite({ number: '1001' }));
     expect(passed.map(({ digest }) => digest !== undefined)).toEqual([asks, false]);
+    await registrations.close();
+  });
+
+  it('registers a Contact that nobody can guess, the same as long as the process lives', async () => {
+    const contacts = async (rig: Rig, wanted: WantedRegistration): Promise<string> => {
+      rig.registrations.configure([wanted]);
+      rig.registrations.onConnection(true);
+      await settle();
+      return rig.contactUser;
+    };
+    const rig = new Rig();
+    const first = await contacts(rig, bare());
+    expect(first).toMatch(/^b[\da-f]{24}$/);
+    rig.takeSent();
+    // Another password makes it another registration of the same binding, which is not taken back.
+    expect(await contacts(rig, bare({ password: 'another' }))).toBe(first);
+    expect(rig.takeSent()).not.toContain('1001 0');
+    expect(await contacts(rig, bare({ user: '1002' }))).not.toBe(first);
+    expect(await contacts(rig, bare({ registrar: 'sip:other.example' }))).not.toBe(first);
+    const another = new Rig();
+    expect(await contacts(another, bare())).not.toBe(first);
+    for (const { registrations } of [rig, another]) await registrations.close();
+  });
+
+  it('takes a call over such a registration only when it is for our Contact, and finds who was dialled', async () => {
+    const rig = new Rig();
+    rig.registrations.configure([bare()]);
+    rig.registrations.onConnection(true);
+    await settle();
+    const number = rig.contactUser;
+    const dialled = (options: ConstructorParameters<typeof FakeInvite>[0]) =>
+      rig.registrations.arrivalOf(new FakeInvite({ address: REGISTRAR, number, ...options }))?.dialled;
+    // A PBX that calls our Contact itself has it in the To as well.
+    expect(dialled({})).toBe('sip:1001@pbx.example');
+    expect(dialled({ to: '+49301' })).toBe('sip:+49301@198.51.100.4');
+    expect(dialled({ to: '' })).toBe('sip:1001@pbx.example');
+    expect(dialled({ headers: { 'p-called-party-id': '<sip:+49302@pbx>' } })).toBe('sip:+49302@pbx');
+    expect(dialled({ headers: { 'p-called-party-id': `<sip:${number}@pbx>` } })).toBe('sip:1001@pbx.example');
+    expect(dialled({ number: '1001' })).toBeUndefined();
+    expect(dialled({ number: number.slice(0, -1) })).toBeUndefined();
+    expect(dialled({ address: '192.0.2.66' })).toBeUndefined();
+    await rig.registrations.close();
+  });
+
+  it('says what to set when a registrar calls us by another name, seldom', async () => {
+    const rig = new Rig();
+    const { registrations, clock, logger } = rig;
+    const warn = vi.spyOn<Logger, 'warn'>(logger, 'warn');
+    registrations.configure([bare(), bare({ user: '1002' })]);
+    registrations.onConnection(true);
+    await settle();
+    const passed: unknown[] = [];
+    const gate = new InviteGate({
+      ...{ registrations, auth: new InboundAuth({ clock, logger }) },
+      allow: (address) => address === '192.0.2.7',
+      isTiresome: () => false,
+      next: (_, arrival) => passed.push(arrival),
+    });
+    const lines = () => logger.lines.filter(({ event }) => event === 'sip.registration_unmatched');
+    for (let count = 0; count < 100; count++) gate.onInvite(new FakeInvite({ address: REGISTRAR, number: '1002' }));
+    gate.onInvite(new FakeInvite({ address: REGISTRAR, number: `+4930\u009b${'1'.repeat(300)}` }));
+    gate.onInvite(new FakeInvite({ address: '192.0.2.66', number: '1001' }));
+    gate.onInvite(new FakeInvite({ number: '1001' }));
+    expect(passed).toEqual(Array.from({ length: 103 }, () => undefined));
+    expect(lines()).toMatchObject([
+      { level: 'warn', registration: '1002', to: '1002', address: REGISTRAR },
+      { registration: '1001', to: `+4930\\u{9b}${'1'.repeat(58)}` },
+    ]);
+    expect(warn.mock.calls[0]?.[1]).toMatch(/set contactUser .*sip\.allow/);
+    clock.advance(10 * 60_000);
+    await settle();
+    gate.onInvite(new FakeInvite({ address: REGISTRAR, number: '1002' }));
+    expect(lines()).toHaveLength(3);
     await registrations.close();
   });
 
