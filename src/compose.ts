@@ -6,6 +6,7 @@ import type { LocalBridgePool } from './bridge/local-pool.js';
 import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { advertisedTo } from './config/advertise.js';
+import { placesFor } from './config/did-from.js';
 import { cidrMatcher } from './config/cidr.js';
 import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
 import { CallController } from './control/controller.js';
@@ -325,7 +326,8 @@ function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof 
   const { customParameters } = config.pranthora;
   const { routes, log } = config;
   const { dtmfDigits: logDigits } = log;
-  return { routes, maxConcurrent, maxDurationMs, transferTimeoutMs, logDigits, customParameters, allow };
+  const didPlaces = placesFor(config.sip.didFrom);
+  return { routes, maxConcurrent, maxDurationMs, transferTimeoutMs, logDigits, customParameters, allow, didPlaces };
 }
 
 const hostport = (address: string, port: number): string =>

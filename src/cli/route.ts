@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { placesFor } from '../config/did-from.js';
 import type { CallAction, Fallback, Route } from '../config/types.js';
+import { calledNumber } from '../control/called-number.js';
 import { selectRoute } from '../control/dial-plan.js';
 import type { RouteChoice } from '../control/dial-plan.js';
 import { addConfigOptions, loadForQuestions } from './config-options.js';
@@ -10,6 +12,8 @@ import type { Io } from './io.js';
 
 interface RouteOptions extends ConfigOptions {
   readonly from?: string;
+  readonly to?: string;
+  readonly peer?: string;
   readonly header?: ReadonlyMap<string, string>;
 }
 
@@ -23,18 +27,22 @@ Example:
 export function registerRoute(program: Command, io: Io): void {
   addConfigOptions(program.command('route'))
     .description('say which route a call would take, and why the others would not')
-    .argument('<number>', 'the number that is called: bare, or a SIP or tel URI')
+    .argument(
+      '<number>',
+      'the number that is called: bare, or a SIP or tel URI; the Request-URI, where sip.didFrom asks for others',
+    )
     .option('--from <uri>', "the caller's URI")
+    .option('--to <uri>', 'the URI of the To')
+    .option('--peer <address>', 'where the call comes from, for the rules of sip.didFrom')
     .option('--header <name: value>', 'a header of the INVITE; may be repeated', collectHeader)
     .addHelpText('after', EXAMPLE)
     .action((number: string, options: RouteOptions) => {
       const { config } = loadForQuestions(options, io);
-      const choice = selectRoute(config.routes, {
-        number,
-        fromUri: options.from ?? '',
-        header: (name) => options.header?.get(name.toLowerCase()),
-      });
-      io.out(describe(number, choice));
+      const header = (name: string): string | undefined => options.header?.get(name.toLowerCase());
+      const places = placesFor(config.sip.didFrom)(options.peer ?? '');
+      const called = calledNumber({ requestUri: number, to: options.to ?? '', header }, places);
+      const choice = selectRoute(config.routes, { number: called.number, fromUri: options.from ?? '', header });
+      io.out(describe(called.place === 'requestUri' ? number : `${called.number} (${called.place})`, choice));
       if (!choice.route) throw new ExitCode(1);
     });
 }

@@ -3,7 +3,7 @@ import { parseCidr } from './cidr.js';
 import { MAX_NUMBER_LENGTH } from './number.js';
 import { patternFault } from './pattern.js';
 import { parseSipUri } from './sip-uri.js';
-import type { Codec, LogLevel, PortRange } from './types.js';
+import type { Codec, LogLevel, NumberPlace, PortRange } from './types.js';
 
 /**
  * One kind of value. `parse` takes the text of a file or of the environment, or what it once returned itself, and
@@ -92,6 +92,16 @@ export const flag: Format<boolean> = {
 
 export const logLevel: Format<LogLevel> = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent');
 export const codecs: Format<readonly Codec[]> = listOf(oneOf('G722', 'PCMU', 'PCMA', 'L16'));
+export const numberPlaces: Format<readonly NumberPlace[]> = listOf(
+  oneOf('requestUri', 'to', 'pCalledPartyId', 'diversion', 'historyInfo'),
+);
+/** Places, or rules that are checked elsewhere, each with a path of its own. */
+export const placesOrRules: Format<readonly unknown[]> = {
+  what: 'a list of places, or of rules {peers, from}',
+  allowed: numberPlaces.allowed,
+  parse: (value) => anyList.parse(value) ?? numberPlaces.parse(value),
+};
+
 /** A port to bind: 0 lets the system choose. */
 export const bindPort = wholeNumber(0, 65_535);
 export const remotePort = wholeNumber(1, 65_535);

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { readAdvertise } from './advertise.js';
 import { resolveApiKey } from './api-key.js';
+import { readDidFrom } from './did-from.js';
 import { readDocument, settingsOf } from './document.js';
 import { FaultList } from './faults.js';
 import { reachableAddress, reachableHost } from './formats.js';
@@ -133,6 +134,7 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       engine,
       listen,
       allow,
+      didFrom: faults.has('sip.didFrom') ? [] : readDidFrom(sip.didFrom, faults),
       maxRequestsPerSec,
       drachtio,
       sessionTimer: { minSec, ...present({ expiresSec }) },

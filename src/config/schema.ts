@@ -40,6 +40,8 @@ export const SCHEMA = {
     noProxy: optional(formats.noProxy, { env: 'NO_PROXY' }),
     customParameters: {
       from: setting(formats.flag, { default: true }),
+      fromName: setting(formats.flag, { default: true }),
+      assertedIdentity: setting(formats.flag, { default: true }),
       to: setting(formats.flag, { default: true }),
       did: setting(formats.flag, { default: true }),
       sipCallId: setting(formats.flag, { default: true }),
@@ -66,6 +68,7 @@ export const SCHEMA = {
     },
     advertise: optional(formats.orRules(formats.reachableHost), { env: 'SIP_ADVERTISE' }),
     allow: setting(formats.listOf(formats.cidr), { default: PRIVATE_RANGES, env: 'SIP_ALLOW' }),
+    didFrom: setting(formats.placesOrRules, { default: ['requestUri'] }),
     maxRequestsPerSec: setting(formats.wholeNumber(1, 100_000), { default: 1000 }),
     sessionTimer: {
       minSec: setting(formats.wholeNumber(90, 86_400), { default: 90 }),

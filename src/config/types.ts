@@ -46,6 +46,8 @@ export interface PranthoraConfig {
 /** What the telephony protocol's `start` tells the agent of a call: each can be switched off; SIP headers by name. */
 export interface CustomParametersConfig {
   readonly from: boolean;
+  readonly fromName: boolean;
+  readonly assertedIdentity: boolean;
   readonly to: boolean;
   readonly did: boolean;
   readonly sipCallId: boolean;
@@ -71,6 +73,7 @@ export interface SipConfig {
   readonly advertise?: Advertise;
   /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
   readonly allow: readonly string[];
+  readonly didFrom: DidFrom;
   /** What one source may send outside its calls; for the embedded engine. */
   readonly maxRequestsPerSec: number;
   /** RFC 4028, of the embedded engine; drachtio-server has settings of its own. */
@@ -147,6 +150,18 @@ export interface MediaConfig {
   /** What the agent hears of a key pressed. */
   readonly dtmf: 'none' | 'inband';
   readonly freeswitch: readonly ServerAddress[];
+}
+
+/** Where an INVITE says which number is called. */
+export type NumberPlace = 'requestUri' | 'to' | 'pCalledPartyId' | 'diversion' | 'historyInfo';
+
+/** Where the number called stands, the first that is there: for all, or by where the call comes from; see `placesFor`. */
+export type DidFrom = readonly NumberPlace[] | readonly DidFromRule[];
+
+export interface DidFromRule {
+  /** IP addresses and CIDR ranges; absent for everybody. */
+  readonly peers?: readonly string[];
+  readonly from: readonly NumberPlace[];
 }
 
 /** The address others are told to reach us at: one for all, or by where they are; see `advertisedTo`. */

@@ -4,6 +4,7 @@ import type { Route, Target } from '../config/types.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import { audioReport, type CallFacts, type CallRecord, type CallSnapshot } from './call-record.js';
+import { callerIdentity, type CallerIdentity } from './caller-identity.js';
 import type { CallState } from './call-state.js';
 
 export interface CallAccountOptions {
@@ -26,12 +27,14 @@ export class CallAccount {
   /** Why it is over. */
   end: CallEnd | undefined;
   readonly #options: CallAccountOptions;
+  readonly #identity: CallerIdentity;
   readonly #receivedAt: Date;
   readonly #receivedAtMs: number;
   #answeredAt: Date | undefined;
 
   constructor(options: CallAccountOptions) {
     this.#options = options;
+    this.#identity = callerIdentity((name) => options.invite.header(name));
     this.target = options.route?.targets[0];
     this.#receivedAt = options.wallTime();
     this.#receivedAtMs = options.clock.nowMs();
@@ -51,6 +54,7 @@ export class CallAccount {
     return {
       callId: invite.callId,
       from: invite.from.user || invite.from.uri,
+      ...this.#identity,
       to: invite.to.user || invite.to.uri,
       did,
       ...(route ? { route: route.name, mode: route.mode, ...idsOf(this.target) } : {}),

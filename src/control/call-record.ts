@@ -8,6 +8,9 @@ import { verdictOf } from './verdict.js';
 export interface CallFacts {
   readonly callId: string;
   readonly from: string;
+  /** Display name of the caller, and what the trunk vouches for; see `callerIdentity`. */
+  readonly fromName?: string;
+  readonly assertedIdentity?: string;
   readonly to: string;
   readonly did: string;
   readonly route?: string;

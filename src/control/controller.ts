@@ -1,9 +1,9 @@
-import { normaliseNumber } from '../config/number.js';
-import type { CustomParametersConfig, Route } from '../config/types.js';
+import type { CustomParametersConfig, NumberPlace, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { RegistrationArrival } from '../signaling/registrations.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { Call, type CallDependencies } from './call.js';
+import { calledNumber } from './called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { selectRoute } from './dial-plan.js';
@@ -20,6 +20,8 @@ export interface ControllerSettings {
   readonly customParameters: CustomParametersConfig;
   /** Whether calls from a source address are taken (`sip.allow`). */
   readonly allow: (address: string) => boolean;
+  /** Where the number called stands in what comes from an address (`sip.didFrom`). */
+  readonly didPlaces: (address: string) => readonly NumberPlace[];
 }
 
 /** What a call needs, less what the controller adds. */
@@ -71,7 +73,7 @@ export class CallController {
 
   /** `arrival`: it came over a registration of ours, so its sender is known and its Request-URI is our own Contact. */
   onInvite(invite: IncomingInvite, arrival?: RegistrationArrival): void {
-    const number = normaliseNumber(arrival?.dialled ?? invite.requestUri.uri);
+    const number = this.#numberCalled(invite, arrival);
     const { route } = selectRoute(this.#settings.routes, {
       number,
       fromUri: invite.from.uri,
@@ -121,6 +123,15 @@ export class CallController {
     for (const call of this.#calls) call.end(callEnd.shutdown());
   }
 
+  #numberCalled(invite: IncomingInvite, arrival: RegistrationArrival | undefined): string {
+    const addressed = {
+      requestUri: arrival?.dialled ?? invite.requestUri.uri,
+      to: invite.to.uri,
+      header: (name: string) => invite.header(name),
+    };
+    return calledNumber(addressed, this.#settings.didPlaces(invite.source.address)).number;
+  }
+
   #whyRefuse(number: string, route: Route | undefined): CallEnd | undefined {
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
@@ -140,9 +151,10 @@ export class CallController {
 
   #logReceived(invite: IncomingInvite, call: Call, arrival: RegistrationArrival | undefined): void {
     const { callId } = invite;
-    const { from, to, did, route, agentId, workflowId, mode } = call.snapshot();
+    const { from, fromName, assertedIdentity, to, did, route, agentId, workflowId, mode } = call.snapshot();
     const over = arrival && { registration: arrival.registration };
-    this.#logger.info({ event: 'call.received', callId, from, to, did, source: invite.source, ...over });
+    const who = { from, fromName, assertedIdentity, to, did };
+    this.#logger.info({ event: 'call.received', callId, ...who, source: invite.source, ...over });
     if (route !== undefined) this.#logger.info({ event: 'call.routed', callId, did, route, agentId, workflowId, mode });
   }
 

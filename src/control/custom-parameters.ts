@@ -4,12 +4,15 @@ import type { CallFacts } from './call-record.js';
 /** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
 export function customParameters(
   wanted: CustomParametersConfig,
-  { from, to, did, callId }: CallFacts,
+  { from, fromName, assertedIdentity, to, did, callId }: CallFacts,
   header: (name: string) => string | undefined,
 ): Record<string, string> {
   const { headers = [], ...flags } = wanted;
-  const known = { from, to, did, sipCallId: callId };
-  const told = Object.entries(known).filter(([name]) => flags[name as keyof typeof known]);
+  const known = { from, fromName, assertedIdentity, to, did, sipCallId: callId };
+  const told: [string, string][] = [];
+  for (const [name, value] of Object.entries(known)) {
+    if (value !== undefined && flags[name as keyof typeof known]) told.push([name, value]);
+  }
   for (const name of headers) {
     const value = header(name);
     if (value !== undefined) told.push([name, value]);

@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** For a person at a terminal, instead of one JSON object a line. */
   readonly pretty: boolean;
-  /** Masks phone numbers in `from`, `to`, `did`, `referTo`, `user` and names made of them, but for their last two digits. */
+  /** Masks phone numbers in `from`, `fromName`, `assertedIdentity`, `to`, `did`, `referTo`, `user` and names made of them, but for their last two digits. */
   readonly redactNumbers: boolean;
   /** Texts that no line may contain, such as API keys. */
   readonly secrets?: readonly string[];
@@ -64,6 +64,8 @@ const numberAlone = (value: unknown): unknown => (typeof value === 'string' ? re
 const numberQuoted = (value: unknown): unknown => (typeof value === 'string' ? redactQuotedNumbers(value) : value);
 const NUMBER_SERIALIZERS = {
   from: numberAlone,
+  fromName: numberAlone,
+  assertedIdentity: numberAlone,
   to: numberAlone,
   did: numberAlone,
   number: numberAlone,

@@ -340,6 +340,7 @@ describe('during a call', () => {
       logDigits: false,
       customParameters: TELL_ALL,
       allow: () => true,
+      didPlaces: () => ['requestUri'],
     });
     const second = await bench.answered();
     bench.clock.advance(10_000);

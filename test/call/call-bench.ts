@@ -27,7 +27,9 @@ export const ENDINGS = {
   hangup: { kind: 'agent-hangup', detail: 'the agent ended the call (close 1000)', closeCode: 1000 },
 } as const satisfies Record<string, AgentEnding>;
 
-export const TELL_ALL: CustomParametersConfig = { from: true, to: true, did: true, sipCallId: true };
+export const TELL_ALL: CustomParametersConfig = {
+  ...{ from: true, fromName: true, assertedIdentity: true, to: true, did: true, sipCallId: true },
+};
 
 const START = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -120,6 +122,7 @@ export class CallBench {
         logDigits: false,
         customParameters: TELL_ALL,
         allow: () => true,
+        didPlaces: () => ['requestUri'],
         ...settings,
       },
       {

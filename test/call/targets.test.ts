@@ -41,6 +41,7 @@ describe('a target that cannot be reached', () => {
       logDigits: false,
       customParameters: TELL_ALL,
       allow: () => true,
+      didPlaces: () => ['requestUri'],
     });
     const { invite, dialog, bridge } = await bench.answered();
     expect(bridge.agents.map(({ target }) => target)).toEqual([{ agentId: 'agent-2' }]);
@@ -121,7 +122,15 @@ describe('what agents are told of a call', () => {
   it('is what the operator wants them to be told', async () => {
     const headers = { 'x-account': '42', 'x-secret': 'no' };
     const bench = new CallBench({
-      customParameters: { from: false, to: true, did: true, sipCallId: false, headers: ['X-Account', 'X-Missing'] },
+      customParameters: {
+        from: false,
+        fromName: false,
+        assertedIdentity: false,
+        to: true,
+        did: true,
+        sipCallId: false,
+        headers: ['X-Account', 'X-Missing'],
+      },
     });
     const { dialog, bridge } = await bench.answered({ number: '15550001', headers });
     expect(bridge.agents[0]?.customParameters).toEqual({ to: '15550001', did: '15550001', 'X-Account': '42' });

@@ -154,6 +154,18 @@ Not taken:
     expect(text).toMatch(/^911 takes the route pattern:\^9: the number matches \^9 and header X-Tenant is "sales"\n/);
   });
 
+  it('looks for the number where sip.didFrom says', async () => {
+    const places = 'sip.didFrom=diversion,to';
+    const diversion = ['--header', 'Diversion: <tel:+1-555-0100>;reason=unconditional'];
+    expect((await ask('100', '--set', places, ...diversion, '--peer', '192.0.2.1')).text).toMatch(
+      /^\+15550100 \(diversion\) takes the route reception: /,
+    );
+    expect((await ask('100', '--set', places, '--to', 'sip:15550199@pbx')).text).toMatch(
+      /^15550199 \(to\) takes the route did:\+15550199: /,
+    );
+    expect((await ask('15550100', '--set', places)).text).toMatch(/^15550100 takes the route reception: /);
+  });
+
   it('ends with 1 when no route takes the call', async () => {
     const { code, text } = await ask('911');
     expect(code).toBe(1);

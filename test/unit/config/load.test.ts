@@ -13,13 +13,14 @@ describe('precedence', () => {
         apiKey: KEY,
         connectTimeoutMs: 4000,
         startTimeoutMs: 4000,
-        customParameters: { from: true, to: true, did: true, sipCallId: true },
+        customParameters: { from: true, fromName: true, assertedIdentity: true, to: true, did: true, sipCallId: true },
         reconnect: { maxAttempts: 8, initialDelayMs: 200, maxDelayMs: 5000, keepMs: 400 },
       },
       sip: {
         engine: 'embedded',
         listen: ['udp://0.0.0.0:5060', 'tcp://0.0.0.0:5060'],
         allow: ['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '::1/128', 'fc00::/7'],
+        didFrom: ['requestUri'],
         maxRequestsPerSec: 1000,
         sessionTimer: { minSec: 90 },
         registrations: [],
@@ -114,6 +115,7 @@ describe('precedence', () => {
       listen: ['udp://127.0.0.1:5070', 'tcp://[::1]:0'],
       advertise: 'sip.example.com',
       allow: ['192.0.2.0/24', '2001:db8::1'],
+      didFrom: ['requestUri'],
       maxRequestsPerSec: 1000,
       sessionTimer: { minSec: 90 },
       registrations: [],
@@ -182,7 +184,7 @@ describe('faults', () => {
       { env: { HTTP_PORT: '99999', DRACHTIO_SECRET: 'not good' }, overrides: { drainMs: '1s', 'no.such': '1' } },
     );
     expect(faults.map((fault) => fault.replace(/pranthora\.url, .*\)/, '…)'))).toEqual([
-      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, maxRequestsPerSec, sessionTimer, registrations, auth, drachtio)',
+      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, didFrom, maxRequestsPerSec, sessionTimer, registrations, auth, drachtio)',
       'http: expected a mapping (allowed: one of the keys host, port)',
       'calls: unknown key (allowed: pranthora, sip, media, call, http, log, drainMs, routes)',
       'no.such: no such setting (allowed: …)',

@@ -1,0 +1,77 @@
+/** A header value that names somebody: `"Bond, James" <sip:007@example.com>;tag=1` (RFC 3261 section 20.10). */
+export interface NameAddr {
+  /** Display name, unquoted, of printable characters; '' where there is none. */
+  readonly name: string;
+  /** Without angle brackets; '' where there is none. */
+  readonly uri: string;
+  /** What follows the address, beginning with its `;`. */
+  readonly params: string;
+}
+
+/** Longer than any name a telephone shows. */
+const MAX_NAME_LENGTH = 128;
+
+/** The values of a header of several, separated by commas outside quotes and angle brackets. In linear time. */
+export function splitValues(header: string): string[] {
+  const values: string[] = [];
+  let quoted = false;
+  let bracketed = false;
+  let start = 0;
+  for (let i = 0; i < header.length; i++) {
+    const character = header[i];
+    if (quoted && character === '\\') i += 1;
+    else if (character === '"' && !bracketed) quoted = !quoted;
+    else if (quoted) continue;
+    else if (character === '<') bracketed = true;
+    else if (character === '>') bracketed = false;
+    else if (character === ',' && !bracketed) {
+      values.push(header.slice(start, i));
+      start = i + 1;
+    }
+  }
+  values.push(header.slice(start));
+  return values.map((value) => value.trim()).filter((value) => value !== '');
+}
+
+/** Reads what peers send, quoted as it should be or not. In linear time; never throws. */
+export function readNameAddr(value: string): NameAddr {
+  const text = value.trim();
+  const quotedEnd = text.startsWith('"') ? endOfQuoted(text) : 0;
+  const open = text.indexOf('<', quotedEnd);
+  if (open < 0) {
+    // An address without brackets: what follows its semicolon belongs to the header (RFC 3261 section 20).
+    const semicolon = text.indexOf(';', quotedEnd);
+    const end = semicolon < 0 ? text.length : semicolon;
+    return { name: '', uri: text.slice(quotedEnd, end).trim(), params: text.slice(end) };
+  }
+  const close = text.indexOf('>', open);
+  const end = close < 0 ? text.length : close;
+  const quoted = quotedEnd > 0 ? text.slice(1, quotedEnd - 1).replace(/\\(.)/g, '$1') : '';
+  const name = quoted === '' ? text.slice(quotedEnd, open).replaceAll('"', '') : quoted;
+  return { name: presentable(name), uri: text.slice(open + 1, end).trim(), params: text.slice(end + 1).trim() };
+}
+
+/** The value of a parameter, unquoted; '' for one without a value, undefined for none. */
+export function paramOf(params: string, name: string): string | undefined {
+  for (const param of params.split(';')) {
+    const [key = '', value = ''] = param.split('=', 2);
+    if (key.trim().toLowerCase() === name) return value.trim().replace(/^"|"$/g, '');
+  }
+  return undefined;
+}
+
+/** Behind the closing quote; the end of the text where there is none. */
+function endOfQuoted(text: string): number {
+  for (let i = 1; i < text.length; i++) {
+    if (text[i] === '\\') i += 1;
+    else if (text[i] === '"') return i + 1;
+  }
+  return text.length;
+}
+
+function presentable(name: string): string {
+  return name
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_NAME_LENGTH);
+}
