@@ -235,8 +235,9 @@ export class SipAgent {
   }
 
   #receive(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void {
-    if (message instanceof SipResponse) this.#layer.receiveResponse(message, envelope);
-    else if (this.#gatekeeper.admits(message, envelope, flow)) this.#layer.receiveRequest(message, envelope, flow);
+    if (message instanceof SipResponse) {
+      if (this.#layer.receiveResponse(message, envelope)) this.#layer.peers.note(flow);
+    } else if (this.#gatekeeper.admits(message, envelope, flow)) this.#layer.receiveRequest(message, envelope, flow);
   }
 
   #receiveMalformed({ status, reason, partial }: ParseFailure, flow: Flow): void {

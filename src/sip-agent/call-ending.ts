@@ -22,7 +22,7 @@ export function endCall(core: Core, usage: InviteUsage, reason: string): void {
   const bye = byeFor(dialog, reason);
   dialog.state = 'ending';
   tellBye(usage, bye);
-  void sendBye(core, dialog, bye, () => {
+  void sendBye(core, usage, bye, () => {
     core.usages.remove(usage);
   });
 }
@@ -55,7 +55,8 @@ function byeFor(dialog: Dialog, reason: string): SipRequest {
   return dialog.request('BYE').add('reason', `SIP ;cause=200 ;text="${reason}"`);
 }
 
-async function sendBye(core: Core, dialog: Dialog, bye: SipRequest, done: () => void): Promise<void> {
+async function sendBye(core: Core, usage: InviteUsage, bye: SipRequest, done: () => void): Promise<void> {
+  const { dialog, heard } = usage;
   const handlers: ResponseHandlers = {
     response: ({ status }) => {
       if (status >= 200) done();
@@ -63,7 +64,7 @@ async function sendBye(core: Core, dialog: Dialog, bye: SipRequest, done: () => 
     failed: done,
   };
   try {
-    core.layer.send(bye, await flowInside(core, dialog), handlers);
+    core.layer.send(bye, await flowInside(core, dialog), handlers, { once: !heard });
   } catch (error) {
     core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: (error as Error).message });
     done();

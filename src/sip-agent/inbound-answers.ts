@@ -202,6 +202,7 @@ export class InboundAnswers {
     const retransmission = new AnswerRetransmission({
       clock,
       timers,
+      heard: usage.heard,
       send: () => {
         back.send(bytes);
       },

@@ -11,7 +11,7 @@ import type { IncomingRequest } from './incoming-request.js';
 import { InviteUsage } from './invite-usage.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
 import { ALLOW, isInDialogOnly, refusalOfMethod, statusWithoutClient, SUPPORTED } from './methods.js';
-import type { TransactionUser } from './transaction-layer.js';
+import { waitsForTrying, type TransactionUser } from './transaction-layer.js';
 import type { WireClient } from './wire-client.js';
 import type { SipCommand } from './wire-server.js';
 
@@ -32,6 +32,7 @@ export class InboundRequests implements TransactionUser {
 
   acknowledge(ack: SipRequest, envelope: Envelope, flow: Flow): void {
     const usage = this.#core.usages.match(envelope);
+    this.#hear(usage, flow);
     if (!usage?.acknowledge(envelope.cseq.number)) return;
     usage.client.fromNetwork({ flow, bytes: ack.toBuffer(), transactionId: randomUUID(), dialogId: usage.id });
   }
@@ -52,6 +53,13 @@ export class InboundRequests implements TransactionUser {
   /** Nobody is left to answer what this client has been given. */
   clientGone(client: WireClient): void {
     this.#answers.clientGone(client);
+  }
+
+  /** Whoever names a dialog by our tag has had it from us. */
+  #hear(usage: InviteUsage | undefined, flow: Flow): void {
+    if (!usage) return;
+    usage.heard = true;
+    this.#core.layer.peers.note(flow);
   }
 
   #receiveOutside(incoming: IncomingRequest): void {
@@ -86,6 +94,7 @@ export class InboundRequests implements TransactionUser {
       incoming.reply(482);
       return;
     }
+    usage.heard = this.#core.layer.peers.knows(incoming.flow);
     usage.beginInvite(incoming);
     this.#forward({ incoming, client, usage });
   }
@@ -95,6 +104,7 @@ export class InboundRequests implements TransactionUser {
     const usage = this.#core.usages.match(envelope);
     const refusedMethod = refusalOfMethod(method);
     const refusal = refusalOfExtensions(message, this.#core.session);
+    this.#hear(usage, incoming.flow);
     if (!usage) incoming.reply(481);
     else if (usage.dialog.state === 'ending') incoming.reply(method === 'BYE' ? 200 : 481);
     else if (refusedMethod) incoming.reply(refusedMethod, ['allow', ALLOW]);
@@ -171,7 +181,7 @@ export class InboundRequests implements TransactionUser {
     const { incoming, client, usage } = pending;
     const { message, flow, id: transactionId } = incoming;
     this.#answers.expect(pending);
-    if (incoming.method === 'INVITE') incoming.reply(100);
+    if (incoming.method === 'INVITE' && !waitsForTrying(incoming.envelope, flow)) incoming.reply(100);
     const dialogId = isInitial(incoming) ? '' : (usage?.id ?? '');
     client.fromNetwork({ flow, bytes: message.toBuffer(), transactionId, dialogId });
   }

@@ -21,6 +21,8 @@ export interface LocalDescription {
 export class InviteUsage {
   /** The peer's UPDATE that has no final response yet. */
   incomingUpdate: IncomingRequest | undefined;
+  /** Whether the peer has shown that it hears us: a caller may have another's address. See `HeardPeers`. */
+  heard = true;
   /** Offers in UPDATEs of ours that have no final response yet. */
   sentOffers = 0;
   /** Our last INVITE, until it fails or another follows. */

@@ -22,6 +22,7 @@ import {
 import { termsOfResponse } from './session-expires.js';
 import { agreeOnSession, mentionSession } from './session-refresh.js';
 import { targetOf } from './target.js';
+import type { ResponseHandlers } from './transaction-layer.js';
 import type { WireClient } from './wire-client.js';
 import type { SipCommand } from './wire-server.js';
 
@@ -126,11 +127,12 @@ export class OutboundRequests {
     const bye = composeInside(dialog, given);
     dialog.state = 'ending';
     const flow = await flowInside(this.#core, dialog);
-    this.#sendPlain(command, newSent(client, usage.id, bye, flow), (status) => {
+    const ended: EndListener = (status) => {
       // A challenged BYE is sent again with credentials.
       if (status === 401 || status === 407) dialog.state = 'confirmed';
       else this.#core.usages.remove(usage);
-    });
+    };
+    this.#sendPlain(command, newSent(client, usage.id, bye, flow), ended, { once: !usage.heard });
   }
 
   async #sendOther(usage: InviteUsage, command: SipCommand, given: SipRequest): Promise<void> {
@@ -170,8 +172,8 @@ export class OutboundRequests {
   }
 
   /** Sends a request other than INVITE. */
-  #sendPlain(command: SipCommand, sent: SentRequest, ended?: EndListener): void {
-    this.#core.layer.send(sent.request, sent.flow, {
+  #sendPlain(command: SipCommand, sent: SentRequest, ended?: EndListener, { once = false } = {}): void {
+    const handlers: ResponseHandlers = {
       response: ({ status, message }) => {
         if (status >= 200) ended?.(status, message);
         if (status > 100) tellResponse(sent, message);
@@ -180,7 +182,8 @@ export class OutboundRequests {
         ended?.(statusOf(failure));
         tellStatus(sent, statusOf(failure));
       },
-    });
+    };
+    this.#core.layer.send(sent.request, sent.flow, handlers, { once });
     reportSent(command.id, sent);
   }
 }

@@ -7,6 +7,8 @@ export interface ServerTransactionOptions {
   readonly timers: SipTimers;
   /** True on TCP: nothing is retransmitted, and there is nothing to wait for at the end. */
   readonly reliable: boolean;
+  /** Whether the peer has shown that it hears us; absent: it has. Asked when an INVITE is refused. */
+  readonly isHeard?: (() => boolean) | undefined;
   readonly send: (bytes: Buffer) => void;
   /** Called once, when the transaction has forgotten everything. */
   readonly terminated: () => void;
@@ -24,13 +26,26 @@ export interface ServerTransaction {
   terminate(): void;
 }
 
+/**
+ * How often a refusal is repeated to a peer never heard that has had a provisional response, and so has stopped to repeat its
+ * INVITE.
+ */
+const MAX_REPETITIONS_UNHEARD = 2;
+
 type InviteState = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 
-/** RFC 3261 section 17.2.1 with the accepted state of RFC 6026 section 7.1. */
+/**
+ * RFC 3261 section 17.2.1 with the accepted state of RFC 6026 section 7.1. To a peer never heard, who may be anybody whose
+ * address somebody else has written on an INVITE, a refusal is sent as a stateless server sends it (sections 8.2.7 and
+ * 26.3.2.4): once for each copy of the INVITE, which goes on coming as long as no answer arrives.
+ */
 export class InviteServerTransaction implements ServerTransaction {
   readonly #options: ServerTransactionOptions;
   #state: InviteState = 'proceeding';
   #lastResponse: Buffer | undefined;
+  /** Says the 100 that is still to be said. */
+  #sayTrying: (() => void) | undefined;
+  #cancelTrying: CancelTimer | undefined;
   /** Timer G. */
   #retransmission: CancelTimer | undefined;
   /** Timer H, I or L, whichever the state has. */
@@ -46,11 +61,24 @@ export class InviteServerTransaction implements ServerTransaction {
 
   respond(status: number, bytes: Buffer): boolean {
     if (this.#state !== 'proceeding') return false;
+    // Peers expect it before whatever else is provisional.
+    if (status > 100 && status < 200) this.#sayTrying?.();
+    this.#forgetTrying();
+    const isFirst = this.#lastResponse === undefined;
     this.#lastResponse = bytes;
     this.#options.send(bytes);
-    if (status >= 300) this.#complete(bytes);
+    if (status >= 300) this.#complete(ownedBytes(bytes), isFirst);
     else if (status >= 200) this.#accept();
     return true;
+  }
+
+  /** Says 100 within that time, unless the final response comes before. To be called once at most. */
+  tryAfter(delayMs: number, trying: () => Buffer): void {
+    this.#sayTrying = () => {
+      this.#forgetTrying();
+      this.respond(100, trying());
+    };
+    this.#cancelTrying = this.#options.clock.after(delayMs, this.#sayTrying);
   }
 
   receiveRetransmission(): void {
@@ -70,9 +98,15 @@ export class InviteServerTransaction implements ServerTransaction {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
     this.#lastResponse = undefined;
+    this.#forgetTrying();
     this.#retransmission?.();
     this.#end?.();
     this.#options.terminated();
+  }
+
+  #forgetTrying(): void {
+    this.#cancelTrying?.();
+    this.#sayTrying = undefined;
   }
 
   #accept(): void {
@@ -81,26 +115,30 @@ export class InviteServerTransaction implements ServerTransaction {
     this.#endAfter(this.#options.timers.timerLMs);
   }
 
-  #complete(bytes: Buffer): void {
-    const { reliable, timers } = this.#options;
+  #complete(bytes: Buffer, isFirst: boolean): void {
+    const { reliable, timers, isHeard } = this.#options;
     this.#state = 'completed';
-    if (!reliable) this.#retransmitAfter(timers.t1Ms, bytes);
+    this.#lastResponse = bytes;
+    const most = (isHeard?.() ?? true) ? Infinity : isFirst ? 0 : MAX_REPETITIONS_UNHEARD;
+    if (!reliable) this.#retransmitAfter(timers.t1Ms, bytes, most);
     this.#endAfter(timers.timerHMs);
   }
 
   #confirm(): void {
     const { reliable, timers } = this.#options;
     this.#state = 'confirmed';
+    this.#lastResponse = undefined;
     this.#retransmission?.();
     this.#end?.();
     if (reliable) this.terminate();
     else this.#endAfter(timers.timerIMs);
   }
 
-  #retransmitAfter(intervalMs: number, bytes: Buffer): void {
+  #retransmitAfter(intervalMs: number, bytes: Buffer, left: number): void {
+    if (left === 0) return;
     const { clock, timers, send } = this.#options;
     this.#retransmission = clock.after(intervalMs, () => {
-      this.#retransmitAfter(Math.min(intervalMs * 2, timers.t2Ms), bytes);
+      this.#retransmitAfter(Math.min(intervalMs * 2, timers.t2Ms), bytes, left - 1);
       send(bytes);
     });
   }

@@ -3,6 +3,7 @@ import { InviteClientTransaction, NonInviteClientTransaction } from './client-tr
 import type { ClientFailure, ClientTransaction } from './client-transaction.js';
 import type { Clock } from './environment.js';
 import type { Flow } from './flow.js';
+import { HeardPeers } from './heard-peers.js';
 import { newBranch, statelessTag } from './identifiers.js';
 import { IncomingRequest } from './incoming-request.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
@@ -16,6 +17,9 @@ import { ownVia, responseFlow, stampSource } from './via.js';
 
 const MIN_RETRY_AFTER_S = 5;
 const MAX_RETRY_AFTER_S = 15;
+
+/** How long the 100 may take that nothing else makes needless (RFC 3261 section 17.2.1). */
+const TRYING_AFTER_MS = 200;
 
 /** What the transactions serve: RFC 3261's transaction user, for requests from the network. */
 export interface TransactionUser {
@@ -55,6 +59,8 @@ const STRETCH = 1.25;
 interface ServerEntry {
   readonly transaction: InviteServerTransaction | NonInviteServerTransaction;
   readonly toTag: string;
+  /** The To tag we gave the request; undefined when it came with one. */
+  readonly givenTag: string | undefined;
   readonly source: string;
   octets: number;
   /** Until a final response is given. For half a minute more the entry only absorbs repetitions, and holds little. */
@@ -63,6 +69,7 @@ interface ServerEntry {
 
 /** Finds or makes the transaction each message belongs to (RFC 3261 section 17). */
 export class TransactionLayer {
+  readonly peers: HeardPeers;
   readonly #options: TransactionLayerOptions;
   readonly #servers = new Map<string, ServerEntry>();
   readonly #clients = new Map<string, ClientTransaction<ReceivedResponse>>();
@@ -75,6 +82,7 @@ export class TransactionLayer {
 
   constructor(options: TransactionLayerOptions) {
     this.#options = options;
+    this.peers = new HeardPeers(options.clock);
     const maxOctets = options.maxServerOctets ?? MAX_SERVER_OCTETS;
     this.#octets = new OctetBudget(maxOctets, maxOctets * SOURCE_SHARE);
   }
@@ -112,17 +120,22 @@ export class TransactionLayer {
     else this.#receiveNewRequest(request, envelope, flow, key);
   }
 
-  receiveResponse(message: SipResponse, envelope: Envelope): void {
+  /** False: it answers nothing that was sent. */
+  receiveResponse(message: SipResponse, envelope: Envelope): boolean {
     const { branch } = envelope.via;
-    if (branch === undefined) return;
+    if (branch === undefined) return false;
     const transaction = this.#clients.get(clientKey(branch, envelope.cseq.method));
     transaction?.receive({ status: message.status, message, envelope });
+    return transaction !== undefined;
   }
 
-  /** Sends a request other than INVITE and ACK, complete but for its Via. Throws, as the other two, once closed. */
-  send(request: SipRequest, flow: Flow, handlers: ResponseHandlers): void {
+  /**
+   * Sends a request other than INVITE and ACK, complete but for its Via. Throws, as the other two, once closed.
+   * `once`: it is not repeated, whatever becomes of it.
+   */
+  send(request: SipRequest, flow: Flow, handlers: ResponseHandlers, { once = false } = {}): void {
     const branch = this.#addVia(request, flow);
-    this.#startNonInvite(request, branch, flow, handlers);
+    this.#startNonInvite(request, branch, flow, handlers, once);
   }
 
   /** Sends an INVITE, complete but for its Via. */
@@ -177,6 +190,7 @@ export class TransactionLayer {
 
   #receiveAck(ack: SipRequest, envelope: Envelope, flow: Flow, entry: ServerEntry | undefined): void {
     const absorbed = entry?.transaction instanceof InviteServerTransaction && entry.transaction.receiveAck();
+    if (entry?.givenTag !== undefined && entry.givenTag === envelope.to.tag) this.peers.note(flow);
     if (!absorbed) this.#user?.acknowledge(ack, envelope, flow);
   }
 
@@ -212,6 +226,7 @@ export class TransactionLayer {
     const Transaction = request.method === 'INVITE' ? InviteServerTransaction : NonInviteServerTransaction;
     const transaction = new Transaction({
       ...this.#timing(flow),
+      isHeard: () => this.peers.knows(flow),
       send: (bytes) => {
         back.send(bytes);
       },
@@ -231,9 +246,13 @@ export class TransactionLayer {
       this.#hold(entry, keyOctets + responseOctets);
     });
     const source = flow.remote.address;
-    const entry: ServerEntry = { transaction, toTag: incoming.toTag, source, octets: 0, incoming };
+    const givenTag = envelope.to.tag === undefined ? incoming.toTag : undefined;
+    const entry: ServerEntry = { transaction, toTag: incoming.toTag, givenTag, source, octets: 0, incoming };
     this.#servers.set(key, entry);
     this.#hold(entry, keyOctets + request.octets);
+    if (transaction instanceof InviteServerTransaction && waitsForTrying(envelope, flow)) {
+      transaction.tryAfter(TRYING_AFTER_MS, () => incoming.response(100).toBuffer());
+    }
     return incoming;
   }
 
@@ -259,8 +278,9 @@ export class TransactionLayer {
     this.#start(transaction, branch, 'INVITE');
   }
 
-  #startNonInvite(request: SipRequest, branch: string, flow: Flow, handlers: ResponseHandlers): void {
-    const transaction = new NonInviteClientTransaction(this.#clientOptions(request, branch, flow, handlers));
+  #startNonInvite(request: SipRequest, branch: string, flow: Flow, handlers: ResponseHandlers, once = false): void {
+    const options = this.#clientOptions(request, branch, flow, handlers);
+    const transaction = new NonInviteClientTransaction({ ...options, reliable: flow.reliable || once });
     this.#start(transaction, branch, request.method);
   }
 
@@ -309,6 +329,14 @@ export function replyStateless(
   const response = responseTo(request, status, statelessTag(via.branch, from.tag, callId, cseq.number));
   if (header) response.add(header[0], header[1]);
   responseFlow(flow, via).send(response.toBuffer());
+}
+
+/**
+ * Whether the 100 to an INVITE is left out when it is refused at once. Who has had a 100 repeats the INVITE no more, so that a
+ * lost refusal has to be repeated by us, to whoever it may be.
+ */
+export function waitsForTrying({ to }: Envelope, { reliable }: Flow): boolean {
+  return !reliable && to.tag === undefined;
 }
 
 /** For a CANCEL of ours: what matters is the final response to its INVITE. */

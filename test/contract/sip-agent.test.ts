@@ -629,12 +629,12 @@ describe.each<Protocol>(['udp', 'tcp', 'tls'])('drachtio-srf over %s', (protocol
       await nothingLeft(rig);
     });
 
-    test('a refusal is repeated until its ACK', async () => {
+    test('a refusal is repeated with the INVITE, until its ACK', async () => {
       const text = call.invite();
       const { response } = await rig.nextInvite();
       response.send(603);
       const refused = await peer.next(603);
-      if (protocol !== 'udp') peer.send(text);
+      peer.send(text);
       await peer.next(603);
       call.ack(refused);
       await nothingLeft(rig);

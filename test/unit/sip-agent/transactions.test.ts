@@ -27,12 +27,14 @@ class Journal {
 function server<T>(
   Transaction: new (options: ConstructorParameters<typeof InviteServerTransaction>[0]) => T,
   reliable = false,
+  isHeard?: () => boolean,
 ): { journal: Journal; transaction: T } {
   const journal = new Journal();
   const transaction = new Transaction({
     clock: journal.clock,
     timers,
     reliable,
+    isHeard,
     send: (sent) => {
       journal.note(sent.toString());
     },
@@ -237,6 +239,41 @@ describe('INVITE server transaction', () => {
     expect(journal.clock.pendingTimers).toBe(0);
   });
 
+  test('to a peer never heard a refusal goes once for each copy of the INVITE', () => {
+    const { journal, transaction } = server(InviteServerTransaction, false, () => false);
+    transaction.tryAfter(200, () => bytes('100'));
+    journal.clock.advance(100);
+    transaction.respond(401, bytes('401'));
+    journal.clock.advance(400);
+    transaction.receiveRetransmission();
+    journal.clock.advance(60_000);
+    expect(journal.entries).toEqual(['100 401', '500 401', '32100 terminated']);
+    expect(journal.clock.pendingTimers).toBe(0);
+  });
+
+  test('to one that has had a provisional response, and waits for the rest, it is repeated twice', () => {
+    const { journal, transaction } = server(InviteServerTransaction, false, () => false);
+    transaction.tryAfter(200, () => bytes('100'));
+    journal.clock.advance(1_000);
+    transaction.respond(503, bytes('503'));
+    journal.clock.advance(60_000);
+    expect(journal.entries).toEqual(['200 100', '1000 503', '1500 503', '2500 503', '33000 terminated']);
+    expect(journal.clock.pendingTimers).toBe(0);
+  });
+
+  test('the 100 goes before any other provisional response, and none after the end', () => {
+    const { journal, transaction } = server(InviteServerTransaction);
+    transaction.tryAfter(200, () => bytes('100'));
+    transaction.respond(180, bytes('180'));
+    journal.clock.advance(1_000);
+    transaction.terminate();
+    expect(journal.entries).toEqual(['0 100', '0 180', '1000 terminated']);
+    const other = server(InviteServerTransaction);
+    other.transaction.tryAfter(200, () => bytes('100'));
+    other.transaction.terminate();
+    expect(other.journal.clock.pendingTimers).toBe(0);
+  });
+
   test('the ACK stops it; timer I keeps further ACKs out', () => {
     const { journal, transaction } = server(InviteServerTransaction);
     transaction.respond(486, bytes('486'));
@@ -309,11 +346,12 @@ describe('other server transactions', () => {
 });
 
 describe('repetition of a 2xx', () => {
-  function retransmission() {
+  function retransmission(heard?: boolean) {
     const journal = new Journal();
     const answer = new AnswerRetransmission({
       clock: journal.clock,
       timers,
+      heard,
       send: () => {
         journal.note('200');
       },
@@ -328,6 +366,14 @@ describe('repetition of a 2xx', () => {
     const { journal } = retransmission();
     journal.clock.advance(60_000);
     expect(journal.times('200')).toEqual([500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    expect(journal.times('gave up')).toEqual([32_000]);
+    expect(journal.clock.pendingTimers).toBe(0);
+  });
+
+  test('to a peer never heard half as often, as long', () => {
+    const { journal } = retransmission(false);
+    journal.clock.advance(60_000);
+    expect(journal.times('200')).toEqual([500, 1_500, 3_500, 7_500, 15_500]);
     expect(journal.times('gave up')).toEqual([32_000]);
     expect(journal.clock.pendingTimers).toBe(0);
   });
