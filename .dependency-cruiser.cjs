@@ -29,6 +29,7 @@ module.exports = {
     builtins('', ...HARMLESS),
 
     folders('main\\.ts', 'cli/'),
+    builtins('main\\.ts', 'fs', 'tty'),
     folders(
       'cli/',
       'compose\\.ts',
@@ -45,8 +46,8 @@ module.exports = {
     folders('compose\\.ts', ''),
     builtins('compose\\.ts', 'os'),
     folders('config/', 'version\\.ts'),
-    packages('config/', 'convict', 'yaml', 'ipaddr\\.js'),
-    builtins('config/', 'fs', 'process', 'net'),
+    packages('config/', 'convict', 'yaml', 'ipaddr\\.js', 're2js'),
+    builtins('config/', 'fs', 'process', 'net', 'module'),
     folders('control/', 'signaling/', 'media/', 'bridge/', 'pranthora/(endings|agent-session)\\.ts', 'config/'),
     folders('media/', 'bridge/messages\\.ts', 'audio/encodings\\.ts'),
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),
@@ -65,7 +66,7 @@ module.exports = {
     builtins('sip-agent/', ...SOCKETS),
     folders('ops/', 'config/', 'control/', 'signaling/registration\\.ts', 'version\\.ts'),
     packages('ops/', 'pino', 'pino-pretty', 'prom-client'),
-    builtins('ops/', ...SOCKETS, 'os', 'module'),
+    builtins('ops/', ...SOCKETS, 'os', 'module', 'fs', 'tty'),
     folders(
       'simulator/',
       'audio/',

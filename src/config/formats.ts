@@ -322,8 +322,8 @@ export const headerValue = textFormat('the value of a SIP header', 'up to 256 pr
 );
 
 export const pattern = textFormat(
-  'a regular expression that cannot run away',
-  'JavaScript syntax, up to 256 characters, no repeated group that itself repeats or alternates',
+  'a regular expression',
+  'JavaScript syntax, up to 256 characters, no look-around, no back-references, no more than 2,000 repetitions',
   (text) => text.length <= 256 && patternFault(text) === undefined,
 );
 

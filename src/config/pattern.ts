@@ -1,38 +1,40 @@
+import { createRequire } from 'node:module';
+import type * as Re2 from 're2js';
+
+/** A regular expression that takes time in proportion to the text, whatever either is. */
+export interface Pattern {
+  /** Whether it is found in `text`. */
+  test(text: string): boolean;
+}
+
+/** Instructions of RE2: each is looked at once a character. `\d{1,1000}` alone has 1,000. */
+const MAX_PROGRAM_SIZE = 2_000;
+/** RE2JS reads a back-reference by name as the letters in it. */
+const NAMED_REFERENCE = /(?<!\\)(?:\\\\)*\\k/;
+
 /**
- * Checks a regular expression an operator wrote. The texts it will meet come from the network, so one that can take
- * exponential time is refused: a repeated group that itself repeats or alternates, such as `(\d+)*` or `(1|11)+`.
+ * Checks a regular expression an operator wrote, in JavaScript's syntax. The texts it will meet come from the network, so it
+ * is run by RE2, which has no look-around and no back-references and cannot run away.
  * Returns what is wrong with it, or undefined.
  */
 export function patternFault(source: string): string | undefined {
   try {
+    // What is no JavaScript may mean something else to RE2.
     new RegExp(source);
+    if (NAMED_REFERENCE.test(source)) return 'back-references are not supported';
+    return compiled(source).programSize() > MAX_PROGRAM_SIZE ? 'repeats too much' : undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-  return repeatsARepetition(source)
-    ? 'repeats a group that itself repeats or alternates, which can take forever'
-    : undefined;
 }
 
 /** The one way a configured pattern becomes a regular expression. */
-export function compilePattern(source: string): RegExp {
-  return new RegExp(source);
+export function compilePattern(source: string): Pattern {
+  return compiled(source);
 }
 
-/** An escape, a class, a group's beginning, a group's end with its repetition, an alternation, a repetition. */
-const TOKEN = /\\.|\[(?:\\.|[^\]\\])*\]|\(|\)(\*|\+|\{\d+,?\d*\})?|\||\*|\+|\{\d+,\}/gs;
-
-function repeatsARepetition(source: string): boolean {
-  // One entry for each open group: whether something in it can match one text in several ways.
-  const open = [false];
-  for (const [token, repetition] of source.matchAll(TOKEN)) {
-    if (token === '(') open.push(false);
-    else if (token.startsWith(')')) {
-      const ambiguous = open.pop() === true;
-      const repeated = repetition !== undefined && repetition !== '{1}' && repetition !== '{0,1}';
-      if (ambiguous && repeated) return true;
-      if (ambiguous || repeated) open[open.length - 1] = true;
-    } else if (/^[|*+{]/.test(token)) open[open.length - 1] = true;
-  }
-  return false;
+function compiled(source: string): Re2.RE2JS {
+  // Loaded by those alone who use patterns.
+  const { RE2JS } = createRequire(import.meta.url)('re2js') as typeof Re2;
+  return RE2JS.compile(RE2JS.translateRegExp(source));
 }

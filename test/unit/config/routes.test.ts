@@ -84,8 +84,8 @@ describe('a route', () => {
     ['default: false, agentId: a', 'routes[0].default: matches nothing (got false; allowed: true)'],
     ['did: true, agentId: a', 'routes[0].did: expected a number or a user name (got true;'],
     ['prefix: +, agentId: a', 'routes[0].prefix: expected the beginning of a number (got "+";'],
-    ['pattern: "(", agentId: a', 'routes[0].pattern: expected a regular expression that cannot run away (got "(";'],
-    ['pattern: "^(1+)+$", agentId: a', 'routes[0].pattern: expected a regular expression'],
+    ['pattern: "(", agentId: a', 'routes[0].pattern: expected a regular expression (got "(";'],
+    ['pattern: "^(?!1)2$", agentId: a', 'routes[0].pattern: expected a regular expression'],
     [
       'default: true, agentId: a, workflowId: w',
       'routes[0]: needs exactly one of several keys (got agentId, workflowId;',
