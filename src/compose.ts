@@ -16,6 +16,7 @@ import type { MediaEngine } from './media/engine.js';
 import type { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
+import type { LogState } from './ops/log-writer.js';
 import type { NetworkSettings } from './pranthora/network.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { InboundAuth } from './signaling/inbound-auth.js';
@@ -56,9 +57,9 @@ export interface Held {
  */
 export async function startBridge(
   config: BridgeConfig,
-  dependencies: { logger: Logger; clock?: Clock; version: string },
+  dependencies: { logger: Logger; clock?: Clock; version: string; log?: () => LogState },
 ): Promise<Bridge & { held(): Held }> {
-  const { logger, clock = systemClock } = dependencies;
+  const { logger, clock = systemClock, log = () => LOG_ELSEWHERE } = dependencies;
   const release: (() => Promise<void> | void)[] = [];
   const stopAll = async (): Promise<void> => {
     for (let next = release.pop(); next; next = release.pop()) await next();
@@ -121,6 +122,7 @@ export async function startBridge(
       version: dependencies.version,
       media: () => media.state(bridges.held.ports),
       registrations: () => registrations.status(),
+      log,
     });
     const http = new OpsHttpServer({ ...config.http, source: health, logger });
     const httpUrl = await http.start();
@@ -250,6 +252,9 @@ export async function startBridge(
     return { engine, state: () => freeSwitchState(engine), channels: () => engine.channels };
   }
 }
+
+/** Of a logger that keeps no count. */
+const LOG_ELSEWHERE: LogState = { status: 'ok', droppedLines: 0, detail: 'written' };
 
 interface StartedSip {
   readonly server: DrachtioOptions;

@@ -1,10 +1,16 @@
 #!/usr/bin/env node
+import { closeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { processIo } from './cli/io.js';
 import { runCli } from './cli/program.js';
 
-// `check | head -1` closes the pipe early; that is the reader's good right and no fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+// Output that cannot be written ends nothing; whoever writes it is told.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+// Node restores the terminals it was started on, and aborts when one of them is gone by then.
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+process.on('exit', () => {
+  for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
 });
 
 const exitCode = await runCli(process.argv.slice(2), processIo);

@@ -6,7 +6,7 @@ export interface Io {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Where the daemon's log lines go; absent, standard output. */
   readonly logDestination?: { write(line: string): void };
-  /** Where SIGTERM, SIGINT and SIGHUP arrive. */
+  /** Where signals arrive, and what else the process tells of itself. */
   readonly signals: SignalSource;
   /** Ends the process soon, whatever still keeps it from ending by itself. */
   leave(exitCode: number): void;
@@ -28,8 +28,15 @@ export class ExitCode extends Error {
 
 const LEAVE_AFTER_MS = 1000;
 
+/** `check | head -1` closes the pipe early; that is the reader's good right and no fault. */
+function onWritten(error: NodeJS.ErrnoException | null | undefined): void {
+  if (!error || error.code === 'EPIPE' || process.exitCode === 1) return;
+  process.exitCode = 1;
+  process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
+}
+
 export const processIo: Io = {
-  out: (text) => void process.stdout.write(text),
+  out: (text) => void process.stdout.write(text, onWritten),
   err: (text) => void process.stderr.write(text),
   signals: process,
   leave(exitCode) {

@@ -9,6 +9,7 @@ import type { BridgeConfig } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import { createLog } from '../ops/log.js';
 import type { Log } from '../ops/log.js';
+import type { LogState } from '../ops/log-writer.js';
 import { VERSION } from '../version.js';
 import { addConfigOptions, loadRunnable } from './config-options.js';
 import type { ConfigOptions } from './config-options.js';
@@ -19,7 +20,7 @@ import { supervise } from './supervise.js';
 
 export type StartBridge = (
   config: BridgeConfig,
-  dependencies: { logger: Logger; clock: Clock; version: string },
+  dependencies: { logger: Logger; clock: Clock; version: string; log: () => LogState },
 ) => Promise<Bridge>;
 
 interface StartOptions extends ConfigOptions {
@@ -29,6 +30,7 @@ interface StartOptions extends ConfigOptions {
 const EXAMPLE = `
 SIGTERM and SIGINT let calls in progress finish for up to drainMs; a second one ends at once.
 SIGHUP reloads routes, keys, limits, registrations, callers' passwords and the log level.
+SIGUSR1 and SIGUSR2 do nothing. A log that cannot be written stops nothing; /health has the lines lost.
 
 Example:
   PRANTHORA_API_KEY=... pranthora-sip-bridge start --config config/minimal.yaml
@@ -66,20 +68,27 @@ async function runDaemon(options: StartOptions, io: Io, startBridge: StartBridge
     ...(io.logDestination ? { destination: io.logDestination } : {}),
   });
   for (const warning of warnings) log.logger.warn({ event: 'config.warning' }, warning);
-  const releases = [logUncaught(io.signals, log.logger), captureConsole(log.logger)];
+  const releases = [
+    logUncaught(io.signals, log.logger),
+    captureConsole(log.logger),
+    captureWarnings(log.logger),
+    outliveSignals(io.signals, log.logger),
+  ];
   try {
-    const bridge = await startOrExit(config, log.logger, startBridge);
+    const bridge = await startOrExit(config, log, startBridge);
     const reloader = new Reloader(config, () => loadRunnable(options, io).config, bridge, log);
     await serve(bridge, reloader, { io, logger: log.logger, watched: options.watch ? file : undefined });
   } finally {
+    await log.flush();
     for (const release of releases) release();
   }
   io.leave(0);
 }
 
-async function startOrExit(config: BridgeConfig, logger: Logger, startBridge: StartBridge): Promise<Bridge> {
+async function startOrExit(config: BridgeConfig, log: Log, startBridge: StartBridge): Promise<Bridge> {
+  const { logger, state } = log;
   try {
-    return await startBridge(config, { logger, clock: systemClock, version: VERSION });
+    return await startBridge(config, { logger, clock: systemClock, version: VERSION, log: state });
   } catch (error) {
     logger.error({ event: 'bridge.failed', error }, error instanceof Error ? error.message : String(error));
     throw new ExitCode(1);
@@ -164,6 +173,38 @@ function logUncaught(signals: SignalSource, logger: Logger): () => void {
   return () => {
     signals.off('uncaughtException', report);
     signals.off('unhandledRejection', report);
+  };
+}
+
+/**
+ * Signals whose default would end the process, or open a debugger, with calls in progress: log rotators send SIGUSR1 and
+ * SIGUSR2, and a terminal that goes sends SIGHUP also before and after there is something to reload.
+ */
+function outliveSignals(signals: SignalSource, logger: Logger): () => void {
+  const ignore = (signal: unknown): void => {
+    logger.info({ event: 'bridge.signal_ignored', signal });
+  };
+  const outlive = (): void => undefined;
+  signals.on('SIGUSR1', ignore);
+  signals.on('SIGUSR2', ignore);
+  signals.on('SIGHUP', outlive);
+  return () => {
+    signals.off('SIGUSR1', ignore);
+    signals.off('SIGUSR2', ignore);
+    signals.off('SIGHUP', outlive);
+  };
+}
+
+/** Node prints its warnings on standard error by a write that waits. */
+function captureWarnings(logger: Logger): () => void {
+  const printers = process.listeners('warning');
+  const log = (warning: Error): void => {
+    logger.warn({ event: 'library.warning', error: warning }, warning.message);
+  };
+  process.removeAllListeners('warning').on('warning', log);
+  return () => {
+    process.off('warning', log);
+    for (const printer of printers) process.on('warning', printer);
   };
 }
 

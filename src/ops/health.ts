@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { CallController } from '../control/controller.js';
 import type { CallSnapshot } from '../control/call-record.js';
+import type { LogState } from './log-writer.js';
 import type { RegistrationStatus } from '../signaling/registration.js';
 
 export type ComponentStatus = 'ok' | 'degraded' | 'down';
@@ -18,6 +19,7 @@ export interface Health {
   readonly components: { readonly sip: Component; readonly media: Component; readonly pranthora: Component };
   /** Those of `sip.registrations`, in its order. */
   readonly registrations: readonly RegistrationStatus[];
+  readonly log: LogState;
 }
 
 export interface HealthOptions {
@@ -25,6 +27,7 @@ export interface HealthOptions {
   readonly version: string;
   readonly media: () => Component;
   readonly registrations: () => readonly RegistrationStatus[];
+  readonly log: () => LogState;
 }
 
 export interface Readiness {
@@ -40,6 +43,7 @@ export class HealthReport {
   readonly #startedAtMs: number;
   readonly #media: () => Component;
   readonly #registrations: () => readonly RegistrationStatus[];
+  readonly #log: () => LogState;
   #sip: Component = { status: 'down', detail: 'starting' };
   #pranthora: Component = { status: 'ok', detail: 'no agent connected yet' };
 
@@ -47,6 +51,7 @@ export class HealthReport {
     this.#controller = controller;
     this.#media = options.media;
     this.#registrations = options.registrations;
+    this.#log = options.log;
     this.#clock = options.clock;
     this.#version = options.version;
     this.#startedAtMs = options.clock.nowMs();
@@ -65,7 +70,8 @@ export class HealthReport {
     const registrations = this.#registrations();
     const sip = withRegistrations(this.#sip, registrations);
     const components = { sip, media: this.#media(), pranthora: this.#pranthora };
-    const worst = Object.values(components).map(({ status }) => status);
+    const log = this.#log();
+    const worst = [...Object.values(components), log].map(({ status }) => status);
     return {
       status: worst.includes('down') ? 'down' : worst.includes('degraded') ? 'degraded' : 'ok',
       version: this.#version,
@@ -73,6 +79,7 @@ export class HealthReport {
       calls: { active: this.#controller.active, max: this.#controller.maxConcurrent },
       components,
       registrations,
+      log,
     };
   }
 

@@ -23,12 +23,17 @@ export class BridgeProgram {
     if (status !== 0) throw new Error(stdout);
   }
 
-  /** Resolves when it is ready. */
-  async start(config: Readonly<Record<string, unknown>>): Promise<ChildBridge> {
+  /** What starts it, as a shell would. */
+  command(config: Readonly<Record<string, unknown>>): [string, ...string[]] {
     const file = join(this.#directory, 'config.json');
     writeFileSync(file, JSON.stringify(config));
-    const args = [join(this.#directory, 'dist/main.js'), 'start', '--config', file];
-    const bridge = new ChildBridge(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+    return [process.execPath, join(this.#directory, 'dist/main.js'), 'start', '--config', file];
+  }
+
+  /** Resolves when it is ready. */
+  async start(config: Readonly<Record<string, unknown>>): Promise<ChildBridge> {
+    const [node, ...args] = this.command(config);
+    const bridge = new ChildBridge(spawn(node, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
     await eventually(() => {
       if (bridge.count('bridge.ready') === 0) throw new Error('The bridge is not ready');
     }, START_PATIENCE_MS);

@@ -23,6 +23,7 @@ const health: Health = {
   calls: { active: 1, max: 2 },
   components: { sip: fine, media: fine, pranthora: fine },
   registrations: [],
+  log: { status: 'ok', droppedLines: 0, detail: 'written' },
 };
 const snapshot: CallSnapshot = {
   callId: 'a/b c@host',

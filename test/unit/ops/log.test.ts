@@ -83,6 +83,122 @@ describe('createLog', () => {
     expect(masked.lines()[0]).toMatchObject({ to: '+******76', did: '******76', route: 'did:+******76' });
   });
 
+  it('masks numbers in every text, and leaves addresses, ports, dates and what correlates lines', () => {
+    const { logger, lines } = collect({ redactNumbers: true });
+    logger.info(
+      {
+        event: 'call.ended',
+        callId: '15559876543@10.1.2.3',
+        from: '1001',
+        did: '+15559876543',
+        detail: 'no route for +1 (555) 987-6543, called by 1001',
+        verdict: 'RTP came from 10.100.200.30:48733, not from 192.168.100.200',
+        receivedAt: '2026-12-01T10:20:30.400Z',
+        media: { errors: ['refer to sip:15551112222@pbx.example failed'], packets: 15551112222 },
+        error: new Error('5551112222 is busy'),
+        digit: '7',
+      },
+      'placed 15559876543',
+    );
+    const [line] = lines();
+    expect(line).toMatchObject({
+      callId: '15559876543@10.1.2.3',
+      from: '**01',
+      did: '+*********43',
+      detail: 'no route for +* (***) ***-**43, called by **01',
+      verdict: 'RTP came from 10.100.200.30:48733, not from 192.168.100.200',
+      receivedAt: '2026-12-01T10:20:30.400Z',
+      media: { errors: ['refer to sip:*********22@pbx.example failed'] },
+      digit: '[redacted]',
+      msg: 'placed *********43',
+    });
+    expect(JSON.stringify(line?.['error'])).not.toContain('5551112222');
+  });
+
+  it('never shows the password of a URI', () => {
+    const { logger, text } = collect();
+    logger.info(
+      { event: 'a', from: 'sip:alice:s3cret@pbx', to: '"A" <sips:bob;x=1:s3cret@pbx:5061>' },
+      'sip:c:s3cret@h',
+    );
+    logger.info({ event: 'b', sip: ['udp://[::1]:5060'], to: 'sip:10.0.0.1:5060', from: 'alice@pbx' });
+    expect(text[0]).not.toContain('s3cret');
+    expect(text[0]).toContain('sip:alice@pbx');
+    expect(text[1]).toContain('"sip:10.0.0.1:5060","from":"alice@pbx"');
+  });
+
+  it.each([false, true])('lets no text command a terminal or forge a line (pretty: %s)', (pretty) => {
+    const { logger, text } = collect({ pretty });
+    const hostile = '\u009b31m \u0085 \u007f \u202e \u2066 \u2028 \u200f \ufeff \u001b[2J \b\r\0 \\u009b';
+    logger.warn({ event: 'sip.forbidden', userAgent: hostile, [hostile]: 1 }, hostile);
+    const [line = ''] = text;
+    // Colours are ours.
+    // eslint-disable-next-line no-control-regex
+    expect(line.replace(/\u001b\[\d+m/g, '')).toMatch(/^[\x20-\x7e]*\n$/);
+    expect(line).toContain('u009b31m');
+    if (!pretty) expect(JSON.parse(line)).toMatchObject({ userAgent: hostile, msg: hostile });
+  });
+
+  it('writes what can be written of anything, and throws nothing', () => {
+    const { logger, lines } = collect();
+    const circular: Record<string, unknown> = {};
+    circular['self'] = circular;
+    const throwing = (): never => {
+      throw new Error('not to be had');
+    };
+    const fields = {
+      event: 'odd',
+      get value() {
+        return throwing();
+      },
+    };
+    logger.info({ event: 'circular', circular });
+    logger.info({ event: 'big', big: 2n ** 70n });
+    logger.info({ event: 'json', value: { toJSON: throwing } });
+    logger.info(fields);
+    logger.info({
+      get event() {
+        return throwing();
+      },
+    });
+    logger.info({ event: 'error', error: Object.defineProperty(new Error('x'), 'message', { get: throwing }) });
+    logger.info({ event: 'huge', huge: 'x'.repeat(100_000) });
+    logger
+      .child({
+        callId: 'c1',
+        get value() {
+          return throwing();
+        },
+      })
+      .info({ event: 'child' });
+    logger.info(undefined as never);
+    expect(lines().map(({ event }) => event)).toEqual([
+      'circular',
+      'big',
+      'json',
+      'odd',
+      'error',
+      'huge',
+      'child',
+      undefined,
+    ]);
+    expect(lines()[3]).toMatchObject({ level: 'info', unwritable: 'not to be had' });
+    expect(lines()[5]).toMatchObject({
+      unwritable: expect.stringMatching(/^a line of 100\d{3} characters$/) as string,
+    });
+  });
+
+  it('outlives a destination that throws', () => {
+    const { logger } = collect({
+      destination: {
+        write: () => {
+          throw new Error('ENOSPC');
+        },
+      },
+    });
+    logger.info({ event: 'a' });
+  });
+
   it('is readable for a person, and then hides the same things', () => {
     const { logger, text } = collect({ pretty: true, secrets: ['first-key-123'] });
     logger.info({ event: 'bridge.ready', note: 'first-key-123' }, 'taking calls');
