@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { WebSocket, type ClientOptions, type RawData } from 'ws';
 import type { CancelTimer, Clock } from '../clock.js';
 import {
@@ -10,6 +11,7 @@ import {
   startTimeout,
   type AgentEnding,
 } from './endings.js';
+import { FlightWindow } from './flight-window.js';
 import type { AgentNetwork, Route, RouteOptions } from './network.js';
 import type { AgentMessageHandlers, AgentProtocol } from './protocol.js';
 import type { FrameSink } from './uplink-queue.js';
@@ -84,7 +86,10 @@ export class AgentConnection implements FrameSink {
       this.#handlers.onIgnored(what);
     },
   };
+  readonly #inFlight = new FlightWindow();
   #socket: WebSocket | undefined;
+  /** What `#socket` is written to. */
+  #stream: Socket | undefined;
   #route: Route | undefined;
   #state: 'connecting' | 'awaiting-start' | 'streaming' | 'ended' = 'connecting';
   #cancelTimer = NO_TIMER;
@@ -115,9 +120,10 @@ export class AgentConnection implements FrameSink {
     });
   }
 
-  /** False when a frame would only wait in this process: the network does not take our data, or it is over. */
+  /** False when a frame would only wait, in this process or the kernel: the network does not take our data, or it is over. */
   get isWritable(): boolean {
-    return this.#state === 'streaming' && (this.#socket?.bufferedAmount ?? Infinity) <= MAX_UNSENT_BYTES;
+    if (this.#state !== 'streaming' || !this.#inFlight.isOpen) return false;
+    return (this.#socket?.bufferedAmount ?? Infinity) <= MAX_UNSENT_BYTES;
   }
 
   /**
@@ -129,7 +135,13 @@ export class AgentConnection implements FrameSink {
   send(frame: Uint8Array): void {
     if (this.#state !== 'streaming') return;
     const message = this.#options.protocol.encodeAudio(frame);
+    const isPingDue = this.#inFlight.sent();
+    // With the frame, in one system call and one packet.
+    if (isPingDue) this.#stream?.cork();
     this.#socket?.send(message, typeof message === 'string' ? TEXT_MESSAGE : BINARY_MESSAGE);
+    if (!isPingDue) return;
+    this.#ping();
+    this.#stream?.uncork();
   }
 
   /** Tells the agent that its mark has been reached, where its protocol wants to hear of it. */
@@ -165,6 +177,9 @@ export class AgentConnection implements FrameSink {
       closeTimeout: CLOSE_TIMEOUT_MS,
     };
     const socket = new WebSocket(url, options);
+    socket.on('upgrade', (response) => {
+      this.#stream = response.socket;
+    });
     socket.on('open', () => {
       this.#onUpgraded();
     });
@@ -174,7 +189,8 @@ export class AgentConnection implements FrameSink {
     socket.on('message', (data, isBinary) => {
       this.#onMessage(data, isBinary);
     });
-    socket.on('pong', () => {
+    socket.on('pong', (data) => {
+      if (this.#inFlight.pong(data, this.#options.clock.nowMs())) this.#ping();
       this.#onSignOfLife();
     });
     socket.on('error', (error) => {
@@ -233,12 +249,16 @@ export class AgentConnection implements FrameSink {
   /** A ping every 10 s; neither its pong nor anything else by the time of the next one, and the connection is dead. */
   #keepAlive(): void {
     this.#isAlive = false;
-    this.#socket?.ping();
+    this.#ping();
     this.#cancelTimer();
     this.#cancelTimer = this.#options.clock.after(PING_INTERVAL_MS, () => {
       if (this.#isAlive) this.#keepAlive();
       else this.#end(pingTimeout(PING_INTERVAL_MS));
     });
+  }
+
+  #ping(): void {
+    this.#socket?.ping(this.#inFlight.ping(this.#options.clock.nowMs()));
   }
 
   #end(ending: AgentEnding): void {

@@ -29,6 +29,8 @@ export class UplinkQueue {
   #maxWaitMs = MAX_WAIT_MS;
   #credit = BURST_FRAMES;
   #creditAtMs = 0;
+  /** The connection would take no more. */
+  #isHeldUp = false;
   #sent = 0;
   #dropped = 0;
 
@@ -58,7 +60,7 @@ export class UplinkQueue {
 
   /** Sends `frame` (not kept), or as many of those waiting before it as may go now. */
   offer(frame: Uint8Array, nowMs: number, sink: FrameSink): void {
-    if (this.#ring.length === 0 && sink.isWritable && this.#takeCredit(nowMs)) {
+    if (this.#ring.length === 0 && this.#maySend(nowMs, sink)) {
       this.#send(frame, sink);
       return;
     }
@@ -76,7 +78,7 @@ export class UplinkQueue {
   /** Sends as many of the waiting frames as may go now. */
   drain(nowMs: number, sink: FrameSink): void {
     this.#dropStale(nowMs);
-    while (this.#ring.length > 0 && sink.isWritable && this.#takeCredit(nowMs)) {
+    while (this.#ring.length > 0 && this.#maySend(nowMs, sink)) {
       const frame = this.#ring.shift();
       if (frame) this.#send(frame, sink);
     }
@@ -90,6 +92,22 @@ export class UplinkQueue {
 
   #dropStale(nowMs: number): void {
     this.#dropped += this.#ring.dropUntil(nowMs - this.#maxWaitMs);
+  }
+
+  #maySend(nowMs: number, sink: FrameSink): boolean {
+    if (!sink.isWritable) {
+      this.#isHeldUp = true;
+      return false;
+    }
+    if (this.#isHeldUp) this.#goOnSlowly(nowMs);
+    return this.#takeCredit(nowMs);
+  }
+
+  /** What was on its way when the connection was held up has come in a burst of its own. */
+  #goOnSlowly(nowMs: number): void {
+    this.#isHeldUp = false;
+    this.#credit = 1;
+    this.#creditAtMs = nowMs;
   }
 
   #takeCredit(nowMs: number): boolean {
