@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { hostOf } from '../simulator/local-address.js';
-import type { CallCommandOptions } from './call/place-call.js';
+import type { CallCommandOptions, CallParts } from './call/call-parts.js';
 import type { Io } from './io.js';
 
 const CODECS = ['PCMU', 'PCMA', 'G722', 'L16'] as const;
@@ -17,7 +17,11 @@ export function registerCall(program: Command, io: Io): void {
   program
     .command('call')
     .description('place a test call, say something, and report what was heard')
-    .argument('<sip-uri>', 'whom to call; with ;transport=tcp over TCP', parseSipUri)
+    .argument(
+      '<sip-uri>',
+      'whom to call; with ;transport=tcp over TCP, as sips: or with ;transport=tls over TLS',
+      parseSipUri,
+    )
     .option('--play <wav>', 'what to say once answered: a WAV file of any rate')
     .option('--record <wav>', 'where to write the call: left what was said, right what was heard')
     .option('--seconds <n>', 'how long to stay after the answer', parseSeconds)
@@ -25,11 +29,27 @@ export function registerCall(program: Command, io: Io): void {
     .option('--from <number>', 'calling number', 'test-caller')
     .option('--user <name>', 'who to be for a callee that asks (digest), with --password-file')
     .option('--password-file <file>', 'file with the password of --user')
+    .option('--ca <file>', 'over TLS: PEM of whom to believe, instead of the well-known authorities')
     .addHelpText('after', EXAMPLE)
-    .action(async (uri: string, options: CallCommandOptions) => {
-      const { placeCall } = await import('./call/place-call.js');
-      await placeCall(uri, options, io);
+    .action(async (uri: string, options: CallCommandOptions, command: Command) => {
+      const [{ placeCall }, { readParts }] = await Promise.all([
+        import('./call/place-call.js'),
+        import('./call/call-parts.js'),
+      ]);
+      await placeCall(
+        uri,
+        partsOf(() => readParts(uri, options), command),
+        io,
+      );
     });
+}
+
+function partsOf(read: () => CallParts, command: Command): CallParts {
+  try {
+    return read();
+  } catch (error) {
+    return command.error((error as Error).message);
+  }
 }
 
 function parseSipUri(text: string): string {

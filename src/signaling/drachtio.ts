@@ -144,7 +144,10 @@ async function withDigest(
 function refusal(error: unknown): unknown {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
-  return new CallRefused(error.status, reason, finalResponse(error)?.get('Warning'));
+  const response = finalResponse(error);
+  // Whoever answers puts a tag into To (RFC 3261 section 8.2.6.2); what the SIP server makes up has none.
+  const heard = /;\s*tag\s*=/i.test(response?.get('To') ?? ';tag=');
+  return new CallRefused(error.status, reason, response?.get('Warning'), heard);
 }
 
 function finalResponse(error: unknown): SrfResponse | undefined {

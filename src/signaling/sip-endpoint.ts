@@ -83,11 +83,15 @@ export class RenegotiationRefused extends Error {
 /** The callee's final response was not a 2xx. */
 export class CallRefused extends Error {
   override readonly name = 'CallRefused';
-  /** `warning` is the Warning header of the response, which may say why. */
+  /**
+   * `warning` is the Warning header of the response, which may say why. `heard` is false for what stands in for a response
+   * that never came (RFC 3261 section 8.1.3.1): 408 after no answer, 503 where the request could not be sent.
+   */
   constructor(
     readonly status: number,
     readonly reason: string,
     warning?: string,
+    readonly heard = true,
   ) {
     super(`${status} ${reason}${warning === undefined ? '' : ` (${warning})`}`);
   }

@@ -196,7 +196,7 @@ export class TestCall extends EventEmitter<TestCallEvents> {
       this.#onAnswer(answer);
     } catch (error) {
       this.#failure = error;
-      if (error instanceof CallRefused) this.#note('received', error.message);
+      if (error instanceof CallRefused && error.heard) this.#note('received', error.message);
       await this.#dialog?.bye();
       this.#end(this.#endingOf(error));
     }
@@ -252,8 +252,9 @@ export class TestCall extends EventEmitter<TestCallEvents> {
   }
 
   #endingOf(error: unknown): CallEnding {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     if (this.#givenUp) return { by: 'caller', reason };
+    if (error instanceof CallRefused && !error.heard) return { by: 'failed', reason };
     return { by: error instanceof CallRefused ? 'refused' : 'failed', reason };
   }
 
@@ -271,4 +272,11 @@ export class TestCall extends EventEmitter<TestCallEvents> {
     this.#audio.close();
     this.emit('ended', ending, this.#endedAtMs);
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof CallRefused && !error.heard) {
+    return error.status === 408 ? 'no answer' : 'the INVITE could not be sent, or its connection was lost';
+  }
+  return error instanceof Error ? error.message : String(error);
 }

@@ -9,6 +9,7 @@ import { PortPool } from '../rtp/port-pool.js';
 import { DigestClient, type DigestCredentials } from '../signaling/digest-client.js';
 import { DrachtioSipEndpoint } from '../signaling/drachtio.js';
 import { SipAgent } from '../sip-agent/agent.js';
+import type { TlsCredentials } from '../sip-agent/tls-sockets.js';
 import { CallAudio } from './call-audio.js';
 import { TestCall } from './test-call.js';
 
@@ -21,6 +22,8 @@ export interface TestCallerOptions {
   readonly clock?: Clock;
   /** IP literal of this machine at which callees reach us; SIP and RTP sockets are bound to it. Default 127.0.0.1. */
   readonly address?: string;
+  /** For calls over TLS, which take it: our certificate, and whom to believe. */
+  readonly tls?: TlsCredentials;
 }
 
 export interface CallOptions {
@@ -60,10 +63,13 @@ export class TestCaller {
 
   /** Resolves when calls can be placed. Rejects when no SIP port can be opened on the address. */
   static async start(options: TestCallerOptions): Promise<TestCaller> {
-    const { address = '127.0.0.1', clock = systemClock, logger } = options;
+    const { address = '127.0.0.1', clock = systemClock, logger, tls } = options;
     const host = address.includes(':') ? `[${address}]` : address;
     const secret = randomBytes(16).toString('hex');
-    const agent = new SipAgent({ listen: [`udp://${host}:0`, `tcp://${host}:0`], secret, clock, logger });
+    const protocols = tls ? ['udp', 'tcp', 'tls'] : ['udp', 'tcp'];
+    const listen = protocols.map((protocol) => `${protocol}://${host}:0`);
+    const secure = tls && ({ ...tls, clientCertificate: 'never' } as const);
+    const agent = new SipAgent({ listen, tls: secure, secret, clock, logger });
     const { wire } = await agent.start();
     try {
       const sip = sipEndpoint({ ...wire, secret, clock, logger });
@@ -99,7 +105,7 @@ export class TestCaller {
     };
   }
 
-  /** Sends an INVITE to `uri` (`sip:100@192.0.2.1:5060`, with `;transport=tcp` over TCP). */
+  /** Sends an INVITE to `uri` (`sip:100@192.0.2.1:5060`, with `;transport=tcp` over TCP, as `sips:` or with `;transport=tls` over TLS). */
   call(uri: string, options: CallOptions = {}): TestCall {
     if (this.#closing) throw new Error('The test caller is closed');
     const { codec = 'PCMU', from = 'test-caller', headers = {}, maxRecordMs = DEFAULT_MAX_RECORD_MS } = options;

@@ -17,11 +17,19 @@ export function readWav(path: string, rateHz: number): Int16Array {
   try {
     const { size } = statSync(path);
     if (size > MAX_FILE_BYTES) throw new RangeError(`${size} bytes are more than ${MAX_FILE_BYTES}`);
-    const wav = new wavefile.WaveFile(readFileSync(path));
+    const wav = parse(readFileSync(path));
     const { sampleRate } = wav.fmt as { sampleRate: number };
     return toInt16(resampleWhole(monoSamples(wav), sampleRate, rateHz));
   } catch (error) {
     throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+function parse(bytes: Buffer): wavefile.WaveFile {
+  try {
+    return new wavefile.WaveFile(bytes);
+  } catch (error) {
+    throw new Error(`no WAV file (${(error as Error).message})`, { cause: error });
   }
 }
 

@@ -150,7 +150,7 @@ export class SipAgent {
     }
   }
 
-  /** Closes everything at once; calls still up are not ended with a BYE. Idempotent. */
+  /** Closes everything, once clients' last commands are done; calls still up are not ended with a BYE. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= this.#close();
     return this.#stopped;
@@ -226,12 +226,13 @@ export class SipAgent {
   }
 
   async #close(): Promise<void> {
+    await this.#wire?.close();
     this.#load.stop();
     this.#gatekeeper.close();
     this.#layer.close();
     this.#usages.clear();
     this.#subscriptions.clear();
-    await Promise.all([this.#wire?.close(), this.#transports?.close()]);
+    await this.#transports?.close();
   }
 
   #receive(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void {

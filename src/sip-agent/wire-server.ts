@@ -14,6 +14,8 @@ const MAX_FRAME_BYTES = 1024 * 1024;
 /** Before the secret has been heard. */
 const MAX_STRANGER_FRAME_BYTES = 4_096;
 const AUTHENTICATION_TIMEOUT_MS = 5_000;
+/** For what clients have sent already when the server closes. */
+const LEAVE_MS = 250;
 
 /** A client's wish to have a message sent. */
 export interface SipCommand {
@@ -51,6 +53,7 @@ export class WireServer {
   readonly #sockets = new Set<Socket>();
   /** Authenticated clients; the one to get the next request first. */
   readonly #clients = new Set<WireClient>();
+  #closing = false;
 
   private constructor(options: WireServerOptions, server: Server) {
     this.#options = options;
@@ -88,6 +91,7 @@ export class WireServer {
 
   /** A client that wants requests of this method; several take turns. */
   pick(method: string): WireClient | undefined {
+    if (this.#closing) return undefined;
     const verb = method.toLowerCase();
     for (const client of this.#clients) {
       if (!client.connected || !client.verbs.has(verb)) continue;
@@ -98,19 +102,27 @@ export class WireServer {
     return undefined;
   }
 
-  /** Closes every connection; none of the clients counts as gone. */
+  /**
+   * Closes every connection, once what clients have sent before has been done: the response to a BYE, for instance, of
+   * one that leaves now. None of the clients counts as gone. To be called once.
+   */
   close(): Promise<void> {
-    this.#clients.clear();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#closing = true;
+    for (const socket of this.#sockets) socket.end();
+    const cancelTimer = this.#options.clock.after(LEAVE_MS, () => {
+      for (const socket of this.#sockets) socket.destroy();
+    });
     return new Promise((resolve) => {
       this.#server.close(() => {
+        cancelTimer();
+        this.#clients.clear();
         resolve();
       });
     });
   }
 
   #accept(socket: Socket): void {
-    if (this.#sockets.size >= MAX_CLIENTS) {
+    if (this.#closing || this.#sockets.size >= MAX_CLIENTS) {
       socket.destroy();
       return;
     }
@@ -128,7 +140,7 @@ export class WireServer {
     socket.on('close', () => {
       cancelDeadline();
       this.#sockets.delete(socket);
-      if (this.#clients.delete(client)) this.#options.handler.clientGone(client);
+      if (this.#clients.delete(client) && !this.#closing) this.#options.handler.clientGone(client);
     });
   }
 

@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,10 @@ import { startBridge } from '../../src/compose.js';
 import { createLog } from '../../src/ops/log.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import { readWav } from '../../src/simulator/wav.js';
+import { AgentRig } from '../support/agent-rig.js';
+import { SECURE } from '../support/certificates.js';
+import { ANSWER, branch } from '../support/sip-call.js';
+import { SipText, sipText } from '../support/sip-peer.js';
 
 class Terminal implements Io {
   readonly signals = new EventEmitter();
@@ -126,14 +131,101 @@ describe('call', () => {
     expect(io.stdout).toMatch(/^answered .*PCMA$/m);
   });
 
+  it('answers the BYE of a callee that hangs up', async () => {
+    const callee = await startCallee({ hangsUp: true });
+    const io = terminal();
+    await io.run('call', `sip:100@127.0.0.1:${callee.port}`);
+    const [answer = ''] = await callee.next(/^SIP\/2\.0 .*\r\n[^]*CSeq: 1 BYE/);
+    expect(answer).toMatch(/^SIP\/2\.0 200 OK\r\n/);
+    expect(io.stdout).toMatch(/← 200 OK[^]*← BYE/);
+    await callee.close();
+  });
+
+  it('says that nobody answered, not that somebody said 408', async () => {
+    const callee = await startCallee({ hangsUp: false, answers: false });
+    const io = terminal();
+    const done = io.run('call', `sip:100@127.0.0.1:${callee.port};transport=tcp`);
+    expect([await done, io.stderr]).toEqual([1, 'the INVITE could not be sent, or its connection was lost\n']);
+    expect(io.stdout).not.toContain('←');
+    await callee.close();
+  });
+
   it.each([
-    [['call', 'not-a-uri']],
-    [['call', 'sip:1@127.0.0.1', '--seconds', '0']],
-    [['call', 'sip:1@127.0.0.1', '--codec', 'G729']],
-  ])('refuses %j', async (args) => {
-    expect(await terminal().run(...args)).toBe(2);
+    [['call', 'not-a-uri'], /sip-uri/],
+    [['call', 'sip:1@127.0.0.1', '--seconds', '0'], /--seconds/],
+    [['call', 'sip:1@127.0.0.1', '--codec', 'G729'], /--codec/],
+    [['call', 'sip:1@127.0.0.1', '--record', '/no-such-folder/call.wav'], /--record: \/no-such-folder does not exist/],
+    [['call', 'sip:1@127.0.0.1', '--record', tmpdir()], /--record: .* is no file/],
+    [['call', 'sip:1@127.0.0.1', '--play', 'config/minimal.yaml'], /--play: config\/minimal.yaml: no WAV file/],
+    [['call', 'sip:1@127.0.0.1', '--user', 'alice'], /--user and --password-file/],
+    [['call', 'sips:1@127.0.0.1', '--ca', '/no-such-file'], /--ca: ENOENT/],
+  ])('refuses %j before it calls anybody', async (args, said) => {
+    const io = terminal();
+    expect(await io.run(...args)).toBe(2);
+    expect(io.stderr).toMatch(said);
+    expect(io.stdout).toBe('');
   });
 });
+
+describe('call over TLS', () => {
+  it.each(['sips:100@127.0.0.1:PORT', 'sip:100@127.0.0.1:PORT;transport=tls'])('to %s', async (uri) => {
+    const rig = await (await AgentRig.start(SECURE)).withClient();
+    const io = terminal();
+    const done = io.run('call', uri.replace('PORT', String(rig.port('tls'))), '--ca', 'test/fixtures/tls/loopback.crt');
+    const { request, response } = await rig.nextInvite();
+    expect(request.protocol).toBe('tls');
+    response.send(486);
+    expect([await done, io.stderr]).toEqual([1, '486 Busy Here\n']);
+    await rig.close();
+  });
+});
+
+/** A callee on UDP that answers an INVITE, if at all, and after the ACK hangs up, if at all. */
+async function startCallee({ hangsUp, answers = true }: { hangsUp: boolean; answers?: boolean }): Promise<{
+  port: number;
+  next(pattern: RegExp): Promise<RegExpExecArray>;
+  close(): Promise<void>;
+}> {
+  const socket = createSocket('udp4');
+  const heard: string[] = [];
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const contact = `<sip:100@127.0.0.1:${port}>`;
+  socket.on('message', (bytes, from) => {
+    const text = bytes.toString();
+    heard.push(text);
+    const call = new SipText(text);
+    const copied = (...names: string[]): string[] => names.map((name) => `${name}: ${call.header(name)}`);
+    const send = (lines: string[], body?: string): void => {
+      socket.send(sipText(lines, body), from.port, from.address);
+    };
+    if (call.method === 'INVITE' && answers) {
+      const head = [...copied('Via', 'From', 'Call-ID', 'CSeq'), `To: ${call.header('To')};tag=callee`];
+      send(['SIP/2.0 200 OK', ...head, `Contact: ${contact}`, 'Content-Type: application/sdp'], ANSWER);
+    } else if (call.method === 'ACK' && hangsUp) {
+      const head = [`From: ${call.header('To')}`, `To: ${call.header('From')}`, ...copied('Call-ID')];
+      const via = `Via: SIP/2.0/UDP 127.0.0.1:${port};branch=${branch()}`;
+      send([`BYE sip:${from.address}:${from.port} SIP/2.0`, via, ...head, 'CSeq: 1 BYE', 'Max-Forwards: 70']);
+    }
+  });
+  return {
+    port,
+    async next(pattern) {
+      for (;;) {
+        for (const text of heard) {
+          const match = pattern.exec(text);
+          if (match) return match;
+        }
+        await once(socket, 'message');
+      }
+    },
+    async close() {
+      socket.close();
+      await once(socket, 'close');
+    },
+  };
+}
 
 describe('simulate', () => {
   it('tells what happens, violations above all, until it is interrupted', async () => {

@@ -131,7 +131,12 @@ export class AgentRig {
     if (!srf) return;
     this.#srf = undefined;
     const closed = once(srf, 'close');
-    srf.disconnect();
+    try {
+      srf.disconnect();
+    } catch {
+      // Without a connection drachtio-srf throws: the agent has been stopped already.
+      return;
+    }
     await closed;
   }
 

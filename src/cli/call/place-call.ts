@@ -1,63 +1,53 @@
-import { readFileSync } from 'node:fs';
-import type { StreamEncoding } from '../../audio/encodings.js';
 import { systemClock } from '../../clock.js';
 import { createLog } from '../../ops/log.js';
 import { speechLevelDbm0 } from '../../simulator/audio-measure.js';
 import { localAddressTowards } from '../../simulator/local-address.js';
-import { createPhoneCodec } from '../../simulator/phone-codec.js';
 import type { TestCall, TestCallReport } from '../../simulator/test-call.js';
-import { TestCaller, type CallOptions } from '../../simulator/test-caller.js';
-import { readWav, writeWav } from '../../simulator/wav.js';
+import { TestCaller } from '../../simulator/test-caller.js';
+import { writeWav } from '../../simulator/wav.js';
 import { ExitCode, type Io } from '../io.js';
+import type { Certificate } from '../self-signed.js';
+import type { CallParts } from './call-parts.js';
 
-export interface CallCommandOptions {
-  readonly play?: string;
-  readonly record?: string;
-  readonly seconds?: number;
-  readonly codec: StreamEncoding;
-  readonly from: string;
-  readonly user?: string;
-  readonly passwordFile?: string;
-}
-
-const DEFAULT_SECONDS = 10;
-/** Left for the answer to what is played, when nobody says how long. */
-const AFTER_PLAYING_SECONDS = 5;
 const MAX_RINGING_MS = 60_000;
+/** A callee that is there says something (100, 180, 183) long before. */
+const NOTHING_HEARD_MS = 3_000;
 
 /** The command `call`. Resolves when the call is over; rejects with what the command is to exit with. */
-export async function placeCall(uri: string, options: CallCommandOptions, io: Io): Promise<void> {
-  const { rateHz } = createPhoneCodec(options.codec);
-  const said = options.play === undefined ? new Int16Array(0) : readWav(options.play, rateHz);
-  const playedSeconds = said.length / rateHz + AFTER_PLAYING_SECONDS;
-  const seconds = options.seconds ?? (said.length > 0 ? playedSeconds : DEFAULT_SECONDS);
+export async function placeCall(uri: string, parts: CallParts, io: Io): Promise<void> {
+  const { codec, from, seconds, credentials } = parts;
   const destination = {
     write: (line: string) => {
       io.err(line);
     },
   };
   const { logger } = createLog({ level: 'warn', pretty: true, redactNumbers: false, destination });
-  const caller = await TestCaller.start({ logger, address: await localAddressTowards(uri) });
+  const address = await localAddressTowards(uri);
+  const tls = parts.tls && { ...(await ownCertificate(address)), ...parts.tls };
+  const caller = await TestCaller.start({ logger, address, ...(tls && { tls }) });
   try {
     const maxRecordMs = (seconds + 1) * 1_000;
-    const call = caller.call(uri, { codec: options.codec, from: options.from, maxRecordMs, ...credentialsOf(options) });
-    await stay(call, said, { seconds, io });
-    report(call, options.record, io);
+    const call = caller.call(uri, { codec, from, maxRecordMs, ...(credentials && { credentials }) });
+    await stay(call, parts, io);
+    report(call, parts.recordTo, io);
   } finally {
     await caller.close();
   }
 }
 
-function credentialsOf({ user, passwordFile }: CallCommandOptions): Pick<CallOptions, 'credentials'> {
-  if (user === undefined && passwordFile === undefined) return {};
-  if (user === undefined || passwordFile === undefined) throw new Error('--user and --password-file go together');
-  return { credentials: { user, password: readFileSync(passwordFile, 'utf8').trimEnd() } };
+/** For callees that ask for one; nobody vouches for it. What makes it is loaded by those alone who call over TLS. */
+async function ownCertificate(address: string): Promise<Certificate> {
+  const { selfSignedCertificate } = await import('../self-signed.js');
+  return selfSignedCertificate(address);
 }
 
 /** Resolves when the call is over, whoever ended it. */
-async function stay(call: TestCall, said: Int16Array, { seconds, io }: { seconds: number; io: Io }): Promise<void> {
+async function stay(call: TestCall, { said, seconds }: CallParts, io: Io): Promise<void> {
   const hangUp = (): void => void call.hangUp();
   let cancelTimer = systemClock.after(MAX_RINGING_MS, hangUp);
+  const cancelNotice = systemClock.after(NOTHING_HEARD_MS, () => {
+    if (call.report().progress.every(({ direction }) => direction === 'sent')) io.err('nothing heard yet\n');
+  });
   follow(call, io);
   call.once('answered', () => {
     cancelTimer();
@@ -67,6 +57,7 @@ async function stay(call: TestCall, said: Int16Array, { seconds, io }: { seconds
   io.signals.on('SIGINT', hangUp);
   await call.ended;
   io.signals.off('SIGINT', hangUp);
+  cancelNotice();
   cancelTimer();
 }
 

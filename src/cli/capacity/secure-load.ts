@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LoadResult } from '../../simulator/load/load-run.js';
 import type { Io } from '../io.js';
-import { loopbackCertificate } from './certificate.js';
+import { selfSignedCertificate } from '../self-signed.js';
 import { measureLoad } from './loaded-bridge.js';
 
 /** Calls begun in a second. */
@@ -18,7 +18,7 @@ export async function withLoopbackLoad<T>(
   { seconds, io }: { readonly seconds: number; readonly io: Io },
   use: (measure: Measure) => Promise<T>,
 ): Promise<T> {
-  const tls = await loopbackCertificate();
+  const tls = await selfSignedCertificate('127.0.0.1');
   const directory = mkdtempSync(join(tmpdir(), 'bridge-capacity-'));
   const caFile = join(directory, 'ca.pem');
   const interruption = new AbortController();

@@ -5,7 +5,7 @@ import { cpus } from 'node:os';
 import { connect, createServer } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.js';
-import { loopbackCertificate } from '../../../src/cli/capacity/certificate.js';
+import { selfSignedCertificate } from '../../../src/cli/self-signed.js';
 import { mostMeasurable, propose, roundedDown, signsOfLimit } from '../../../src/cli/capacity/estimate.js';
 import { measureCapacity, type Capacity } from '../../../src/cli/capacity/measure.js';
 import { busyPercent } from '../../../src/cli/capacity/machine-load.js';
@@ -232,7 +232,7 @@ describe('the rest of the machine', () => {
 
 describe('the certificate', () => {
   it('is for 127.0.0.1, and another each time', async () => {
-    const { key, cert } = await loopbackCertificate();
+    const { key, cert } = await selfSignedCertificate('127.0.0.1');
     const certificate = new X509Certificate(cert);
     expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1');
     expect(certificate.verify(certificate.publicKey)).toBe(true);
@@ -243,7 +243,7 @@ describe('the certificate', () => {
     const trusting = connect({ host: '127.0.0.1', port, ca: cert });
     await once(trusting, 'secureConnect');
     expect(trusting.authorized).toBe(true);
-    const other = connect({ host: '127.0.0.1', port, ca: (await loopbackCertificate()).cert });
+    const other = connect({ host: '127.0.0.1', port, ca: (await selfSignedCertificate('127.0.0.1')).cert });
     await expect(once(other, 'secureConnect')).rejects.toThrow(/self-signed|unable to verify|signature/);
     trusting.destroy();
     server.close();

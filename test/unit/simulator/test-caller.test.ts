@@ -269,6 +269,19 @@ it('does not wait for ever for a callee that ignores CANCEL', async () => {
   await Promise.all([deaf.close(), ringer.close()]);
 });
 
+it('says that there was no answer when nobody said anything', async () => {
+  const clock = new FakeClock();
+  const patient = await TestCaller.start({ logger, clock });
+  const deaf = await UdpPeer.open({ address: '127.0.0.1', port: 9 });
+  const call = patient.call(`sip:1000@127.0.0.1:${deaf.port}`);
+  await deaf.next('INVITE');
+  clock.advance(32_000);
+  expect(await call.ended).toEqual({ by: 'failed', reason: 'no answer' });
+  expect(whats(call)).toEqual(['sent INVITE']);
+  await patient.close();
+  await deaf.close();
+});
+
 it('keeps several calls apart', async () => {
   const phones = await Promise.all([RawPhone.open(), RawPhone.open(), RawPhone.open()]);
   const calls: TestCall[] = [];

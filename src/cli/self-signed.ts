@@ -9,14 +9,14 @@ export interface Certificate {
 /** As a GeneralName of RFC 5280 section 4.2.1.6. */
 const IP_ADDRESS = 7;
 
-/** Signed by itself, for 127.0.0.1, with a new key each time: nothing of it need be kept. */
-export async function loopbackCertificate(): Promise<Certificate> {
-  const { private: key, cert } = await generate([{ name: 'commonName', value: 'loopback' }], {
+/** Signed by itself, for an IP address, with a new key each time: nothing of it need be kept. */
+export async function selfSignedCertificate(address: string): Promise<Certificate> {
+  const { private: key, cert } = await generate([{ name: 'commonName', value: address }], {
     keyType: 'ec',
     algorithm: 'sha256',
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
-      { name: 'subjectAltName', altNames: [{ type: IP_ADDRESS, ip: '127.0.0.1' }] },
+      { name: 'subjectAltName', altNames: [{ type: IP_ADDRESS, ip: address }] },
     ],
   });
   return { key, cert };
