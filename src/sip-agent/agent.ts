@@ -1,4 +1,5 @@
 import { endCall } from './call-ending.js';
+import { CallSetups } from './call-setups.js';
 import type { Core } from './core.js';
 import type { AgentLogger, Clock } from './environment.js';
 import { topVia } from './envelope.js';
@@ -126,6 +127,7 @@ export class SipAgent {
       logger,
       layer: this.#layer,
       usages: this.#usages,
+      setups: new CallSetups(clock, logger),
       subscriptions: this.#subscriptions,
       flowTo: (target) => this.#transports?.flowTo(target) ?? Promise.reject(new Error('agent not started')),
       waysTo: (target) => this.#transports?.waysTo(target) ?? Promise.reject(new Error('agent not started')),

@@ -1,3 +1,4 @@
+import type { CallSetups } from './call-setups.js';
 import type { AgentLogger, Clock } from './environment.js';
 import type { Flow } from './flow.js';
 import type { Subscriptions } from './subscriptions.js';
@@ -18,6 +19,7 @@ export interface Core {
   readonly logger: AgentLogger;
   readonly layer: TransactionLayer;
   readonly usages: UsageStore;
+  readonly setups: CallSetups;
   readonly subscriptions: Subscriptions;
   /** The best way to a target. Rejects with an Error when there is none. */
   readonly flowTo: (target: Target) => Promise<Flow>;

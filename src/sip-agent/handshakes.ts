@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net';
 import { formatHostPort, type Endpoint } from './flow.js';
+import { SourceCounts } from './source-counts.js';
 
 /** A peer sends its last octets of a handshake within this, or is given up. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Handshakes under way beyond which further ones are refused. */
 const MAX_HANDSHAKES = 256;
+/** The same for one source, so that it cannot keep out the others. */
+const MAX_HANDSHAKES_PER_SOURCE = MAX_HANDSHAKES / 4;
 /** The same for all sources together that may not call: they cannot keep out those that may. */
 const MAX_STRANGE_HANDSHAKES = 32;
 
@@ -29,6 +32,7 @@ export class Handshakes {
   readonly #options: HandshakesOptions;
   /** By the peer's address and port. */
   readonly #pending = new Map<string, Handshake>();
+  readonly #bySource = new SourceCounts();
   #strange = 0;
 
   constructor(options: HandshakesOptions) {
@@ -39,17 +43,23 @@ export class Handshakes {
     return this.#pending.size;
   }
 
+  /** Those of one source. */
+  from(address: string): number {
+    return this.#bySource.of(address);
+  }
+
   /** Takes up a connection, for `ready` once it is secure. False: there are too many, and it has been closed. */
   begin(socket: Socket, remote: Endpoint, ready: (secured: Socket) => void): boolean {
     const { allow, nowMs } = this.#options;
     const strange = !allow(remote.address);
-    if (this.#pending.size >= MAX_HANDSHAKES || (strange && this.#strange >= MAX_STRANGE_HANDSHAKES)) {
+    if (!this.#hasRoomFor(remote.address, strange)) {
       socket.destroy();
       return false;
     }
     const reason = 'closed before the handshake was over';
     const handshake = { socket, ready, strange, sinceMs: nowMs(), reason };
     this.#pending.set(formatHostPort(remote), handshake);
+    this.#bySource.add(remote.address);
     if (strange) this.#strange++;
     socket.on('error', (error) => {
       handshake.reason = error.message;
@@ -83,6 +93,18 @@ export class Handshakes {
     }
   }
 
+  /** When all of them are under way, the oldest one yields to a source that has none. */
+  #hasRoomFor(address: string, strange: boolean): boolean {
+    const ofSource = this.#bySource.of(address);
+    if (ofSource >= MAX_HANDSHAKES_PER_SOURCE || (strange && this.#strange >= MAX_STRANGE_HANDSHAKES)) return false;
+    if (this.#pending.size < MAX_HANDSHAKES) return true;
+    const oldest = [...this.#pending.values()].find(({ socket }) => !socket.destroyed);
+    if (strange || ofSource > 0 || !oldest) return false;
+    oldest.reason = 'too many handshakes';
+    oldest.socket.destroy();
+    return true;
+  }
+
   /** Closes them all, with nothing said about it. */
   close(): void {
     const sockets = [...this.#pending.values()].map(({ socket }) => socket);
@@ -96,6 +118,7 @@ export class Handshakes {
     const key = formatHostPort(remote);
     if (this.#pending.get(key) !== handshake) return false;
     this.#pending.delete(key);
+    this.#bySource.add(remote.address, -1);
     if (handshake.strange) this.#strange--;
     return true;
   }

@@ -85,16 +85,20 @@ export class InboundRequests implements TransactionUser {
   }
 
   #receiveInvite(incoming: IncomingRequest, client: WireClient): void {
-    const usage = new InviteUsage(
-      Dialog.fromInvite(incoming, ownContact(incoming.flow, asksForSips(incoming.message))),
-      client,
-    );
+    const { flow } = incoming;
+    const heard = this.#core.layer.peers.knows(flow);
+    if (!this.#core.setups.admits(flow, heard)) {
+      incoming.reply(503, ['retry-after', String(randomInt(5, 16))]);
+      return;
+    }
+    const usage = new InviteUsage(Dialog.fromInvite(incoming, ownContact(flow, asksForSips(incoming.message))), client);
     if (!this.#core.usages.add(usage)) {
       usage.end();
       incoming.reply(482);
       return;
     }
-    usage.heard = this.#core.layer.peers.knows(incoming.flow);
+    usage.heard = heard;
+    usage.setup = this.#core.setups.begin(flow, heard);
     usage.beginInvite(incoming);
     this.#forward({ incoming, client, usage });
   }

@@ -1,4 +1,5 @@
 import type { AnswerRetransmission } from './answer-retransmission.js';
+import type { CallSetup } from './call-setups.js';
 import type { Dialog } from './dialog.js';
 import { splitHeaderList } from './headers.js';
 import type { IncomingRequest } from './incoming-request.js';
@@ -23,6 +24,8 @@ export class InviteUsage {
   incomingUpdate: IncomingRequest | undefined;
   /** Whether the peer has shown that it hears us: a caller may have another's address. See `HeardPeers`. */
   heard = true;
+  /** Of a call of the peer's. */
+  setup: CallSetup | undefined;
   /** Offers in UPDATEs of ours that have no final response yet. */
   sentOffers = 0;
   /** Our last INVITE, until it fails or another follows. */
@@ -117,6 +120,7 @@ export class InviteUsage {
 
   /** A 2xx is being repeated until its ACK. */
   answered(sequence: number, retransmission: AnswerRetransmission): void {
+    this.setup?.answered();
     this.#answers.get(sequence)?.stop();
     this.#answers.set(sequence, retransmission);
   }
@@ -125,6 +129,7 @@ export class InviteUsage {
   acknowledge(sequence: number): boolean {
     const answer = this.#answers.get(sequence);
     if (!answer) return false;
+    this.setup?.over();
     answer.stop();
     this.#answers.delete(sequence);
     this.#runDeferred();
@@ -153,6 +158,7 @@ export class InviteUsage {
   /** Lets go of everything but transactions of its own. What waited for an ACK is run, and finds the dialog ended. */
   end(): void {
     this.dialog.state = 'ended';
+    this.setup?.over();
     this.session?.stop();
     this.reliable?.stop();
     for (const answer of this.#answers.values()) answer.stop();

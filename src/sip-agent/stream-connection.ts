@@ -76,6 +76,16 @@ export class StreamConnection implements Flow {
     return this.#open;
   }
 
+  /** Whether somebody depends on it. */
+  get held(): boolean {
+    return this.#holders > 0;
+  }
+
+  /** When it last carried something. */
+  get activeMs(): number {
+    return this.#activeMs;
+  }
+
   /** Why it should be closed now, if it should. `idleLimitMs`: how long nothing may be sent or received. */
   overdue(nowMs: number, idleLimitMs: number): string | undefined {
     const quietMs = nowMs - this.#activeMs;

@@ -17,6 +17,8 @@ export interface StreamSockets {
   readonly openEvent: 'connect' | 'secureConnect';
   /** Accepted connections that do not carry SIP yet. */
   readonly pending: number;
+  /** Those of one source. */
+  pendingFrom(address: string): number;
   /** Prepares an accepted TCP connection. `ready` is called with what carries the SIP, unless nothing comes of it. */
   accept(socket: Socket, remote: Endpoint, ready: (socket: Socket) => void): void;
   /** Opens a connection; it is told by `openEvent`, 'error' and 'close' what becomes of it. */
@@ -35,6 +37,7 @@ export const tcpSockets: StreamSockets = {
   protocol: 'tcp',
   openEvent: 'connect',
   pending: 0,
+  pendingFrom: () => 0,
   accept: (socket, _, ready) => {
     ready(socket);
   },

@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { AgentLogger, CancelTimer, Clock } from './environment.js';
 import { formatHostPort, type Endpoint, type Flow } from './flow.js';
-import { logOnce } from './log-throttle.js';
+import { logOnce, LogThrottle } from './log-throttle.js';
+import { SourceCounts } from './source-counts.js';
 import { StreamConnection } from './stream-connection.js';
 import type { StreamSockets } from './stream-sockets.js';
 import { DEFAULT_PORTS } from './target.js';
@@ -20,6 +21,8 @@ const IDLE_MS = 15 * 60_000;
 const STRANGER_IDLE_MS = 10_000;
 /** How much of all connections such sources may have: they cannot keep out those that may call. */
 const STRANGERS_SHARE = 0.25;
+/** How much of them any one source may have. */
+const SOURCE_SHARE = 0.25;
 const SWEEP_INTERVAL_MS = 1_000;
 
 export interface StreamTransportOptions {
@@ -46,6 +49,9 @@ export class StreamTransport implements Transport {
   readonly #connections = new Map<string, StreamConnection>();
   /** Accepted ones by the address and port their peer can be reached at (RFC 5923). */
   readonly #aliases = new Map<string, StreamConnection>();
+  /** How many of the accepted ones each source has. */
+  readonly #accepted = new SourceCounts();
+  readonly #throttle: LogThrottle;
   /** Accepted ones of sources that may not call. */
   readonly #strangers = new Set<StreamConnection>();
   #sweep: CancelTimer | undefined;
@@ -56,6 +62,7 @@ export class StreamTransport implements Transport {
       options.logger.warn({ event: `sip.${bound.protocol}_error`, reason });
     });
     this.#options = options;
+    this.#throttle = new LogThrottle(options.clock);
     this.#server = server;
     this.bound = bound;
     // No descriptor left, or the interface gone: what is open goes on.
@@ -132,7 +139,7 @@ export class StreamTransport implements Transport {
     const { remoteAddress: address, remotePort: port, localAddress } = socket;
     const known = address !== undefined && port !== undefined && localAddress !== undefined;
     const strange = known && !this.#options.allow(address);
-    if (!known || this.#closed || this.#isFull(strange)) {
+    if (!known || this.#closed || !this.#hasRoomFor(address, strange)) {
       socket.destroy();
       return;
     }
@@ -141,14 +148,36 @@ export class StreamTransport implements Transport {
     const way = { remote, localAddress: advertise?.(address) ?? localAddress };
     sockets.accept(socket, remote, (ready) => {
       const connection = this.#add(formatHostPort(remote), ready, way);
+      this.#accepted.add(address);
+      ready.once('close', () => {
+        this.#accepted.add(address, -1);
+      });
       if (strange) this.#strangers.add(connection);
     });
     this.#scheduleSweep();
   }
 
-  #isFull(strange: boolean): boolean {
-    const { maxConnections } = this.#options;
-    return this.connections >= maxConnections || (strange && this.#strangers.size >= maxConnections * STRANGERS_SHARE);
+  #hasRoomFor(address: string, strange: boolean): boolean {
+    const { maxConnections, sockets, logger } = this.#options;
+    const ofSource = this.#accepted.of(address) + sockets.pendingFrom(address);
+    const isOver = ofSource >= maxConnections * SOURCE_SHARE;
+    if (strange && (isOver || this.#strangers.size >= maxConnections * STRANGERS_SHARE)) return false;
+    if (!isOver && (this.connections < maxConnections || (!strange && this.#makeRoom(ofSource)))) return true;
+    if (!strange && this.#throttle.passes(address)) {
+      logger.warn({ event: 'sip.connection_refused', address, connections: ofSource });
+    }
+    return false;
+  }
+
+  /** Closes the connection longest idle that no call depends on, of a source that has more of them than the new one. */
+  #makeRoom(ofNewSource: number): boolean {
+    let longest: StreamConnection | undefined;
+    for (const each of this.#connections.values()) {
+      if (each.held || !each.usable || this.#accepted.of(each.remote.address) <= ofNewSource) continue;
+      if (!longest || each.activeMs < longest.activeMs) longest = each;
+    }
+    longest?.destroy('room needed for another peer');
+    return longest !== undefined;
   }
 
   #add(

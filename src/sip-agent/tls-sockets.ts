@@ -56,6 +56,10 @@ export class TlsSockets implements StreamSockets {
     return this.#handshakes.size;
   }
 
+  pendingFrom(address: string): number {
+    return this.#handshakes.from(address);
+  }
+
   /** New connections use these from now on; the others stay as they are. Throws as the constructor does. */
   renew(credentials: TlsCredentials): void {
     const context = createSecureContext(contextOf(credentials));
