@@ -148,6 +148,19 @@ describe('Registration', () => {
       88,
     ],
     ['its Contact as the registrar rewrote it', { Contact: '<sip:bridge@203.0.113.9:1024>;expires=66' }, 66],
+    ...[
+      'sip:bridge@198.51.100.4:5060;expires=200;q=1',
+      'sip:bridge@198.51.100.4 ; q=1 ; Expires = 200',
+      'sip:bridge@198.51.100.4;transport=tcp;expires="200"',
+      'sip:bridge@198.51.100.4;+sip.instance="<urn:uuid:1>;expires=7,";expires=200',
+      `"<sip:bridge@198.51.100.4>;expires=7, \\"" <sip:desk@h>;expires=9, ${CONTACT};expires=200`,
+      'sip:desk@203.0.113.1;expires=9,sip:bridge@198.51.100.4;expires=200,sip:x@h',
+      `sip:bridge@203.0.113.1;expires=9, Joe, Jr <sip:bridge@198.51.100.4:5060>;expires=200, <sip:bridge@h>;expires=3`,
+      `Joe "x <sip:bridge@198.51.100.4>;expires=200`,
+      `<sip:bridge@198.51.100.4:50601>;expires=9, <SIP:bridge@198.51.100.4:5060;ob>;reg-id=1;expires=200`,
+      `*, ${CONTACT};expires=200`,
+    ].map((Contact): [string, Record<string, string>, number] => [Contact, { Contact }, 200]),
+    ['the shortest of those like ours', { Contact: '<sip:bridge@h1>;expires=90,<sip:bridge@h2>;expires=66' }, 66],
     ['the Expires header', { Contact: CONTACT, Expires: '60' }, 60],
     ['nothing but the 200', {}, 300],
     ['a day at most', { Contact: `${CONTACT};expires=9999999999` }, 86_400],
@@ -159,14 +172,30 @@ describe('Registration', () => {
     await rig.end();
   });
 
-  it.each([{ Contact: '<sip:other@h>;expires=60' }, { Contact: `${CONTACT};expires=0` }])(
-    'is not fooled by a 200 that binds somebody else: %j',
-    async (headers) => {
+  it.each([
+    { Contact: '<sip:other@h>;expires=60' },
+    { Contact: `${CONTACT};expires=0` },
+    { Contact: '*' },
+    { Contact: '' },
+    { Contact: 'sip:bridges@198.51.100.4;expires=60' },
+    { Contact: '<sip:bridge@198.51.100.4:5060' },
+    { Contact: '"<sip:bridge@198.51.100.4>;expires=60" <sip:x@h>' },
+  ])('is not fooled by a 200 that binds somebody else: %j', async (headers) => {
+    const rig = new Rig();
+    rig.registration.begin();
+    await rig.answer(response(200, headers));
+    expect(rig.registration.status()).toMatchObject({ state: 'failing', bound: false });
+    expect(rig.failures).toMatchObject([{ misconfigured: false }]);
+    await rig.end();
+  });
+
+  it.each(['"', '\\"', '<', ',', 'a,', '";', ';', ';expires', '="', '<,>"'])(
+    'stands a 200 full of %s',
+    async (piece) => {
       const rig = new Rig();
       rig.registration.begin();
-      await rig.answer(response(200, headers));
-      expect(rig.registration.status()).toMatchObject({ state: 'failing', bound: false });
-      expect(rig.failures).toMatchObject([{ misconfigured: false }]);
+      await rig.answer(response(200, { Contact: piece.repeat(60_000) }));
+      expect(rig.registration.status()).toMatchObject({ bound: false });
       await rig.end();
     },
   );
