@@ -26,6 +26,7 @@ export class InviteGate {
     const { address } = invite.source;
     const arrival = registrations.arrivalOf(invite);
     invite.digest = arrival?.digest;
+    if (arrival?.to) invite.to = arrival.to;
     // A registrar cannot be asked for a password: it is we who have shown it ours.
     if (arrival) next(invite, arrival);
     else if (allow(address)) this.#authenticate(invite);

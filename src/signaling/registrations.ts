@@ -11,7 +11,8 @@ import {
   type RegistrationSettings,
   type RegistrationStatus,
 } from './registration.js';
-import type { IncomingInvite } from './sip-endpoint.js';
+import { userOf } from './registration-bindings.js';
+import type { IncomingInvite, SipAddress } from './sip-endpoint.js';
 import { printable } from './text.js';
 
 /** Bytes of what nobody can guess in our Contact. */
@@ -36,6 +37,8 @@ export interface RegistrationArrival {
   readonly registration: string;
   /** URI of who was dialled; the Request-URI of such a call is our own Contact. */
   readonly dialled: string;
+  /** In place of a To that has our Contact, which is to be told to nobody: the user that is registered. */
+  readonly to?: SipAddress;
   /** For when the registrar challenges what we send in the call; absent where it has never asked for a password. */
   readonly digest?: DigestClient;
 }
@@ -94,8 +97,14 @@ export class Registrations {
       (each) => each.settings.contactUser === invite.requestUri.user && each.isFrom(invite.source.address),
     );
     if (!found) return undefined;
+    const { settings } = found;
     const digest = found.digestForCall();
-    return { registration: found.settings.name, dialled: this.#dialledUri(invite, found), ...(digest && { digest }) };
+    const isHidden = this.#isSecret(settings) && userOf(invite.to.uri) === settings.contactUser;
+    return {
+      ...{ registration: settings.name, dialled: this.#dialledUri(invite, found) },
+      ...(isHidden && { to: { uri: addressOfRecord(settings), user: settings.user } }),
+      ...(digest && { digest }),
+    };
   }
 
   /**
@@ -143,6 +152,11 @@ export class Registrations {
     return named ?? addressOfRecord(settings);
   }
 
+  /** Whether nobody has configured it. */
+  #isSecret(settings: RegistrationSettings): boolean {
+    return settings.contactUser === this.#secretContact(settings);
+  }
+
   /** As long as the process lives, the same for one user at one registrar. */
   #secretContact({ registrar, user }: WantedRegistration): string {
     const digest = createHmac('sha256', this.#contactKey).update(`${registrar}\n${user}`).digest();
@@ -169,11 +183,6 @@ export class Registrations {
 function reportOf({ misconfigured }: RegistrationFailure): { log: 'warn' | 'error'; message: string } {
   if (!misconfigured) return { log: 'warn', message: 'not registered, trying again' };
   return { log: 'error', message: 'not registered: check this registration in the configuration and at the registrar' };
-}
-
-/** User part of a `sip:` URI; empty when it has none. */
-function userOf(uri: string): string {
-  return /^sips?:(?:([^@:;]*)[^@]*@)?/i.exec(uri)?.[1] ?? '';
 }
 
 /** Undefined where there is none in angle brackets. */

@@ -23,7 +23,8 @@ export interface SipRejection {
 export interface IncomingInvite {
   readonly callId: string;
   readonly from: SipAddress;
-  readonly to: SipAddress;
+  /** Who was dialled: the To. */
+  to: SipAddress;
   /** Request-URI: who is called. */
   readonly requestUri: SipAddress;
   readonly source: { readonly address: string; readonly port: number; readonly protocol: string };

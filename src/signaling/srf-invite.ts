@@ -11,7 +11,7 @@ const ANSWER_TIMEOUT_MS = 4_000;
 export class SrfInvite implements IncomingInvite {
   readonly callId: string;
   readonly from: SipAddress;
-  readonly to: SipAddress;
+  to: SipAddress;
   readonly requestUri: SipAddress;
   readonly source: { address: string; port: number; protocol: string };
   readonly localAddress: string;

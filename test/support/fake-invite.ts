@@ -35,7 +35,7 @@ let lastId = 0;
 export class FakeInvite implements IncomingInvite {
   readonly callId: string;
   readonly from: SipAddress;
-  readonly to: SipAddress;
+  to: SipAddress;
   readonly requestUri: SipAddress;
   readonly source: { readonly address: string; readonly port: number; readonly protocol: string };
   readonly localAddress = '198.51.100.4';

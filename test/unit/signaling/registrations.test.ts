@@ -121,6 +121,11 @@ describe('Registrations', () => {
       rig.registrations.arrivalOf(new FakeInvite({ address: REGISTRAR, number, ...options }))?.dialled;
     // A PBX that calls our Contact itself has it in the To as well.
     expect(dialled({})).toBe('sip:1001@pbx.example');
+    const { to } = rig.registrations.arrivalOf(new FakeInvite({ address: REGISTRAR, number })) ?? {};
+    expect(to).toEqual({ uri: 'sip:1001@pbx.example', user: '1001' });
+    expect(rig.registrations.arrivalOf(new FakeInvite({ address: REGISTRAR, number, to: '1' }))).not.toHaveProperty(
+      'to',
+    );
     expect(dialled({ to: '+49301' })).toBe('sip:+49301@198.51.100.4');
     expect(dialled({ to: '' })).toBe('sip:1001@pbx.example');
     expect(dialled({ headers: { 'p-called-party-id': '<sip:+49302@pbx>' } })).toBe('sip:+49302@pbx');
