@@ -1,3 +1,5 @@
+import { owned } from './text.js';
+
 /** One challenge, or one set of credentials: `Digest realm="a", nonce="b"`. */
 export interface AuthElement {
   /** In lower case. */
@@ -25,8 +27,7 @@ const UNQUOTED = /[^\s,"]+/y;
  * sense is left out.
  */
 export function parseAuthElements(value: string): AuthElement[] {
-  // A copy: what is kept of it, such as a realm, would keep the whole message it came in.
-  const scanner = new Scanner(Buffer.from(value.slice(0, MAX_LENGTH)).toString());
+  const scanner = new Scanner(owned(value.slice(0, MAX_LENGTH)));
   const elements: { scheme: string; params: Map<string, string> }[] = [];
   for (;;) {
     scanner.take(SEPARATORS);

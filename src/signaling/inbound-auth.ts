@@ -13,7 +13,6 @@ import { GuessBackOff } from './guess-back-off.js';
 import { Nonces, type NonceHolder } from './nonces.js';
 import type { IncomingInvite } from './sip-endpoint.js';
 import { sourceHost } from './source-address.js';
-import { printable } from './text.js';
 
 /** Who may call, and how they prove it. */
 export interface InboundAuthSettings {
@@ -93,7 +92,7 @@ export class InboundAuth {
   #onGuess({ callId, source: { address } }: IncomingInvite, answer: DigestAnswer): AuthVerdict | undefined {
     const { guesses: attempts, state, waitMs } = this.#backOff.guessed(address);
     if (state === 'waits') return { verdict: 'refused', retryAfterSec: Math.ceil(waitMs / 1_000) };
-    const user = printable(answer.user.slice(0, 64));
+    const user = answer.user.slice(0, 64);
     this.#logger.warn({ event: 'sip.auth_failed', callId, address, user }, 'user or password is wrong');
     if (state === 'begins') {
       const message = 'wrong answers from there get 403 for lockMs, a right one is taken';

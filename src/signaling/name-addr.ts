@@ -13,31 +13,37 @@ const MAX_NAME_LENGTH = 128;
 
 /** The values of a header of several, separated by commas outside quotes and angle brackets. In linear time. */
 export function splitValues(header: string): string[] {
-  const values: string[] = [];
+  return splitOutside(header, ',').filter((value) => value !== '');
+}
+
+/** Trimmed; outside quotes and angle brackets. */
+function splitOutside(text: string, separator: string): string[] {
+  const parts: string[] = [];
   let quoted = false;
   let bracketed = false;
   let start = 0;
-  for (let i = 0; i < header.length; i++) {
-    const character = header[i];
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
     if (quoted && character === '\\') i += 1;
     else if (character === '"' && !bracketed) quoted = !quoted;
     else if (quoted) continue;
     else if (character === '<') bracketed = true;
     else if (character === '>') bracketed = false;
-    else if (character === ',' && !bracketed) {
-      values.push(header.slice(start, i));
+    else if (character === separator && !bracketed) {
+      parts.push(text.slice(start, i));
       start = i + 1;
     }
   }
-  values.push(header.slice(start));
-  return values.map((value) => value.trim()).filter((value) => value !== '');
+  parts.push(text.slice(start));
+  return parts.map((part) => part.trim());
 }
 
 /** Reads what peers send, quoted as it should be or not. In linear time; never throws. */
 export function readNameAddr(value: string): NameAddr {
   const text = value.trim();
   const quotedEnd = text.startsWith('"') ? endOfQuoted(text) : 0;
-  const open = text.indexOf('<', quotedEnd);
+  // A parameter of a bare address may have brackets in its quotes, as +sip.instance has.
+  const open = /^(?:sips?|tel):/i.test(text) ? -1 : text.indexOf('<', quotedEnd);
   if (open < 0) {
     // An address without brackets: what follows its semicolon belongs to the header (RFC 3261 section 20).
     const semicolon = text.indexOf(';', quotedEnd);
@@ -53,7 +59,7 @@ export function readNameAddr(value: string): NameAddr {
 
 /** The value of a parameter, unquoted; '' for one without a value, undefined for none. */
 export function paramOf(params: string, name: string): string | undefined {
-  for (const param of params.split(';')) {
+  for (const param of splitOutside(params, ';')) {
     const [key = '', value = ''] = param.split('=', 2);
     if (key.trim().toLowerCase() === name) return value.trim().replace(/^"|"$/g, '');
   }

@@ -1,3 +1,4 @@
+import { paramOf, readNameAddr, splitValues } from './name-addr.js';
 import type { OutsideResponse } from './outside-request.js';
 
 /** Beyond that a registrar is not believed: nobody would notice for days that it has forgotten us. */
@@ -37,50 +38,11 @@ interface ListedContact {
   readonly expiresSec: number | undefined;
 }
 
-/**
- * The values of a Contact header (RFC 3261 section 20.10), of which several may have been joined by commas. Without angle
- * brackets all parameters are the header's. `*` is nobody's.
- */
 function contactsIn(header: string): ListedContact[] {
-  const text = header.slice(0, MAX_HEADER_LENGTH);
-  return valuesIn(text, true).map(({ start, open, close, end }) => {
-    const bare = open < 0 ? text.slice(start, end).split(';', 1)[0] : undefined;
-    const uri = bare ?? text.slice(open + 1, close);
-    const params = text.slice(bare === undefined ? close + 1 : start + bare.length, end);
-    // What is quoted may look like anything, but some quote their numbers.
-    const unquoted = params.replace(/"(?:[^"\\]|\\[^])*"?/g, (quoted) => /^"(\d+)"$/.exec(quoted)?.[1] ?? '""');
-    const expires = /;\s{0,8}expires\s{0,8}=\s{0,8}(\d{1,10})/i.exec(unquoted)?.[1];
-    return { uri: uri.trim(), expiresSec: wholeSeconds(expires) };
+  return splitValues(header.slice(0, MAX_HEADER_LENGTH)).map((value) => {
+    const { uri, params } = readNameAddr(value);
+    return { uri, expiresSec: wholeSeconds(paramOf(params, 'expires')) };
   });
-}
-
-/** Where one value is in the header, and its first angle brackets outside quotes: -1 without. */
-interface Value {
-  start: number;
-  open: number;
-  close: number;
-  end: number;
-}
-
-/** Linear. A quote that is never closed is none. */
-function valuesIn(text: string, heedsQuotes: boolean): Value[] {
-  const values: Value[] = [];
-  let [start, open, close, quoted] = [0, -1, -1, false];
-  for (let at = 0; at <= text.length; at++) {
-    const character = text[at];
-    const bracketed = open >= 0 && close < 0;
-    if (quoted) {
-      if (character === '\\') at += 1;
-      else if (character === '"') quoted = false;
-    } else if (character === '"' && heedsQuotes && !bracketed) quoted = true;
-    else if (character === '<' && open < 0) open = at;
-    else if (character === '>' && bracketed) close = at;
-    else if (character === undefined || (character === ',' && !bracketed)) {
-      if (!bracketed) values.push({ start, open, close, end: at });
-      [start, open, close] = [at + 1, -1, -1];
-    }
-  }
-  return quoted ? valuesIn(text, false) : values;
 }
 
 /** User part of a `sip:` URI; empty when it has none. */

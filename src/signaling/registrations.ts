@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import type { DigestClient } from './digest-client.js';
+import { readNameAddr, splitValues } from './name-addr.js';
 import type { OutsideRequest, OutsideResponse } from './outside-request.js';
 import {
   addressOfRecord,
@@ -13,7 +14,6 @@ import {
 } from './registration.js';
 import { userOf } from './registration-bindings.js';
 import type { IncomingInvite, SipAddress } from './sip-endpoint.js';
-import { printable } from './text.js';
 
 /** Bytes of what nobody can guess in our Contact. */
 const CONTACT_BYTES = 12;
@@ -123,7 +123,7 @@ export class Registrations {
     logger.warn(
       {
         ...{ event: 'sip.registration_unmatched', callId, address: source.address },
-        ...{ registration: registration.settings.name, to: printable(requestUri.user.slice(0, 64)) },
+        ...{ registration: registration.settings.name, to: requestUri.user.slice(0, 64) },
       },
       'an INVITE from the registrar is not for our Contact: if it is no forgery, set contactUser of this registration to the ' +
         'user it is for or, where that changes from call to call, add the address to sip.allow',
@@ -146,8 +146,7 @@ export class Registrations {
    */
   #dialledUri(invite: IncomingInvite, { settings }: Registration): string {
     const candidates = [calledParty(invite), invite.to.user === '' ? undefined : invite.to.uri];
-    if (settings.contactUser !== this.#secretContact(settings))
-      return candidates.find(isGiven) ?? invite.requestUri.uri;
+    if (!this.#isSecret(settings)) return candidates.find(isGiven) ?? invite.requestUri.uri;
     const named = candidates.find((uri) => isGiven(uri) && userOf(uri) !== settings.contactUser);
     return named ?? addressOfRecord(settings);
   }
@@ -185,9 +184,10 @@ function reportOf({ misconfigured }: RegistrationFailure): { log: 'warn' | 'erro
   return { log: 'error', message: 'not registered: check this registration in the configuration and at the registrar' };
 }
 
-/** Undefined where there is none in angle brackets. */
 function calledParty(invite: IncomingInvite): string | undefined {
-  return /^[^<]{0,256}<([^<>]{1,256})>/.exec(invite.header('P-Called-Party-ID') ?? '')?.[1];
+  const [value = ''] = splitValues(invite.header('P-Called-Party-ID') ?? '');
+  const { uri } = readNameAddr(value);
+  return /^(?:sips?|tel):[^<>]{1,256}$/i.test(uri) ? uri : undefined;
 }
 
 function isGiven(uri: string | undefined): uri is string {

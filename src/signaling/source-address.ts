@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { owned } from './text.js';
 
 /** Of an IPv6 address, what one customer is given: within it a source may change its address at will. */
 const IPV6_NETWORK_BITS = 64;
@@ -10,7 +11,7 @@ const IPV6_NETWORK_BITS = 64;
  */
 export function sourceHost(address: string): string {
   const parsed = parse(address);
-  return parsed ? parsed.toString() : Buffer.from(address).toString();
+  return parsed ? parsed.toString() : owned(address);
 }
 
 /** Who may be behind an address: itself, or its /64. A string of its own. */

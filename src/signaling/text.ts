@@ -6,11 +6,6 @@ export function quotable(text: string): string {
     .slice(0, 200);
 }
 
-/** For a log line: what a terminal would obey, or not show, is escaped. */
-export function printable(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
-}
-
 /** What went wrong, in one line. drachtio-srf rejects with strings, too. */
 export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

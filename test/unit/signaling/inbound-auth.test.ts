@@ -242,11 +242,10 @@ describe('InboundAuth', () => {
     expect(rig.guess()).toMatchObject({ verdict: 'challenged' });
   });
 
-  it('logs the user as something a terminal can show', () => {
+  it('logs no more of a user than names have', () => {
     const rig = new Rig();
-    rig.judge(authorization({ user: `a\u009b31m\u0000\u202e\n${'x'.repeat(500)}`, nonce: rig.nonce() }));
-    const [line] = rig.logger.lines;
-    expect(line?.['user']).toMatch(/^a\\u\{9b\}31m\\u\{0\}\\u\{202e\}\\u\{a\}x{56}$/);
+    rig.judge(authorization({ user: 'x'.repeat(500), nonce: rig.nonce() }));
+    expect(rig.logger.lines).toMatchObject([{ user: 'x'.repeat(64) }]);
   });
 
   it('takes new users and passwords over', () => {

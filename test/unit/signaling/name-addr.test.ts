@@ -11,6 +11,7 @@ describe('readNameAddr', () => {
     ['<sip:1@a.example>', '', 'sip:1@a.example'],
     ['sip:1@a.example;tag=7', '', 'sip:1@a.example'],
     ['tel:+1-555-0100;phone-context=x', '', 'tel:+1-555-0100'],
+    ['sip:1@a.example;+sip.instance="<urn:uuid:1>"', '', 'sip:1@a.example'],
     ['Alice <sip:1@a.example>;tag=7', 'Alice', 'sip:1@a.example'],
     ['"Bond, James" <sip:7@a.example>', 'Bond, James', 'sip:7@a.example'],
     ['"a \\"quoted\\" <b> \\\\" <sip:1@a.example>', 'a "quoted" <b> \\', 'sip:1@a.example'],
@@ -53,5 +54,11 @@ describe('splitValues', () => {
     for (const value of splitValues(text)) readNameAddr(value);
     readNameAddr(text);
     paramOf(text, 'index');
+  });
+});
+
+describe('paramOf', () => {
+  it('takes nothing for a parameter that stands in quotes', () => {
+    expect(paramOf(';x="a;expires=1,\\";expires=2";expires=60', 'expires')).toBe('60');
   });
 });
