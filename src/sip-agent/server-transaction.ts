@@ -106,6 +106,7 @@ export class InviteServerTransaction implements ServerTransaction {
 
   #forgetTrying(): void {
     this.#cancelTrying?.();
+    this.#cancelTrying = undefined;
     this.#sayTrying = undefined;
   }
 

@@ -251,7 +251,7 @@ export class TransactionLayer {
     this.#servers.set(key, entry);
     this.#hold(entry, keyOctets + request.octets);
     if (transaction instanceof InviteServerTransaction && waitsForTrying(envelope, flow)) {
-      transaction.tryAfter(TRYING_AFTER_MS, () => incoming.response(100).toBuffer());
+      sayTryingLater(transaction, incoming);
     }
     return incoming;
   }
@@ -337,6 +337,11 @@ export function replyStateless(
  */
 export function waitsForTrying({ to }: Envelope, { reliable }: Flow): boolean {
   return !reliable && to.tag === undefined;
+}
+
+/** By itself, since a function that is kept keeps all that the functions beside it use: here the request. */
+function sayTryingLater(transaction: InviteServerTransaction, incoming: IncomingRequest): void {
+  transaction.tryAfter(TRYING_AFTER_MS, () => incoming.response(100).toBuffer());
 }
 
 /** For a CANCEL of ours: what matters is the final response to its INVITE. */
