@@ -14,6 +14,7 @@ import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
 import type { MediaEngine } from './media/engine.js';
 import type { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
+import { ListenFault } from './ops/bind-fault.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
 import type { LogState } from './ops/log-writer.js';
@@ -23,6 +24,7 @@ import { InboundAuth } from './signaling/inbound-auth.js';
 import { InviteGate } from './signaling/invite-gate.js';
 import { Registrations } from './signaling/registrations.js';
 import { SipAgent } from './sip-agent/agent.js';
+import { ListenError } from './sip-agent/listen-address.js';
 import { Strangers } from './sip-agent/strangers.js';
 import type { TlsOptions } from './sip-agent/tls-sockets.js';
 
@@ -125,7 +127,10 @@ export async function startBridge(
       log,
     });
     const http = new OpsHttpServer({ ...config.http, source: health, logger });
-    const httpUrl = await http.start();
+    const httpUrl = await http.start().catch((error: unknown) => {
+      const { host, port } = config.http;
+      throw new ListenFault('http.host, http.port', `http://${hostport(host, port)}`, error as Error);
+    });
     release.push(() => http.stop());
     const connected = await signaling.connect();
     if (!connected && config.sip.engine === 'embedded')
@@ -203,7 +208,9 @@ export async function startBridge(
       maxRequestsPerSec: config.sip.maxRequestsPerSec,
       session: { minimumS: config.sip.sessionTimer.minSec, wantedS: config.sip.sessionTimer.expiresSec },
     });
-    const { wire, bound } = await agent.start();
+    const { wire, bound } = await agent.start().catch((error: unknown) => {
+      throw error instanceof ListenError ? new ListenFault('sip.listen', error.listen, error.cause) : error;
+    });
     release.push(() => agent.stop());
     return {
       server: { ...wire, secret, clock, logger },

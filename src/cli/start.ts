@@ -7,6 +7,7 @@ import { secretsOf } from '../config/redact.js';
 import { applyReload } from '../config/reload.js';
 import type { BridgeConfig } from '../config/types.js';
 import type { Logger } from '../logger.js';
+import { ListenFault } from '../ops/bind-fault.js';
 import { createLog } from '../ops/log.js';
 import type { Log } from '../ops/log.js';
 import type { LogState } from '../ops/log-writer.js';
@@ -90,7 +91,10 @@ async function startOrExit(config: BridgeConfig, log: Log, startBridge: StartBri
   try {
     return await startBridge(config, { logger, clock: systemClock, version: VERSION, log: state });
   } catch (error) {
-    logger.error({ event: 'bridge.failed', error }, error instanceof Error ? error.message : String(error));
+    const what = error instanceof Error ? error.message : String(error);
+    // Where a stack would only hide what an operator has to do.
+    const details = error instanceof ListenFault ? { setting: error.setting } : { error };
+    logger.error({ event: 'bridge.failed', ...details }, what);
     throw new ExitCode(1);
   }
 }

@@ -3,6 +3,7 @@ import { createServer, isIP, isIPv6 } from 'node:net';
 import type { BridgeConfig } from '../config/types.js';
 import { parseListen } from '../config/formats.js';
 import { advertisedAddresses } from '../config/advertise.js';
+import { bindFault } from './bind-fault.js';
 import { cidrMatcher } from '../config/cidr.js';
 
 /** One line of `doctor`: what was looked at and what was found. */
@@ -105,11 +106,4 @@ function bindTcp(host: string, port: number): Promise<string | undefined> {
       });
     });
   });
-}
-
-function bindFault(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE') return 'in use by another program (or is the bridge running already?)';
-  if (error.code === 'EACCES') return 'not allowed: ports below 1024 need a right this user does not have';
-  if (error.code === 'EADDRNOTAVAIL') return 'not an address of this machine';
-  return error.message;
 }

@@ -4,6 +4,19 @@ import { DEFAULT_PORTS } from './target.js';
 import type { ListenAddress } from './transport.js';
 import { parseHostPort } from './uri.js';
 
+/** A listener that could not be opened; `cause` is what the system said. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+
+  constructor(
+    /** As it was given: `udp://0.0.0.0:5060`. */
+    readonly listen: string,
+    override readonly cause: Error,
+  ) {
+    super(`Cannot listen on ${listen}: ${cause.message}`);
+  }
+}
+
 /**
  * Reads "udp://0.0.0.0:5060" and the like. The host is an IPv4 address or an IPv6 address in brackets.
  * Throws an Error that names the text when it cannot be listened on.

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { DeadFlow } from './dead-flow.js';
 import type { AgentLogger, Clock } from './environment.js';
 import type { Endpoint, Flow, TransportProtocol } from './flow.js';
-import { parseListenAddress } from './listen-address.js';
+import { ListenError, parseListenAddress } from './listen-address.js';
 import { LocalAddresses } from './local-address.js';
 import { locate, UnknownHostError, type Hop } from './locate.js';
 import { LogThrottle } from './log-throttle.js';
@@ -123,7 +123,7 @@ export class Transports {
       const failed = this.#failureLog(listen.protocol);
       return await StreamTransport.open({ ...options, sockets: this.#socketsFor(listen.protocol), failed });
     } catch (error) {
-      throw new Error(`Cannot listen on ${listen.text}: ${(error as Error).message}`, { cause: error });
+      throw new ListenError(listen.text, error as Error);
     }
   }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { StartBridge } from '../../../src/cli/start.js';
 import type { BridgeConfig } from '../../../src/config/types.js';
@@ -129,5 +131,26 @@ describe('start', () => {
     expect([code, io.listening]).toEqual([1, 0]);
     expect(io.lines).toMatchObject([{ event: 'bridge.failed', msg: 'listen EADDRINUSE, by the way [redacted]' }]);
     expect(JSON.stringify(io.lines)).not.toContain(KEY);
+  });
+
+  it.each(['sip', 'http'])('names the setting whose port is taken, in one line without a stack: %s', async (who) => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const [sipPort, httpPort] = who === 'sip' ? [port, 0] : [0, port];
+    const file = temporaryFile(
+      `${FILE}sip: {listen: ['tcp://127.0.0.1:${sipPort}']}\nhttp: {port: ${httpPort}}\nmedia: {workers: 0}\n`,
+    );
+    const io = new TestIo();
+    expect(await io.run(['start', '-c', file])).toBe(1);
+    const [setting, url] = who === 'sip' ? ['sip.listen', 'tcp'] : ['http.host, http.port', 'http'];
+    const failed = io.lines.filter(({ event }) => event === 'bridge.failed');
+    expect(failed).toEqual([
+      {
+        ...{ level: 'error', time: expect.any(String) as string, event: 'bridge.failed', setting },
+        msg: `${setting}: ${url}://127.0.0.1:${port}: in use by another program (or is the bridge running already?)`,
+      },
+    ]);
+    taken.close();
   });
 });
