@@ -274,6 +274,7 @@ export class CallBridge implements Ticking {
     this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
     this.#path.setMedia(media, this.#downlink.frame.unitsPerFrame * FRAMES_PER_SECOND, this.#lastRtpAtMs);
     const { remote = { address: '0.0.0.0', port: 0 }, rtcp } = media;
+    if (media.newParty) this.#endpoint?.forgetSource();
     this.#endpoint?.setRemote({ ...remote, latch: 'any', ...(rtcp ? { rtcp } : {}) });
   }
 

@@ -26,6 +26,8 @@ export interface BridgeMedia {
   readonly remote?: TransportAddress;
   /** Where it wants its RTCP; absent when that is the port after the RTP's. */
   readonly rtcp?: RtcpRemote;
+  /** Another party than before: what was known of where its RTP comes from is void. */
+  readonly newParty?: true;
   /** False while the other side does not want our packets (hold): time goes on without them. */
   readonly sending: boolean;
   /** False while the other side has said that it sends nothing: no RTP is then no fault. */

@@ -26,8 +26,10 @@ export function splitUri(text: string): { readonly user: string; readonly host: 
   const rest = uri.slice(scheme.length);
   const at = rest.lastIndexOf('@');
   if (at < 0 && /^sip/i.test(scheme)) return { user: '', host: hostOf(rest) };
-  const user = at < 0 ? rest : rest.slice(0, at);
-  return { user: decode(upTo(user, ';')), host: at < 0 ? '' : hostOf(rest.slice(at + 1)) };
+  const user = upTo(at < 0 ? rest : rest.slice(0, at), ';');
+  // `sip:user:password@host`
+  const name = /^sip/i.test(scheme) ? upTo(user, ':') : user;
+  return { user: decode(name), host: at < 0 ? '' : hostOf(rest.slice(at + 1)) };
 }
 
 function insideBrackets(text: string): string {

@@ -7,6 +7,9 @@ import { audioReport, type CallFacts, type CallRecord, type CallSnapshot } from 
 import { callerIdentity, type CallerIdentity } from './caller-identity.js';
 import type { CallState } from './call-state.js';
 
+/** Enough to find a call by; a call handed round for ever must not fill the memory. */
+const MAX_REPLACED_BY = 32;
+
 export interface CallAccountOptions {
   readonly invite: IncomingInvite;
   readonly did: string;
@@ -28,6 +31,8 @@ export class CallAccount {
   end: CallEnd | undefined;
   readonly #options: CallAccountOptions;
   readonly #identity: CallerIdentity;
+  readonly #replacedBy: string[] = [];
+  #sipSource: string;
   readonly #receivedAt: Date;
   readonly #receivedAtMs: number;
   #answeredAt: Date | undefined;
@@ -35,6 +40,7 @@ export class CallAccount {
   constructor(options: CallAccountOptions) {
     this.#options = options;
     this.#identity = callerIdentity((name) => options.invite.header(name));
+    this.#sipSource = options.invite.source.address;
     this.target = options.route?.targets[0];
     this.#receivedAt = options.wallTime();
     this.#receivedAtMs = options.clock.nowMs();
@@ -45,6 +51,17 @@ export class CallAccount {
     return Math.round(this.#options.clock.nowMs() - this.#receivedAtMs);
   }
 
+  /** Another caller has taken the first one's place. */
+  replaced({ callId, source }: IncomingInvite): void {
+    this.#sipSource = source.address;
+    if (this.#replacedBy.length < MAX_REPLACED_BY) this.#replacedBy.push(callId);
+  }
+
+  /** Whether the call has that Call-ID, of its first INVITE or of one that replaced it. */
+  hasCallId(callId: string): boolean {
+    return callId === this.#options.invite.callId || this.#replacedBy.includes(callId);
+  }
+
   answered(): void {
     this.#answeredAt = this.#options.wallTime();
   }
@@ -53,6 +70,7 @@ export class CallAccount {
     const { invite, did, route, sipEngine, mediaEngine } = this.#options;
     return {
       callId: invite.callId,
+      ...(this.#replacedBy.length > 0 ? { replacedBy: [...this.#replacedBy] } : {}),
       from: invite.from.user || invite.from.uri,
       ...this.#identity,
       to: invite.to.user || invite.to.uri,
@@ -71,7 +89,7 @@ export class CallAccount {
       ...this.facts(),
       state,
       durationMs: this.durationMs,
-      ...audioReport(this.stats, this.#options.invite.source.address),
+      ...audioReport(this.stats, this.#sipSource),
       ...(this.stats ? { media: this.stats } : {}),
     };
   }
@@ -90,7 +108,7 @@ export class CallAccount {
       outcome: end.outcome,
       sipStatus: this.#answeredAt ? 200 : (end.sipStatus ?? end.rejection?.status ?? 500),
       ...(end.closeCode === undefined ? {} : { closeCode: end.closeCode }),
-      ...audioReport(this.stats, this.#options.invite.source.address),
+      ...audioReport(this.stats, this.#sipSource),
       interruptions,
       reconnects,
       ...(uplink ? { uplink } : {}),

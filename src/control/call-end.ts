@@ -29,6 +29,7 @@ export type EndReason =
   | 'transfer_failed'
   | 'forbidden'
   | 'no_route'
+  | 'replaces_refused'
   | 'at_capacity'
   | 'draining'
   | 'not_acceptable'
@@ -107,6 +108,14 @@ export const callEnd = {
     outcome: 'client_error',
     detail: `no route for ${number}`,
     rejection: rejectWith(404, 'no route for this number'),
+  }),
+  /** What an INVITE with Replaces names is not there to be replaced (RFC 3891). */
+  replacesRefused: (status: number, detail: string): CallEnd => ({
+    reason: 'replaces_refused',
+    endedBy: 'bridge',
+    outcome: 'client_error',
+    detail,
+    rejection: rejectWith(status, detail),
   }),
   atCapacity: (detail: string): CallEnd => ({
     reason: 'at_capacity',

@@ -2,17 +2,18 @@ import type { BridgeEvent, BridgeHandle, BridgePool } from '../bridge/messages.j
 import type { CancelTimer, Clock } from '../clock.js';
 import type { CallAction, CustomParametersConfig, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
-import { MediaUnavailable, type AcceptedOffer, type MediaEngine } from '../media/engine.js';
-import { SdpError } from '../media/sdp.js';
+import type { AcceptedOffer, MediaEngine } from '../media/engine.js';
 import type { AgentEnding } from '../pranthora/endings.js';
+import { isMeant, type DialogId } from '../signaling/replaces.js';
 import {
   RenegotiationRefused,
-  type Dialog,
+  type DialogHandlers,
   type IncomingInvite,
   type RenegotiationRequest,
 } from '../signaling/sip-endpoint.js';
 import { CallAccount } from './call-account.js';
 import { CallAgents } from './call-agents.js';
+import { CallerDialog } from './caller-dialog.js';
 import { CallerMedia } from './caller-media.js';
 import { CallerTransfer } from './caller-transfer.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
@@ -21,6 +22,9 @@ import { nextState, type CallInput, type CallState } from './call-state.js';
 import { CallTargets } from './call-targets.js';
 import { customParameters } from './custom-parameters.js';
 import { DigitFilter, type DigitPath } from './digit-filter.js';
+import type { EndedDialogs } from './ended-dialogs.js';
+import { endOfFault } from './fault-end.js';
+import { handOver } from './replacing.js';
 import type { TargetBreaker } from './target-breaker.js';
 
 export interface CallDependencies {
@@ -35,6 +39,7 @@ export interface CallDependencies {
   readonly logDigits: boolean;
   readonly customParameters: CustomParametersConfig;
   readonly breaker: TargetBreaker;
+  readonly endedDialogs: EndedDialogs;
   /** A number in [0, 1), for targets with weights. */
   readonly random: () => number;
   /** How the last attempt to reach an agent went, for `/health`. */
@@ -67,10 +72,10 @@ export class Call {
   #onBridgeClosed: (() => void) | undefined;
   #rtpPort = 0;
   #media: CallerMedia | undefined;
-  #dialog: Dialog | undefined;
-  /** The answer on its way; the call is not over before it is known whether there is a dialog to end. */
+  readonly #dialog: CallerDialog;
+  /** An answer on its way; the call is not over before it is known whether there is a dialog to end. */
   #answering: Promise<void> = Promise.resolve();
-  #peerEnded = false;
+  #isBeingReplaced = false;
   readonly #digits = new DigitFilter();
   readonly #transfer: CallerTransfer;
   #cancelMaxDuration: CancelTimer | undefined;
@@ -89,6 +94,7 @@ export class Call {
     this.#onClosed = onClosed;
     const { clock, wallTime, sipEngine, media, transferTimeoutMs } = dependencies;
     this.#account = new CallAccount({ invite, ...plan, sipEngine, mediaEngine: media.name, clock, wallTime });
+    this.#dialog = this.#newDialog();
     this.#transfer = new CallerTransfer({
       timeoutMs: transferTimeoutMs,
       logger: this.#logger,
@@ -139,6 +145,26 @@ export class Call {
     this.#account.end = told;
     this.#cancelMaxDuration?.();
     void this.#closeOut(told);
+  }
+
+  /** Whether that is the dialog with the call's caller. */
+  isOf(dialog: DialogId): boolean {
+    const ours = this.#dialog.current?.id;
+    return ours !== undefined && this.#isOpen() && isMeant(dialog, ours);
+  }
+
+  hasCallId(callId: string): boolean {
+    return this.#account.hasCallId(callId);
+  }
+
+  /** Answers an INVITE that takes the caller's place (RFC 3891). The agent's session goes on. */
+  takeOver(invite: IncomingInvite): void {
+    if (this.#state === 'active' && this.#media && !this.#isBeingReplaced) {
+      this.#answering = this.#replaceCaller(invite, this.#media);
+    } else {
+      // A transfer, or another replacement, is under way (RFC 3261 section 21.4.27).
+      invite.reject({ status: 491 });
+    }
   }
 
   snapshot(): CallSnapshot {
@@ -260,23 +286,43 @@ export class Call {
       const localSdp = await this.#media.connect(this.#offer, this.#rtpPort, localAddress, source.address);
       if (this.#state !== 'answering') return;
       this.#transfer.answering();
-      this.#dialog = await this.#invite.answer(localSdp, {
-        onEnd: (end) => {
-          this.#onDialogEnd(end);
-        },
-        onAck: (sdp) => {
-          void this.#onAck(sdp);
-        },
-        onRenegotiate: (request) => this.#onRenegotiate(request),
-        onDigit: ({ digit, durationMs }) => {
-          this.#onDigit(digit, 'info', durationMs);
-        },
-      });
+      await this.#dialog.answer(this.#invite, localSdp);
       this.#onAnswered();
     } catch (error) {
       // A CANCEL makes the answer fail too; that end has been noted already.
       if (this.#isOpen()) this.#endByFault(error);
     }
+  }
+
+  #newDialog(): CallerDialog {
+    const handlers: DialogHandlers = {
+      onEnd: (end) => {
+        this.end(end.byPeer ? this.#transfer.endByCaller() : callEnd.noAck(end.reason));
+      },
+      onAck: (sdp) => {
+        void this.#onAck(sdp);
+      },
+      onRenegotiate: (request) => this.#onRenegotiate(request),
+      onDigit: ({ digit, durationMs }) => {
+        this.#onDigit(digit, 'info', durationMs);
+      },
+    };
+    return new CallerDialog(handlers, (dialog) => {
+      this.#dependencies.endedDialogs.add(dialog);
+    });
+  }
+
+  async #replaceCaller(invite: IncomingInvite, media: CallerMedia): Promise<void> {
+    this.#isBeingReplaced = true;
+    const isReplaced = await handOver(invite, {
+      engine: this.#dependencies.media,
+      ...{ media, dialog: this.#dialog, rtpPort: this.#rtpPort, logger: this.#logger },
+      isOpen: () => this.#isOpen(),
+    });
+    this.#isBeingReplaced = false;
+    if (!isReplaced) return;
+    this.#account.replaced(invite);
+    if (this.#dialog.current) this.#transfer.movedTo(this.#dialog.current);
   }
 
   #onAnswered(): void {
@@ -288,7 +334,7 @@ export class Call {
       this.#warnOfMaxDuration();
     });
     this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: this.#account.durationMs });
-    if (this.#dialog) this.#transfer.answered(this.#dialog);
+    if (this.#dialog.current) this.#transfer.answered(this.#dialog.current);
   }
 
   #warnOfMaxDuration(): void {
@@ -298,11 +344,6 @@ export class Call {
     this.#cancelMaxDuration = clock.after(leftMs, () => {
       this.end(callEnd.maxDuration(maxDurationMs));
     });
-  }
-
-  #onDialogEnd(end: { byPeer: boolean; reason: string }): void {
-    this.#peerEnded = true;
-    this.end(end.byPeer ? this.#transfer.endByCaller() : callEnd.noAck(end.reason));
   }
 
   async #onAck(sdp: string | undefined): Promise<void> {
@@ -324,7 +365,7 @@ export class Call {
 
   /** The agent stays on the line while the caller is moved to other media. */
   #onMediaLost(detail: string): void {
-    const dialog = this.#dialog;
+    const dialog = this.#dialog.current;
     if (!dialog || (this.#state !== 'active' && this.#state !== 'transferring')) {
       this.end(callEnd.mediaUnavailable(detail));
       return;
@@ -357,19 +398,19 @@ export class Call {
   /** Lets go of everything, in the order in which the caller notices: signalling first, then the media. */
   async #release(end: CallEnd): Promise<void> {
     try {
-      if (!this.#dialog && end.rejection) this.#invite.reject(end.rejection);
+      if (!this.#dialog.current && end.rejection) this.#invite.reject(end.rejection);
     } finally {
       this.#bridge?.close();
     }
     await this.#answering;
-    if (this.#dialog && !this.#peerEnded) await this.#dialog.bye(end.byeReason);
+    await this.#dialog.bye(end.byeReason);
     if (this.#bridge) await this.#bridgeClosed;
     this.#agents?.release();
     await this.#media?.close();
   }
 
   #endByFault(error: unknown): void {
-    const end = endOf(error);
+    const end = endOfFault(error);
     if (end.reason === 'internal_error') this.#logger.error({ event: 'call.error', err: error });
     this.end(end);
   }
@@ -387,10 +428,3 @@ const referOf = (action: CallAction | undefined): string | undefined =>
 
 const redirectOf = (route: Route | undefined): string | undefined =>
   route?.fallback && 'redirect' in route.fallback ? route.fallback.redirect : undefined;
-
-/** How a call ends for something that was thrown on its way. */
-function endOf(error: unknown): CallEnd {
-  if (error instanceof SdpError) return callEnd.notAcceptable(error.message);
-  if (error instanceof MediaUnavailable) return callEnd.mediaUnavailable(error.message);
-  return callEnd.internalError(error instanceof Error ? error.message : String(error));
-}

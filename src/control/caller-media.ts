@@ -3,6 +3,13 @@ import type { AcceptedOffer, MediaLeg } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
 import { RenegotiationRefused } from '../signaling/sip-endpoint.js';
 
+/** A leg that nobody uses yet. */
+export interface PreparedLeg {
+  readonly leg: MediaLeg;
+  /** Why its media server is gone already. */
+  lost: string | undefined;
+}
+
 /**
  * The caller's side of a call's media: the leg, its offers and answers, and the bridge kept told of what they agree on.
  * Owns the leg; `close` lets go of it.
@@ -11,10 +18,12 @@ export class CallerMedia {
   readonly #bridge: BridgeHandle;
   readonly #onLost: (detail: string) => void;
   #leg: MediaLeg | undefined;
-  /** Takes the place of `#leg` when the caller has agreed to it. */
-  #replacement: MediaLeg | undefined;
+  /** Each may take the place of `#leg`, once the caller has agreed to it or been replaced itself. */
+  readonly #spares = new Set<MediaLeg>();
   /** The offer was ours (INVITE or re-INVITE without SDP): the next ACK brings the answer. */
   #awaitingAnswer = false;
+  /** The bridge has yet to be told that the leg is another party's. */
+  #isNewParty = false;
   #closed = false;
 
   /** `onLost`: the media server is gone; what it carried is silent until `replace` succeeds. */
@@ -86,27 +95,71 @@ export class CallerMedia {
   async replace(reinvite: (offer: string) => Promise<string>): Promise<void> {
     const lost = this.#leg;
     if (!lost) throw new Error('there is no leg to replace');
+    try {
+      await this.#replace(lost, reinvite);
+    } catch (error) {
+      // Whoever has taken the caller's place meanwhile brought media of its own.
+      if (this.#leg === lost) throw error;
+    }
+  }
+
+  async #replace(lost: MediaLeg, reinvite: (offer: string) => Promise<string>): Promise<void> {
     const leg = await lost.replace();
-    this.#replacement = leg;
+    this.#spares.add(leg);
     try {
       this.#expectOpen();
       await leg.acceptAnswer(await reinvite(leg.localSdp));
       this.#expectOpen();
+      if (this.#leg !== lost) throw new Error('the caller is another one');
     } catch (error) {
       await leg.close();
       throw error;
     } finally {
-      this.#replacement = undefined;
+      this.#spares.delete(leg);
     }
     await this.#adopt(leg);
     this.#tellBridge();
     await lost.close();
   }
 
+  /**
+   * A leg for another party that is to take the caller's place: to be adopted when its INVITE has been answered, or else
+   * discarded. Rejects as AcceptedOffer.connect does.
+   */
+  async prepare(
+    offer: AcceptedOffer,
+    rtpPort: number,
+    localAddress: string,
+    peerAddress: string,
+  ): Promise<PreparedLeg> {
+    const leg = await offer.connect(rtpPort, localAddress, peerAddress);
+    this.#spares.add(leg);
+    const prepared: PreparedLeg = { leg, lost: undefined };
+    leg.onLost = (detail) => (prepared.lost = detail);
+    return prepared;
+  }
+
+  /** The bridge hears of it now, or when the ACK has brought the answer to our offer. */
+  async adopt({ leg, lost }: PreparedLeg): Promise<void> {
+    const replaced = this.#leg;
+    this.#spares.delete(leg);
+    this.#awaitingAnswer = !leg.media;
+    this.#isNewParty = true;
+    await this.#adopt(leg);
+    this.#tellBridge();
+    await replaced?.close();
+    if (lost !== undefined && !this.#closed) this.#onLost(lost);
+  }
+
+  async discard({ leg }: PreparedLeg): Promise<void> {
+    if (this.#spares.delete(leg)) await leg.close();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     // The caller's answer to a re-INVITE may never come: what was made for it does not wait.
-    await Promise.all([this.#leg?.close(), this.#replacement?.close()]);
+    const legs = [...(this.#leg ? [this.#leg] : []), ...this.#spares];
+    await Promise.all(legs.map((leg) => leg.close()));
   }
 
   #expectOpen(): void {
@@ -120,6 +173,8 @@ export class CallerMedia {
   }
 
   #tellBridge(): void {
-    if (this.#leg?.media && !this.#closed) this.#bridge.setMedia(this.#leg.media);
+    if (!this.#leg?.media || this.#closed) return;
+    this.#bridge.setMedia({ ...this.#leg.media, ...(this.#isNewParty ? { newParty: true } : {}) });
+    this.#isNewParty = false;
   }
 }

@@ -44,6 +44,11 @@ export class CallerTransfer {
     if (this.#onceAnswered !== undefined) this.to(this.#onceAnswered);
   }
 
+  /** Another dialog has taken the place of the one answered. */
+  movedTo(dialog: Dialog): void {
+    this.#dialog = dialog;
+  }
+
   /** Sends the caller to `uri`, if the call is in a state for it. */
   to(uri: string): void {
     const { timeoutMs, logger, enter } = this.#options;

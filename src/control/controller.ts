@@ -7,6 +7,8 @@ import { calledNumber } from './called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { selectRoute } from './dial-plan.js';
+import { EndedDialogs } from './ended-dialogs.js';
+import { replacedBy } from './replacing.js';
 import { TargetBreaker } from './target-breaker.js';
 
 /** What may change while the daemon runs. */
@@ -27,7 +29,7 @@ export interface ControllerSettings {
 /** What a call needs, less what the controller adds. */
 export type ControllerDependencies = Omit<
   CallDependencies,
-  'maxDurationMs' | 'transferTimeoutMs' | 'logDigits' | 'customParameters' | 'breaker' | 'random'
+  'maxDurationMs' | 'transferTimeoutMs' | 'logDigits' | 'customParameters' | 'breaker' | 'endedDialogs' | 'random'
 >;
 
 /** Log levels of ends: what an operator must act on is not buried among what is everyday. */
@@ -44,6 +46,7 @@ export class CallController {
   readonly #logger: Logger;
   readonly #calls = new Set<Call>();
   readonly #breaker = new TargetBreaker();
+  readonly #endedDialogs: EndedDialogs;
   #settings: ControllerSettings;
   #draining = false;
   readonly #whenIdle: (() => void)[] = [];
@@ -52,6 +55,7 @@ export class CallController {
     this.#settings = settings;
     this.#dependencies = dependencies;
     this.#logger = dependencies.logger;
+    this.#endedDialogs = new EndedDialogs(dependencies.clock);
   }
 
   get active(): number {
@@ -73,6 +77,23 @@ export class CallController {
 
   /** `arrival`: it came over a registration of ours, so its sender is known and its Request-URI is our own Contact. */
   onInvite(invite: IncomingInvite, arrival?: RegistrationArrival): void {
+    const isKnown = arrival !== undefined || this.#settings.allow(invite.source.address);
+    const header = isKnown ? invite.header('Replaces') : undefined;
+    const replacing =
+      header === undefined ? undefined : replacedBy(invite, header, { calls: this.#calls, ended: this.#endedDialogs });
+    // No call more than before: neither a limit nor the end of the day keeps a caller from being replaced.
+    if (replacing && 'call' in replacing) replacing.call.takeOver(invite);
+    else this.#receive(invite, { arrival, isKnown, refusal: replacing?.refusal });
+  }
+
+  #receive(
+    invite: IncomingInvite,
+    {
+      arrival,
+      isKnown,
+      refusal,
+    }: { arrival: RegistrationArrival | undefined; isKnown: boolean; refusal: CallEnd | undefined },
+  ): void {
     const number = this.#numberCalled(invite, arrival);
     const { route } = selectRoute(this.#settings.routes, {
       number,
@@ -87,16 +108,16 @@ export class CallController {
       logDigits,
       customParameters,
       breaker: this.#breaker,
+      endedDialogs: this.#endedDialogs,
       random: Math.random,
     };
     const call = new Call(invite, { did: number, route }, dependencies, (closed) => {
       this.#onClosed(closed);
     });
-    const isKnown = arrival !== undefined || this.#settings.allow(invite.source.address);
-    const refusal = isKnown ? this.#whyRefuse(number, route) : callEnd.forbidden(invite.source.address);
+    const end = isKnown ? (refusal ?? this.#whyRefuse(number, route)) : callEnd.forbidden(invite.source.address);
     this.#calls.add(call);
     this.#logReceived(invite, call, arrival);
-    if (refusal) call.end(refusal);
+    if (end) call.end(end);
     else call.start();
   }
 
@@ -105,7 +126,7 @@ export class CallController {
   }
 
   call(callId: string): CallSnapshot | undefined {
-    for (const call of this.#calls) if (call.callId === callId) return call.snapshot();
+    for (const call of this.#calls) if (call.hasCallId(callId)) return call.snapshot();
     return undefined;
   }
 

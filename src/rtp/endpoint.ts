@@ -158,6 +158,12 @@ export class RtpEndpoint {
     this.#rtcpRoute.remote = rtcp === undefined || rtcp === 'mux' ? rtcp : sendable(rtcp, this.#family);
   }
 
+  /** Another party is to come, whose place `setRemote` tells: its RTP may come from anywhere. */
+  forgetSource(): void {
+    this.#latch.forget(this.#options.clock.nowMs());
+    this.#peer.disconnect();
+  }
+
   /** Sends a packet to the call's source, or while there is none, to the SDP's address. */
   send(packet: Buffer): void {
     if (this.#closed) return;

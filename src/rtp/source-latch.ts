@@ -77,9 +77,13 @@ export class SourceLatch {
       this.#lockedAtMs = nowMs;
       return;
     }
-    this.#previous = this.#locked;
-    this.#movedAtMs = nowMs;
-    this.#locked = undefined;
+    if (this.#locked) this.#leave(nowMs);
+  }
+
+  /** Another party takes the place of the one so far, of which nothing more is expected. */
+  forget(nowMs: number): void {
+    this.#expected = undefined;
+    this.#leave(nowMs);
   }
 
   judge(address: string, port: number, nowMs: number): SourceVerdict {
@@ -94,6 +98,12 @@ export class SourceLatch {
   lock(address: string, port: number, nowMs: number): void {
     this.#locked = { address, port };
     this.#lockedAtMs = this.#heardAtMs = nowMs;
+  }
+
+  #leave(nowMs: number): void {
+    this.#previous = this.#locked;
+    this.#movedAtMs = nowMs;
+    this.#locked = undefined;
   }
 
   #mayHaveMoved(port: number, nowMs: number): boolean {

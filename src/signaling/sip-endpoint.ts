@@ -1,6 +1,7 @@
 /** SIP as the control plane sees it; `drachtio.ts` is the only implementation and the only user of drachtio-srf. */
 
 import type { DigestClient } from './digest-client.js';
+import type { DialogId } from './replaces.js';
 
 export interface SipAddress {
   readonly uri: string;
@@ -99,6 +100,7 @@ export class CallRefused extends Error {
 }
 
 export interface Dialog {
+  readonly id: DialogId;
   /**
    * Sends BYE. Resolves when it is answered or given up; never rejects. Idempotent, and harmless when the peer's BYE
    * crosses it.

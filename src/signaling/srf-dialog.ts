@@ -4,6 +4,7 @@ import { requestWithCredentials } from './dialog-request.js';
 import type { DigestClient } from './digest-client.js';
 import { DTMF_TYPES, readDtmfInfo } from './dtmf-info.js';
 import { Referral } from './referral.js';
+import type { DialogId } from './replaces.js';
 import {
   CallRefused,
   RenegotiationRefused,
@@ -13,7 +14,7 @@ import {
   type ReferOutcome,
 } from './sip-endpoint.js';
 import type { SrfDialog, SrfDialogRequest, SrfRequest, SrfResponse } from './srf-types.js';
-import { describe, quotable } from './text.js';
+import { describe, owned, quotable } from './text.js';
 
 /** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
 const BYE_TIMEOUT_MS = 4_000;
@@ -40,6 +41,8 @@ export interface LocalIdentity {
 
 /** A dialog of drachtio-srf. */
 export class SrfBackedDialog implements Dialog {
+  readonly id: DialogId;
+
   readonly #dialog: SrfDialog;
   readonly #options: SrfDialogOptions;
   readonly #handlers: DialogHandlers;
@@ -53,6 +56,8 @@ export class SrfBackedDialog implements Dialog {
 
   constructor(dialog: SrfDialog, options: SrfDialogOptions, handlers: DialogHandlers, local: LocalIdentity = {}) {
     this.#dialog = dialog;
+    const { callId, localTag, remoteTag } = dialog.sip;
+    this.id = { callId: owned(callId), localTag: owned(localTag), remoteTag: owned(remoteTag ?? '') };
     this.#local = local;
     this.#options = options;
     this.#handlers = handlers;

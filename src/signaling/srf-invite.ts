@@ -84,7 +84,8 @@ export class SrfInvite implements IncomingInvite {
       const cancelTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => {
         fail('the SIP server did not take the answer');
       });
-      this.#srf.createUAS(this.#request, this.#response, { localSdp }, (error, srfDialog) => {
+      const options = { localSdp, headers: { Supported: 'replaces' } };
+      this.#srf.createUAS(this.#request, this.#response, options, (error, srfDialog) => {
         if (!srfDialog) {
           fail(describe(error));
           return;

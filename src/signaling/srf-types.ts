@@ -45,7 +45,8 @@ export interface SrfDialogRequest {
 
 export interface SrfDialog extends EventEmitter {
   readonly id: string;
-  readonly sip: { callId: string; localTag: string; remoteTag: string };
+  /** `remoteTag` is undefined of a peer without a tag. */
+  readonly sip: { callId: string; localTag: string; remoteTag: string | undefined };
   readonly local: { sdp: string; contact: string };
   readonly remote: { uri: string; sdp: string };
   readonly connected: boolean;

@@ -38,6 +38,8 @@ export function refusalOfExtensions(request: SipRequest, policy: SessionPolicy):
   // RFC 3261 section 8.2.2.3.
   const unsupported = optionTags(request, 'require').filter((tag) => !isSupported(tag));
   if (unsupported.length > 0) return { status: 420, header: ['unsupported', unsupported.join(', ')] };
+  // RFC 3891 section 3.
+  if (request.method !== 'INVITE' && request.has('replaces')) return { status: 400 };
   // RFC 4028 section 9.
   if (!refreshesSession(request.method) || !isSessionTooShort(request, policy)) return undefined;
   return { status: 422, header: ['min-se', String(policy.minimumS)] };

@@ -2,7 +2,7 @@ import { ownContact, takeFromClient } from './client-headers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import type { InviteUsage } from './invite-usage.js';
 import type { SipResponse } from './message.js';
-import { ALLOW, makesDialog, refreshesSession, refreshesTarget, SUPPORTED } from './methods.js';
+import { ALLOW, EXTENSIONS, makesDialog, refreshesSession, refreshesTarget } from './methods.js';
 import { addOptionTag, removeOptionTag } from './option-tags.js';
 import { RELIABLE } from './reliable-provisionals.js';
 import {
@@ -58,7 +58,7 @@ export function composeResponse(answerable: Answerable, given: SipResponse, poli
 function announce(response: SipResponse, method: string): void {
   if (method !== 'INVITE' && method !== 'OPTIONS') return;
   if (!response.has('allow')) response.add('allow', ALLOW);
-  if (!response.has('supported')) response.add('supported', SUPPORTED);
+  for (const tag of EXTENSIONS) addOptionTag(response, 'supported', tag);
 }
 
 function agreeOnSession({ incoming, usage }: Answerable, response: SipResponse, policy: SessionPolicy) {

@@ -6,8 +6,8 @@ const ALLOWED = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'INFO', 'UPDATE', 
 
 export const ALLOW = ALLOWED.join(', ');
 
-/** Option tags a request may require of us. */
-const EXTENSIONS = [RELIABLE, TIMER];
+/** Option tags a request may require of us. The client sees to Replaces (RFC 3891), as to everything about a call. */
+export const EXTENSIONS = [RELIABLE, TIMER, 'replaces'];
 
 export const SUPPORTED = EXTENSIONS.join(', ');
 

@@ -108,7 +108,7 @@ describe('before the answer', () => {
       const dialog = await answer(rig.srf, request, response, ANSWER);
       const ok = await peer.next('200 INVITE');
       expect(ok.headers('Require')).toEqual([]);
-      expect(ok.header('Supported')).toBe('100rel, timer');
+      expect(ok.header('Supported')).toBe('100rel, timer, replaces');
       await acknowledged(dialog, ok);
       await end(dialog);
     });

@@ -59,6 +59,15 @@ describe('without asking anybody', () => {
     call.ack(refused);
   });
 
+  test('Replaces in anything but an INVITE: 400 (RFC 3891 section 3)', async () => {
+    const { peer, call } = await begin();
+    const headers = ['Replaces: a@b;to-tag=1;from-tag=2', 'Require: replaces'];
+    call.send('OPTIONS', { headers });
+    await peer.next('400 OPTIONS');
+    call.send('OPTIONS', { headers: ['Require: replaces'], sequence: 2 });
+    expect((await peer.next('200 OPTIONS')).header('Supported')).toBe('100rel, timer, replaces');
+  });
+
   test('a request that has gone round too often: 483', async () => {
     const { peer, call } = await begin();
     const spent = (text: string): string => text.replace('Max-Forwards: 70', 'Max-Forwards: 0');

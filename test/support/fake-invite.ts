@@ -1,4 +1,5 @@
 import type { DigestClient } from '../../src/signaling/digest-client.js';
+import type { DialogId } from '../../src/signaling/replaces.js';
 import type {
   Dialog,
   DialogHandlers,
@@ -85,7 +86,7 @@ export class FakeInvite implements IncomingInvite {
   answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
     if (this.finals > 0) return Promise.reject(new Error('the INVITE is gone'));
     this.answers.push(localSdp);
-    const dialog = new FakeDialog(handlers);
+    const dialog = new FakeDialog(handlers, this.callId);
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject, dialog };
       if (!this.#holdAnswer) this.confirmAnswer();
@@ -133,6 +134,7 @@ export class FakeInvite implements IncomingInvite {
 }
 
 export class FakeDialog implements Dialog {
+  readonly id: DialogId;
   readonly handlers: DialogHandlers;
   /** `Reason` of each BYE sent: one at most. */
   readonly byes: ({ cause: number; text: string } | undefined)[] = [];
@@ -148,7 +150,8 @@ export class FakeDialog implements Dialog {
   readonly refers: string[] = [];
   #referral: { readonly options: ReferOptions; readonly settle: (outcome: ReferOutcome) => void } | undefined;
 
-  constructor(handlers: DialogHandlers) {
+  constructor(handlers: DialogHandlers, callId: string) {
+    this.id = { callId, localTag: 'ours', remoteTag: 'theirs' };
     this.handlers = handlers;
   }
 

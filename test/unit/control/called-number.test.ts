@@ -41,6 +41,7 @@ describe('the number called', () => {
     ['tel:+1(555)0100', '+15550100'],
     ['<sip:+15550100;npdi;rn=+15559990000@a.example;user=phone>;counter=1', '+15550100'],
     ['<sip:%2B15550100@a.example>', '+15550100'],
+    ['<sip:+15550100:secret@a.example>', '+15550100'],
     ['"Sales, \\"North\\" <1>" <sip:5550100@a.example:5060;transport=tcp>', '5550100'],
     ['sip:+15550100@a.example;reason=user-busy', '+15550100'],
     ['<sips:+1.555.0100@[2001:db8::1]:5061>', '+15550100'],

@@ -1,0 +1,10 @@
+import { MediaUnavailable } from '../media/engine.js';
+import { SdpError } from '../media/sdp.js';
+import { callEnd, type CallEnd } from './call-end.js';
+
+/** How a call ends for something that was thrown on its way. */
+export function endOfFault(error: unknown): CallEnd {
+  if (error instanceof SdpError) return callEnd.notAcceptable(error.message);
+  if (error instanceof MediaUnavailable) return callEnd.mediaUnavailable(error.message);
+  return callEnd.internalError(error instanceof Error ? error.message : String(error));
+}
