@@ -6,8 +6,8 @@ import type { LocalBridgePool } from './bridge/local-pool.js';
 import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
 import { advertisedTo } from './config/advertise.js';
+import { AddressList } from './config/cidr.js';
 import { placesFor } from './config/did-from.js';
-import { cidrMatcher } from './config/cidr.js';
 import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
 import { CallController } from './control/controller.js';
 import type { Logger } from './logger.js';
@@ -18,11 +18,15 @@ import { ListenFault } from './ops/bind-fault.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
 import type { LogState } from './ops/log-writer.js';
+import { Refusals } from './ops/refusals.js';
 import type { NetworkSettings } from './pranthora/network.js';
+import { DrachtioFilter } from './signaling/drachtio-filter.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { InboundAuth } from './signaling/inbound-auth.js';
 import { InviteGate } from './signaling/invite-gate.js';
 import { Registrations } from './signaling/registrations.js';
+import { ScannerNames } from './signaling/scanners.js';
+import type { IncomingInvite } from './signaling/sip-endpoint.js';
 import { SipAgent } from './sip-agent/agent.js';
 import { ListenError } from './sip-agent/listen-address.js';
 import { Strangers } from './sip-agent/strangers.js';
@@ -62,6 +66,9 @@ export async function startBridge(
   dependencies: { logger: Logger; clock?: Clock; version: string; log?: () => LogState },
 ): Promise<Bridge & { held(): Held }> {
   const { logger, clock = systemClock, log = () => LOG_ELSEWHERE } = dependencies;
+  const allow = new AddressList(config.sip.allow);
+  const scanners = new ScannerNames(config.sip.scanners);
+  const refusals = new Refusals(clock);
   const release: (() => Promise<void> | void)[] = [];
   const stopAll = async (): Promise<void> => {
     for (let next = release.pop(); next; next = release.pop()) await next();
@@ -86,8 +93,9 @@ export async function startBridge(
     registrations.configure(config.sip.registrations);
     const sip = await startSip(registrations);
     const gate = new InviteGate({
-      ...{ allow: cidrMatcher(config.sip.allow), registrations, auth },
-      isTiresome: (address) => sip.isTiresome(address),
+      ...{ allow: allow.has, registrations, auth },
+      objection: (invite) => sip.objection(invite),
+      isTiresome: (invite) => sip.isTiresome(invite),
       next: (invite, arrival) => {
         controller.onInvite(invite, arrival);
       },
@@ -108,7 +116,7 @@ export async function startBridge(
     });
     release.push(() => registrations.close());
     const media = await startMedia(signaling);
-    const controller = new CallController(controllerSettings(config), {
+    const controller = new CallController(controllerSettings(config, allow.has), {
       clock,
       wallTime: () => new Date(),
       logger,
@@ -118,6 +126,9 @@ export async function startBridge(
       onAgentOutcome: (outcome) => {
         health.onAgentOutcome(outcome);
       },
+      onSourceAtCapacity: () => {
+        refusals.note('callsPerSource');
+      },
     });
     const health = new HealthReport(controller, {
       clock,
@@ -125,6 +136,7 @@ export async function startBridge(
       media: () => media.state(bridges.held.ports),
       registrations: () => registrations.status(),
       log,
+      refused: () => refusals.recent(),
     });
     const http = new OpsHttpServer({ ...config.http, source: health, logger });
     const httpUrl = await http.start().catch((error: unknown) => {
@@ -145,9 +157,11 @@ export async function startBridge(
       sip: sip.listening,
       http: httpUrl,
       configure: (changed) => {
+        allow.configure(changed.sip.allow);
+        scanners.configure(changed.sip.scanners);
         sip.configure(changed.sip);
         bridges.configure(bridgeHostSettings(changed));
-        controller.configure(controllerSettings(changed));
+        controller.configure(controllerSettings(changed, allow.has));
         registrations.configure(changed.sip.registrations);
         auth.configure(changed.sip.auth);
       },
@@ -179,23 +193,9 @@ export async function startBridge(
 
   /** The SIP server: drachtio-server elsewhere, or our own agent, which is started. */
   async function startSip(registrations: Registrations): Promise<StartedSip> {
-    const isAllowed = cidrMatcher(config.sip.allow);
-    if (config.sip.engine === 'drachtio') {
-      const { drachtio } = config.sip;
-      const listening = [`drachtio://${hostport(drachtio.host, drachtio.port)}`];
-      const strangers = new Strangers(clock, logger);
-      release.push(() => {
-        strangers.close();
-      });
-      return {
-        server: { ...drachtio, clock, logger },
-        listening,
-        stats: () => ({}),
-        configure: () => undefined,
-        // drachtio-server keeps a transaction until it is answered, so that silence is not to be had here.
-        isTiresome: (address) => strangers.judge(address, 'INVITE') === 'ignore',
-      };
-    }
+    const isKnown = (address: string): boolean => allow.has(address) || registrations.isRegistrar(address);
+    const onRefused = refusals.note.bind(refusals);
+    if (config.sip.engine === 'drachtio') return behindDrachtio(isKnown, onRefused);
     const secret = randomBytes(16).toString('hex');
     const agent = new SipAgent({
       listen: config.sip.listen,
@@ -204,7 +204,10 @@ export async function startBridge(
       secret,
       clock,
       logger,
-      allow: (address) => isAllowed(address) || registrations.isRegistrar(address),
+      allow: isKnown,
+      scannerName: scanners.find,
+      refusedMethods: ['MESSAGE', 'REFER'],
+      onRefused,
       maxRequestsPerSec: config.sip.maxRequestsPerSec,
       session: { minimumS: config.sip.sessionTimer.minSec, wantedS: config.sip.sessionTimer.expiresSec },
     });
@@ -221,6 +224,33 @@ export async function startBridge(
       },
       // The agent lets no stranger through but a registrar, whose calls to others than us are few.
       isTiresome: () => false,
+      objection: () => undefined,
+    };
+  }
+
+  /** The SIP server has no such filters of its own. */
+  function behindDrachtio(
+    isKnown: (address: string) => boolean,
+    onRefused: (kind: 'forbidden' | 'scanners') => void,
+  ): StartedSip {
+    const { drachtio } = config.sip;
+    const [strangers, scannerSources] = [new Strangers(clock, logger), new Strangers(clock, logger)];
+    release.push(() => {
+      strangers.close();
+      scannerSources.close();
+    });
+    const filter = new DrachtioFilter({
+      ...{ isKnown, onRefused, strangers },
+      scannerName: scanners.find,
+      scanners: scannerSources,
+    });
+    return {
+      server: { ...drachtio, clock, logger, strangerInDialog: filter.strangerInDialog },
+      listening: [`drachtio://${hostport(drachtio.host, drachtio.port)}`],
+      stats: () => ({}),
+      configure: () => undefined,
+      isTiresome: (invite) => filter.isTiresome(invite),
+      objection: (invite) => filter.objection(invite),
     };
   }
 
@@ -269,7 +299,9 @@ interface StartedSip {
   stats(): Pick<Held, 'sip'>;
   configure(config: SipConfig): void;
   /** Takes note of a stranger's INVITE: whether it has been refused often enough to be worth no more than its 403. */
-  isTiresome(address: string): boolean;
+  isTiresome(invite: IncomingInvite): boolean;
+  /** Why an INVITE is refused for the name of what sent it; takes note of it. */
+  objection(invite: IncomingInvite): string | undefined;
 }
 
 interface StartedMedia {
@@ -332,14 +364,18 @@ function sipTls({ certPem, keyPem, caPem, requestClientCertificate }: SipTlsConf
   return { cert: certPem, key: keyPem, ca: caPem, clientCertificate: requestClientCertificate };
 }
 
-function controllerSettings(config: BridgeConfig): ConstructorParameters<typeof CallController>[0] {
+function controllerSettings(
+  config: BridgeConfig,
+  allow: (address: string) => boolean,
+): ConstructorParameters<typeof CallController>[0] {
   const { maxConcurrent, maxDurationMs, transferTimeoutMs } = config.call;
-  const allow = cidrMatcher(config.sip.allow);
+  const { maxCallsPerSource } = config.sip;
   const { customParameters } = config.pranthora;
   const { routes, log } = config;
   const { dtmfDigits: logDigits } = log;
   const didPlaces = placesFor(config.sip.didFrom);
-  return { routes, maxConcurrent, maxDurationMs, transferTimeoutMs, logDigits, customParameters, allow, didPlaces };
+  const limits = { maxConcurrent, maxDurationMs, transferTimeoutMs, maxCallsPerSource };
+  return { routes, ...limits, logDigits, customParameters, allow, didPlaces };
 }
 
 const hostport = (address: string, port: number): string =>

@@ -30,7 +30,7 @@ interface StartOptions extends ConfigOptions {
 
 const EXAMPLE = `
 SIGTERM and SIGINT let calls in progress finish for up to drainMs; a second one ends at once.
-SIGHUP reloads routes, keys, limits, registrations, callers' passwords and the log level.
+SIGHUP reloads routes, keys, limits, who may call, registrations, callers' passwords and the log level.
 SIGUSR1 and SIGUSR2 do nothing. A log that cannot be written stops nothing; /health has the lines lost.
 
 Example:

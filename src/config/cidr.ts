@@ -47,6 +47,23 @@ export function cidrMatcher(list: readonly string[]): (address: string) => boole
   };
 }
 
+/** A list of addresses and ranges that may be replaced while everybody who asks holds on to this. */
+export class AddressList {
+  #has: (address: string) => boolean;
+
+  /** @throws RangeError as `parseCidrs` */
+  constructor(list: readonly string[]) {
+    this.#has = cidrMatcher(list);
+  }
+
+  /** @throws RangeError as `parseCidrs`; then the list stays as it was */
+  configure(list: readonly string[]): void {
+    this.#has = cidrMatcher(list);
+  }
+
+  readonly has = (address: string): boolean => this.#has(address);
+}
+
 function parseAddress(text: string): Address | undefined {
   // ipaddr.js also reads `127.1` and `0x7f.0.0.1`; nobody who writes an allow-list means those.
   if (isIP(text) === 0) return undefined;

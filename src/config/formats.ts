@@ -64,6 +64,12 @@ export function listOf<T>(item: Format<T>): Format<readonly T[]> {
   };
 }
 
+/** Likewise, and `[]` is none. */
+export function listOrNone<T>(item: Format<T>): Format<readonly T[]> {
+  const list = listOf(item);
+  return { ...list, parse: (value) => (Array.isArray(value) && value.length === 0 ? [] : list.parse(value)) };
+}
+
 /** A list whose items are checked elsewhere, each with a path of its own. */
 export const anyList: Format<readonly unknown[]> = {
   what: 'a list',
@@ -266,6 +272,12 @@ export const environmentName = textFormat(
 );
 
 export const label = textFormat('a name', 'up to 128 printable characters', (text) => /^[^\p{C}]{1,128}$/u.test(text));
+
+export const userAgentName = textFormat(
+  'a name in a User-Agent',
+  'up to 64 characters from ! to ~ and blanks, such as sipcli, or sipcli/ for the first word alone',
+  (text) => /\w/.test(text) && /^[!-~](?:[ -~]{0,62}[!-~])?$/.test(text),
+);
 
 /** It travels in SIP headers between angle brackets. */
 export const sipUri = textFormat(

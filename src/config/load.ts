@@ -117,7 +117,7 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
   const { url, connectTimeoutMs, startTimeoutMs, reconnect, ...network } = settings.pranthora;
   const { headers, ...customParameters } = network.customParameters;
   const { allowHosts, proxy, noProxy } = network;
-  const { engine, listen, allow, maxRequestsPerSec, drachtio, ...sip } = settings.sip;
+  const { engine, listen, allow, scanners, maxCallsPerSource, maxRequestsPerSec, drachtio, ...sip } = settings.sip;
   const { minSec, expiresSec } = sip.sessionTimer;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
   const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
@@ -135,6 +135,7 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       listen,
       allow,
       didFrom: faults.has('sip.didFrom') ? [] : readDidFrom(sip.didFrom, faults),
+      scanners,
       maxRequestsPerSec,
       drachtio,
       sessionTimer: { minSec, ...present({ expiresSec }) },
@@ -142,7 +143,11 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
         ? []
         : readRegistrations(sip.registrations, { environment, folder }, faults),
       auth: readSipAuth(sip.auth, { environment, folder }, faults),
-      ...present({ advertise: readAdvertise('sip.advertise', sip.advertise, reachableHost, faults), tls: sipTls }),
+      ...present({
+        advertise: readAdvertise('sip.advertise', sip.advertise, reachableHost, faults),
+        tls: sipTls,
+        maxCallsPerSource,
+      }),
     },
     media: {
       ...media,

@@ -2,8 +2,8 @@ import type { BridgeConfig, SipConfig } from './types.js';
 
 export interface Reloaded {
   /**
-   * What to run on from now: the new routes, keys, certificates, limits, registrations, callers' passwords, where
-   * the number called stands and what is logged, the rest as it was.
+   * What to run on from now: the new routes, keys, certificates, limits, who may call, registrations, callers' passwords,
+   * where the number called stands and what is logged, the rest as it was.
    */
   readonly config: BridgeConfig;
   /** Settings that differ in the new file but only take effect at a restart, by dotted path. */
@@ -15,8 +15,9 @@ export function applyReload(running: BridgeConfig, next: BridgeConfig): Reloaded
   const { pranthora, call, drainMs, routes } = next;
   const { level, dtmfDigits } = next.log;
   const log = { ...running.log, level, dtmfDigits };
-  const { registrations, auth, didFrom } = next.sip;
-  const sip = Object.freeze({ ...withCertificates(running.sip, next.sip), registrations, auth, didFrom });
+  const { allow, scanners, maxCallsPerSource, registrations, auth, didFrom } = next.sip;
+  const reloaded = { allow, scanners, maxCallsPerSource, registrations, auth, didFrom };
+  const sip = Object.freeze({ ...withCertificates(running.sip, next.sip), ...reloaded });
   return {
     config: Object.freeze({ ...running, pranthora, sip, call, drainMs, routes, log: Object.freeze(log) }),
     needRestart: [

@@ -20,6 +20,12 @@ function optional<T>(format: Format<T>, options: Omit<Setting<T>, 'format' | 'de
 }
 
 const PRIVATE_RANGES = ['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '::1/128', 'fc00::/7'];
+/** What tools that look for open PBXs call themselves; none of these makes calls anybody wants. */
+const SCANNERS = [
+  ...['friendly-scanner', 'friendly-request', 'sipvicious', 'sundayddr', 'sipcli', 'sip-scan', 'pplsip', 'sivus'],
+  // A word of other products' names.
+  'iwar/',
+];
 const DAY_MS = 86_400_000;
 
 /** Every setting there is, where it stands in a file, its environment variable and its default. */
@@ -69,6 +75,8 @@ export const SCHEMA = {
     advertise: optional(formats.orRules(formats.reachableHost), { env: 'SIP_ADVERTISE' }),
     allow: setting(formats.listOf(formats.cidr), { default: PRIVATE_RANGES, env: 'SIP_ALLOW' }),
     didFrom: setting(formats.placesOrRules, { default: ['requestUri'] }),
+    scanners: setting(formats.listOrNone(formats.userAgentName), { default: SCANNERS }),
+    maxCallsPerSource: optional(formats.wholeNumber(1, 100_000)),
     maxRequestsPerSec: setting(formats.wholeNumber(1, 100_000), { default: 1000 }),
     sessionTimer: {
       minSec: setting(formats.wholeNumber(90, 86_400), { default: 90 }),

@@ -74,6 +74,10 @@ export interface SipConfig {
   /** IP addresses and CIDR ranges calls are accepted from; see `cidrMatcher`. */
   readonly allow: readonly string[];
   readonly didFrom: DidFrom;
+  /** Names in a User-Agent whose requests are refused; see `scannerMatcher`. */
+  readonly scanners: readonly string[];
+  /** Calls one source address may have in progress. Absent: as many as there is room for. */
+  readonly maxCallsPerSource?: number | undefined;
   /** What one source may send outside its calls; for the embedded engine. */
   readonly maxRequestsPerSec: number;
   /** RFC 4028, of the embedded engine; drachtio-server has settings of its own. */

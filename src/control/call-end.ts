@@ -31,6 +31,7 @@ export type EndReason =
   | 'no_route'
   | 'replaces_refused'
   | 'at_capacity'
+  | 'source_at_capacity'
   | 'draining'
   | 'not_acceptable'
   | 'agent_configuration'
@@ -100,7 +101,7 @@ export const callEnd = {
     endedBy: 'bridge',
     outcome: 'client_error',
     detail: `${address} is not in sip.allow`,
-    rejection: { status: 403 },
+    rejection: rejectWith(403, `${address} is not in sip.allow`),
   }),
   noRoute: (number: string): CallEnd => ({
     reason: 'no_route',
@@ -123,6 +124,13 @@ export const callEnd = {
     outcome: 'server_error',
     detail,
     rejection: tryLater(detail),
+  }),
+  sourceAtCapacity: (address: string, most: number): CallEnd => ({
+    reason: 'source_at_capacity',
+    endedBy: 'bridge',
+    outcome: 'client_error',
+    detail: `sip.maxCallsPerSource (${most}) reached by ${address}`,
+    rejection: tryLater(`sip.maxCallsPerSource (${most}) reached`),
   }),
   draining: (): CallEnd => ({
     reason: 'draining',

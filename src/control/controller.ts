@@ -24,13 +24,18 @@ export interface ControllerSettings {
   readonly allow: (address: string) => boolean;
   /** Where the number called stands in what comes from an address (`sip.didFrom`). */
   readonly didPlaces: (address: string) => readonly NumberPlace[];
+  /** Calls one source address may have in progress (`sip.maxCallsPerSource`). Absent: as many as there is room for. */
+  readonly maxCallsPerSource?: number | undefined;
 }
 
 /** What a call needs, less what the controller adds. */
 export type ControllerDependencies = Omit<
   CallDependencies,
   'maxDurationMs' | 'transferTimeoutMs' | 'logDigits' | 'customParameters' | 'breaker' | 'endedDialogs' | 'random'
->;
+> & {
+  /** Hears of each call refused because its source has as many as it may. */
+  readonly onSourceAtCapacity: () => void;
+};
 
 /** Log levels of ends: what an operator must act on is not buried among what is everyday. */
 const LEVEL_OF_OUTCOME = {
@@ -44,7 +49,8 @@ const LEVEL_OF_OUTCOME = {
 export class CallController {
   readonly #dependencies: ControllerDependencies;
   readonly #logger: Logger;
-  readonly #calls = new Set<Call>();
+  /** Each with the address it came from. */
+  readonly #calls = new Map<Call, string>();
   readonly #breaker = new TargetBreaker();
   readonly #endedDialogs: EndedDialogs;
   #settings: ControllerSettings;
@@ -80,7 +86,9 @@ export class CallController {
     const isKnown = arrival !== undefined || this.#settings.allow(invite.source.address);
     const header = isKnown ? invite.header('Replaces') : undefined;
     const replacing =
-      header === undefined ? undefined : replacedBy(invite, header, { calls: this.#calls, ended: this.#endedDialogs });
+      header === undefined
+        ? undefined
+        : replacedBy(invite, header, { calls: this.#calls.keys(), ended: this.#endedDialogs });
     // No call more than before: neither a limit nor the end of the day keeps a caller from being replaced.
     if (replacing && 'call' in replacing) replacing.call.takeOver(invite);
     else this.#receive(invite, { arrival, isKnown, refusal: replacing?.refusal });
@@ -114,19 +122,20 @@ export class CallController {
     const call = new Call(invite, { did: number, route }, dependencies, (closed) => {
       this.#onClosed(closed);
     });
-    const end = isKnown ? (refusal ?? this.#whyRefuse(number, route)) : callEnd.forbidden(invite.source.address);
-    this.#calls.add(call);
+    const { address } = invite.source;
+    const end = isKnown ? (refusal ?? this.#whyRefuse(number, route, address)) : callEnd.forbidden(address);
+    this.#calls.set(call, address);
     this.#logReceived(invite, call, arrival);
     if (end) call.end(end);
     else call.start();
   }
 
   calls(): CallSnapshot[] {
-    return [...this.#calls].map((call) => call.snapshot());
+    return [...this.#calls.keys()].map((call) => call.snapshot());
   }
 
   call(callId: string): CallSnapshot | undefined {
-    for (const call of this.#calls) if (call.hasCallId(callId)) return call.snapshot();
+    for (const call of this.#calls.keys()) if (call.hasCallId(callId)) return call.snapshot();
     return undefined;
   }
 
@@ -141,7 +150,7 @@ export class CallController {
 
   /** Ends every call in progress. */
   endAll(): void {
-    for (const call of this.#calls) call.end(callEnd.shutdown());
+    for (const call of this.#calls.keys()) call.end(callEnd.shutdown());
   }
 
   #numberCalled(invite: IncomingInvite, arrival: RegistrationArrival | undefined): string {
@@ -153,10 +162,14 @@ export class CallController {
     return calledNumber(addressed, this.#settings.didPlaces(invite.source.address)).number;
   }
 
-  #whyRefuse(number: string, route: Route | undefined): CallEnd | undefined {
+  #whyRefuse(number: string, route: Route | undefined, source: string): CallEnd | undefined {
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
-    const { maxConcurrent } = this.#settings;
+    const { maxConcurrent, maxCallsPerSource } = this.#settings;
+    if (maxCallsPerSource !== undefined && this.#countFrom(source) >= maxCallsPerSource) {
+      this.#dependencies.onSourceAtCapacity();
+      return callEnd.sourceAtCapacity(source, maxCallsPerSource);
+    }
     if (this.#calls.size >= maxConcurrent) return callEnd.atCapacity(`call.maxConcurrent (${maxConcurrent}) reached`);
     if (route.maxConcurrent !== undefined && this.#countOn(route) >= route.maxConcurrent) {
       return callEnd.atCapacity(`maxConcurrent (${route.maxConcurrent}) of route ${route.name} reached`);
@@ -164,9 +177,15 @@ export class CallController {
     return undefined;
   }
 
+  #countFrom(source: string): number {
+    let count = 0;
+    for (const each of this.#calls.values()) if (each === source) count += 1;
+    return count;
+  }
+
   #countOn(route: Route): number {
     let count = 0;
-    for (const call of this.#calls) if (call.route?.name === route.name) count += 1;
+    for (const call of this.#calls.keys()) if (call.route?.name === route.name) count += 1;
     return count;
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { CallController } from '../control/controller.js';
 import type { CallSnapshot } from '../control/call-record.js';
 import type { LogState } from './log-writer.js';
+import type { Refused } from './refusals.js';
 import type { RegistrationStatus } from '../signaling/registration.js';
 
 export type ComponentStatus = 'ok' | 'degraded' | 'down';
@@ -20,6 +21,8 @@ export interface Health {
   /** Those of `sip.registrations`, in its order. */
   readonly registrations: readonly RegistrationStatus[];
   readonly log: LogState;
+  /** Requests turned away in the last minutes. */
+  readonly refused: Refused;
 }
 
 export interface HealthOptions {
@@ -28,6 +31,7 @@ export interface HealthOptions {
   readonly media: () => Component;
   readonly registrations: () => readonly RegistrationStatus[];
   readonly log: () => LogState;
+  readonly refused: () => Refused;
 }
 
 export interface Readiness {
@@ -44,6 +48,7 @@ export class HealthReport {
   readonly #media: () => Component;
   readonly #registrations: () => readonly RegistrationStatus[];
   readonly #log: () => LogState;
+  readonly #refused: () => Refused;
   #sip: Component = { status: 'down', detail: 'starting' };
   #pranthora: Component = { status: 'ok', detail: 'no agent connected yet' };
 
@@ -52,6 +57,7 @@ export class HealthReport {
     this.#media = options.media;
     this.#registrations = options.registrations;
     this.#log = options.log;
+    this.#refused = options.refused;
     this.#clock = options.clock;
     this.#version = options.version;
     this.#startedAtMs = options.clock.nowMs();
@@ -80,6 +86,7 @@ export class HealthReport {
       components,
       registrations,
       log,
+      refused: this.#refused(),
     };
   }
 

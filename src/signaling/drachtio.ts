@@ -1,11 +1,9 @@
 import Srf from 'drachtio-srf';
-import type { Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
 import type { ChallengingResponse, DigestClient } from './digest-client.js';
 import { DrachtioConnection } from './drachtio-connection.js';
 import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
 import { CallRefused, type Dialog, type DialogHandlers, type SipEndpointHandlers } from './sip-endpoint.js';
-import { SrfBackedDialog } from './srf-dialog.js';
+import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import { SrfInvite } from './srf-invite.js';
 import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 
@@ -24,12 +22,10 @@ export interface OutgoingCall {
   cancel(): void;
 }
 
-export interface DrachtioOptions {
+export interface DrachtioOptions extends SrfDialogOptions {
   readonly host: string;
   readonly port: number;
   readonly secret: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 /**

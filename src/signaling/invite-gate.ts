@@ -7,8 +7,10 @@ export interface InviteGateOptions {
   readonly allow: (address: string) => boolean;
   readonly registrations: Registrations;
   readonly auth: InboundAuth;
+  /** Why an INVITE is refused for what sent it, in words; undefined when it is not. Takes note of it. */
+  readonly objection: (invite: IncomingInvite) => string | undefined;
   /** Whether a stranger has been refused often enough to be worth no more than its 403. */
-  readonly isTiresome: (address: string) => boolean;
+  readonly isTiresome: (invite: IncomingInvite) => boolean;
   /** `arrival`: the INVITE came over a registration. One of a stranger is passed on as well, to be refused and recorded. */
   readonly next: (invite: IncomingInvite, arrival: RegistrationArrival | undefined) => void;
 }
@@ -23,21 +25,25 @@ export class InviteGate {
 
   onInvite(invite: IncomingInvite): void {
     const { registrations, allow, next } = this.#options;
-    const { address } = invite.source;
     const arrival = registrations.arrivalOf(invite);
     invite.digest = arrival?.digest;
     if (arrival?.to) invite.to = arrival.to;
     // A registrar cannot be asked for a password: it is we who have shown it ours.
     if (arrival) next(invite, arrival);
-    else if (allow(address)) this.#authenticate(invite);
+    else if (allow(invite.source.address)) this.#examine(invite);
     else this.#refuse(invite);
   }
 
   #refuse(invite: IncomingInvite): void {
-    const { address } = invite.source;
     this.#options.registrations.onUnmatched(invite);
-    if (this.#options.isTiresome(address)) invite.reject({ status: 403 });
+    if (this.#options.isTiresome(invite)) invite.reject({ status: 403 });
     else this.#options.next(invite, undefined);
+  }
+
+  #examine(invite: IncomingInvite): void {
+    const warning = this.#options.objection(invite);
+    if (warning === undefined) this.#authenticate(invite);
+    else invite.reject({ status: 403, warning });
   }
 
   #authenticate(invite: IncomingInvite): void {

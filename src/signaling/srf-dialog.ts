@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
+import { guardDialog, type StrangerObjection } from './dialog-gate.js';
 import { requestWithCredentials } from './dialog-request.js';
 import type { DigestClient } from './digest-client.js';
 import { DTMF_TYPES, readDtmfInfo } from './dtmf-info.js';
@@ -25,6 +26,8 @@ const REINVITE_TIMEOUT_MS = 4_000;
 export interface SrfDialogOptions {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Refuses requests of who has had no part in a dialog. Absent: the SIP server has done so. */
+  readonly strangerInDialog?: StrangerObjection | undefined;
 }
 
 /** `Event: refer;id=93809823`, the id being the CSeq number of the REFER (RFC 3515 section 2.4.6). */
@@ -50,6 +53,8 @@ export class SrfBackedDialog implements Dialog {
   #bye: Promise<void> | undefined;
   #over = false;
   #referral: Referral | undefined;
+  /** A REFER of ours has been sent: before that there is no subscription a NOTIFY could be of. */
+  #hasReferred = false;
   /** CSeq number of the newest REFER that has been answered, and of the newest whose outcome is known. */
   #answeredRefer = 0;
   #settledRefer = 0;
@@ -61,6 +66,7 @@ export class SrfBackedDialog implements Dialog {
     this.#local = local;
     this.#options = options;
     this.#handlers = handlers;
+    guardDialog(dialog, options.strangerInDialog);
     dialog.on('destroy', (request: SrfRequest, reason: string) => {
       this.#onDestroyed(request, reason);
     });
@@ -163,6 +169,7 @@ export class SrfBackedDialog implements Dialog {
     if (this.#referral) return { transferred: false, detail: 'another transfer is under way' };
     const referral = new Referral(this.#options.clock, options);
     this.#referral = referral;
+    this.#hasReferred = true;
     this.#sendRefer(uri, referral);
     const outcome = await referral.outcome;
     this.#settledRefer = this.#answeredRefer;
@@ -190,6 +197,7 @@ export class SrfBackedDialog implements Dialog {
     if (this.#over) response.send(481);
     // RFC 6665 section 4.1.3.
     else if (!REFER_EVENT.test(event)) response.send(489, { headers: { 'Allow-Events': 'refer' } });
+    else if (!this.#hasReferred) response.send(481);
     else {
       // What comes after the end is taken as well: there are peers that end the call when it is not.
       response.send(200);

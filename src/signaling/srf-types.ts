@@ -45,6 +45,13 @@ export interface SrfDialogRequest {
 
 export interface SrfDialog extends EventEmitter {
   readonly id: string;
+  /** Which side we are. */
+  readonly type: 'uas' | 'uac';
+  /** The INVITE that made it, and its 2xx. */
+  readonly req: SrfRequest;
+  readonly res: SrfResponse;
+  /** Takes a request of the peer's; drachtio-srf calls it for each. */
+  handle: (request: SrfRequest, response: SrfResponse) => void;
   /** `remoteTag` is undefined of a peer without a tag. */
   readonly sip: { callId: string; localTag: string; remoteTag: string | undefined };
   readonly local: { sdp: string; contact: string };

@@ -69,7 +69,8 @@ export class TestCaller {
     const protocols = tls ? ['udp', 'tcp', 'tls'] : ['udp', 'tcp'];
     const listen = protocols.map((protocol) => `${protocol}://${host}:0`);
     const secure = tls && ({ ...tls, clientCertificate: 'never' } as const);
-    const agent = new SipAgent({ listen, tls: secure, secret, clock, logger });
+    const refusedMethods = ['MESSAGE', 'REFER'];
+    const agent = new SipAgent({ listen, tls: secure, secret, clock, logger, refusedMethods });
     const { wire } = await agent.start();
     try {
       const sip = sipEndpoint({ ...wire, secret, clock, logger });

@@ -6,15 +6,6 @@ import { optionTags } from './option-tags.js';
 import { isSessionTooShort, type SessionPolicy } from './session-expires.js';
 import { uriScheme } from './uri.js';
 
-/** What tools that look for open PBXs call themselves; none of these makes calls anybody wants. */
-const SCANNERS = /friendly-scanner|friendly-request|sipvicious|sundayddr|sipcli|sip-scan|pplsip|sivus|\biwar\b/i;
-
-/** Whether a request says itself that it comes from a scanner. */
-export function isScanner(request: SipRequest): boolean {
-  const userAgent = request.get('user-agent');
-  return userAgent !== undefined && SCANNERS.test(userAgent);
-}
-
 /** Why a request is refused before anybody is asked. */
 export interface Refusal {
   readonly status: number;

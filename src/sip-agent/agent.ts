@@ -4,11 +4,12 @@ import type { Core } from './core.js';
 import type { AgentLogger, Clock } from './environment.js';
 import { topVia } from './envelope.js';
 import { formatHostPort, type Flow } from './flow.js';
-import { Gatekeeper } from './gatekeeper.js';
+import { Gatekeeper, type RefusalKind } from './gatekeeper.js';
 import { newTag } from './identifiers.js';
 import { InboundRequests } from './inbound-requests.js';
 import { LoadMeter } from './load-meter.js';
 import { SipResponse, type Envelope, type SipRequest } from './message.js';
+import { Methods } from './methods.js';
 import { SystemNames, type NameService } from './names.js';
 import { OutboundRequests } from './outbound-requests.js';
 import type { ParseFailure } from './parse.js';
@@ -46,8 +47,17 @@ export interface SipAgentOptions {
   readonly secret: string;
   readonly clock: Clock;
   readonly logger: AgentLogger;
-  /** Sources whose requests are taken; others get 403 for their first few outside a dialog, then silence. Default: all. */
+  /**
+   * Sources whose requests are taken, beside those that have been part of the dialog a request belongs to; others get 403
+   * for their first few, then silence. Asked each time, so that it may change. Default: all.
+   */
   readonly allow?: ((address: string) => boolean) | undefined;
+  /** The name by which a User-Agent is turned away outside dialogs, in the same way; likewise. Default: none is. */
+  readonly scannerName?: ((userAgent: string) => string | undefined) | undefined;
+  /** Methods that clients do nothing about: left out of Allow, and answered 405. Default: none. */
+  readonly refusedMethods?: readonly string[] | undefined;
+  /** Hears of each request turned away for its source, its name or its haste, whether it was answered or not. */
+  readonly onRefused?: ((kind: RefusalKind) => void) | undefined;
   /** Session timers (RFC 4028). Default: at least 90 s where the peer asks for one, and none where it does not. */
   readonly session?: Partial<SessionPolicy> | undefined;
   /** What one source may send outside its calls; beyond it gets 503, and far beyond it silence. Default: 1000. */
@@ -117,7 +127,16 @@ export class SipAgent {
     this.#gatekeeper = new Gatekeeper({
       ...{ clock, logger, usages: this.#usages },
       allow: (address) => this.#allows(address),
+      scannerName: (userAgent) => options.scannerName?.(userAgent),
       maxRequestsPerSec: options.maxRequestsPerSec ?? MAX_REQUESTS_PER_SEC,
+      isRepetition: (request, envelope) => this.#layer.holds(request, envelope),
+      addressesOf: (uri) => this.#transports?.addressesOf(uri) ?? Promise.resolve([]),
+      again: (request, envelope, flow) => {
+        this.#guard(() => {
+          this.#receive(request, envelope, flow);
+        });
+      },
+      onRefused: (kind) => options.onRefused?.(kind),
     });
     this.#subscriptions = new Subscriptions(clock);
     this.#core = {
@@ -125,6 +144,7 @@ export class SipAgent {
       timers,
       session: { minimumS: SHORTEST_SESSION_S, wantedS: undefined, ...options.session },
       logger,
+      methods: new Methods(options.refusedMethods),
       layer: this.#layer,
       usages: this.#usages,
       setups: new CallSetups(clock, logger),
@@ -171,9 +191,9 @@ export class SipAgent {
       connections: this.#transports?.connections ?? 0,
       clients: this.#wire?.clients ?? 0,
       malformed: this.#malformed,
-      forbidden: this.#gatekeeper.strangers.refused,
-      ignored: this.#gatekeeper.strangers.ignored,
-      limited: this.#gatekeeper.rates.limited,
+      forbidden: this.#gatekeeper.refused,
+      ignored: this.#gatekeeper.ignored,
+      limited: this.#gatekeeper.limited,
       shed: this.#layer.shed,
     };
   }
@@ -239,7 +259,7 @@ export class SipAgent {
 
   #receive(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void {
     if (message instanceof SipResponse) {
-      if (this.#layer.receiveResponse(message, envelope)) this.#layer.peers.note(flow);
+      if (this.#layer.receiveResponse(message, envelope, flow.remote.address)) this.#layer.peers.note(flow);
     } else if (this.#gatekeeper.admits(message, envelope, flow)) this.#layer.receiveRequest(message, envelope, flow);
   }
 

@@ -9,7 +9,10 @@ import { targetOf } from './target.js';
 /** How requests inside a dialog leave. Rejects when the next hop cannot be reached at all. */
 export async function flowInside(core: Core, dialog: Dialog): Promise<Flow> {
   const next = dialog.nextHop();
-  return 'flow' in next ? next.flow : core.flowTo(targetOf(next.uri));
+  if ('flow' in next) return next.flow;
+  const flow = await core.flowTo(targetOf(next.uri));
+  dialog.peers.add(flow.remote.address);
+  return flow;
 }
 
 /**

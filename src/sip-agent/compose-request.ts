@@ -4,7 +4,7 @@ import type { Flow } from './flow.js';
 import { formatNameAddr, parseCSeq, parseNameAddr } from './headers.js';
 import { newCallId, newSequenceNumber, newTag } from './identifiers.js';
 import { SipRequest } from './message.js';
-import { ALLOW, refreshesTarget } from './methods.js';
+import { refreshesTarget } from './methods.js';
 
 /** A request made from a client's, with what the rest of the agent needs to know of it. */
 export interface ComposedRequest {
@@ -28,8 +28,6 @@ export function composeOutside(given: SipRequest, flow: Flow): ComposedRequest {
   if (refreshesTarget(given.method) && !request.has('contact')) {
     request.add('contact', ownContact(flow, isSips(given.uri)));
   }
-  // RFC 3261 section 13.2.1; without it the peer could not refresh a session by UPDATE.
-  if (given.method === 'INVITE' && !request.has('allow')) request.add('allow', ALLOW);
   return { request, localTag: from.tag, sequence };
 }
 

@@ -2,7 +2,8 @@ import { ownContact, takeFromClient } from './client-headers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import type { InviteUsage } from './invite-usage.js';
 import type { SipResponse } from './message.js';
-import { ALLOW, EXTENSIONS, makesDialog, refreshesSession, refreshesTarget } from './methods.js';
+import type { Core } from './core.js';
+import { EXTENSIONS, makesDialog, refreshesSession, refreshesTarget } from './methods.js';
 import { addOptionTag, removeOptionTag } from './option-tags.js';
 import { RELIABLE } from './reliable-provisionals.js';
 import {
@@ -33,7 +34,11 @@ export function isInitial(incoming: IncomingRequest): boolean {
 }
 
 /** Throws an Error when the client's response cannot be sent as it is. */
-export function composeResponse(answerable: Answerable, given: SipResponse, policy: SessionPolicy): ComposedResponse {
+export function composeResponse(
+  answerable: Answerable,
+  given: SipResponse,
+  { session: policy, methods }: Pick<Core, 'session' | 'methods'>,
+): ComposedResponse {
   const { incoming, usage } = answerable;
   const { method, message, flow } = incoming;
   const { status } = given;
@@ -50,14 +55,14 @@ export function composeResponse(answerable: Answerable, given: SipResponse, poli
   // drachtio-srf repeats the headers of a provisional response in the final one, which is never reliable in that sense.
   if (status >= 200) removeOptionTag(response, 'require', RELIABLE);
   if (status < 200 || !accepts) return { response, terms: undefined };
-  announce(response, method);
+  announce(response, method, methods.allow);
   return { response, terms: agreeOnSession(answerable, response, policy) };
 }
 
 /** What we understand, where a peer may want to know (RFC 3261 sections 11.2 and 13.3.1.4). */
-function announce(response: SipResponse, method: string): void {
+function announce(response: SipResponse, method: string, allow: string): void {
   if (method !== 'INVITE' && method !== 'OPTIONS') return;
-  if (!response.has('allow')) response.add('allow', ALLOW);
+  if (!response.has('allow')) response.add('allow', allow);
   for (const tag of EXTENSIONS) addOptionTag(response, 'supported', tag);
 }
 

@@ -1,6 +1,7 @@
 import type { CallSetups } from './call-setups.js';
 import type { AgentLogger, Clock } from './environment.js';
 import type { Flow } from './flow.js';
+import type { Methods } from './methods.js';
 import type { Subscriptions } from './subscriptions.js';
 import type { Target } from './target.js';
 import type { SessionPolicy } from './session-expires.js';
@@ -17,6 +18,7 @@ export interface Core {
   /** What is asked of session timers. */
   readonly session: SessionPolicy;
   readonly logger: AgentLogger;
+  readonly methods: Methods;
   readonly layer: TransactionLayer;
   readonly usages: UsageStore;
   readonly setups: CallSetups;

@@ -1,3 +1,4 @@
+import { DialogPeers } from './dialog-peers.js';
 import type { Flow } from './flow.js';
 import { parseNameAddr, splitHeaderList, type NameAddr } from './headers.js';
 import { newSequenceNumber } from './identifiers.js';
@@ -38,6 +39,8 @@ interface DialogSeed {
 export class Dialog {
   /** `<Call-ID>;from-tag=<tag of the INVITE's From>`, the name drachtio gives it. */
   readonly id: string;
+  /** Whose requests are its peer's. */
+  readonly peers = new DialogPeers();
   state: DialogState = 'early';
   readonly #seed: DialogSeed;
   #remoteTag: string | undefined;
@@ -57,6 +60,8 @@ export class Dialog {
     this.#routeSet = seed.routeSet;
     this.#flow = seed.flow;
     this.#localSequence = seed.localSequence;
+    this.peers.add(seed.flow.remote.address);
+    this.#notePeers();
   }
 
   /** The dialog an INVITE from the network is about to make (RFC 3261 section 12.1.1). It has a From tag and a Contact. */
@@ -139,19 +144,23 @@ export class Dialog {
    * Takes the other side from a response to our INVITE (RFC 3261 section 12.1.2). A provisional one may come from
    * another fork than the final one, so each response overwrites what the one before it said.
    */
-  learnFrom({ status, message, envelope }: ReceivedResponse): void {
+  learnFrom({ status, message, envelope, source }: ReceivedResponse): void {
     if (status >= 200) this.state = 'confirmed';
     if (envelope.to.tag === undefined) return;
+    this.peers.add(source);
     this.#remoteTag = envelope.to.tag;
     this.#remote = message.get('to') ?? this.#remote;
     this.#routeSet = recordRoutes(message).reverse();
     this.#remoteTarget = contactUri(message) ?? this.#remoteTarget;
+    this.#notePeers();
   }
 
   /** A target refresh request or response of the peer's (RFC 3261 section 12.2): its Contact is the new target. */
   refreshTarget(message: SipMessage, flow: Flow): void {
     this.#remoteTarget = contactUri(message) ?? this.#remoteTarget;
     this.#flow = flow;
+    this.peers.add(flow.remote.address);
+    this.#notePeers();
   }
 
   /**
@@ -191,6 +200,11 @@ export class Dialog {
     if (this.#flow.reliable) return this.#flow.usable && (atPeer || !firstRoute) ? { flow: this.#flow } : { uri };
     const reachable = atPeer && samePort(next.port, this.#flow.remote.port);
     return firstRoute === undefined && !reachable ? { flow: this.#flow } : { uri };
+  }
+
+  #notePeers(): void {
+    this.peers.addUri(this.#remoteTarget);
+    for (const route of this.#routeSet) this.peers.addUri(routeUri(route));
   }
 
   /** Request-URI and Route, for loose and for strict routers (RFC 3261 section 12.2.1.1). */

@@ -50,7 +50,7 @@ export class InboundAnswers {
       return;
     }
     const { incoming } = pending;
-    const composed = composeResponse(pending, given, this.#core.session);
+    const composed = composeResponse(pending, given, this.#core);
     const refusal = this.#deliver(pending, composed);
     if (refusal !== undefined) {
       client.failed(command.id, refusal);

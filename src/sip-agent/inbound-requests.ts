@@ -10,7 +10,7 @@ import { InboundAnswers, type Pending } from './inbound-answers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import { InviteUsage } from './invite-usage.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
-import { ALLOW, isInDialogOnly, refusalOfMethod, statusWithoutClient, SUPPORTED } from './methods.js';
+import { isInDialogOnly, SUPPORTED } from './methods.js';
 import { waitsForTrying, type TransactionUser } from './transaction-layer.js';
 import type { WireClient } from './wire-client.js';
 import type { SipCommand } from './wire-server.js';
@@ -78,8 +78,9 @@ export class InboundRequests implements TransactionUser {
   }
 
   #answerWithoutClient(incoming: IncomingRequest): void {
-    const response = incoming.response(statusWithoutClient(incoming.method));
-    if (response.status !== 503) response.add('allow', ALLOW);
+    const { methods } = this.#core;
+    const response = incoming.response(methods.statusWithoutClient(incoming.method));
+    if (response.status !== 503) response.add('allow', methods.allow);
     if (response.status === 200) response.add('accept', 'application/sdp').add('supported', SUPPORTED);
     incoming.send(response);
   }
@@ -106,12 +107,13 @@ export class InboundRequests implements TransactionUser {
   #receiveInside(incoming: IncomingRequest): void {
     const { message, envelope, method } = incoming;
     const usage = this.#core.usages.match(envelope);
-    const refusedMethod = refusalOfMethod(method);
+    const { methods } = this.#core;
+    const refusedMethod = methods.refusalOf(method);
     const refusal = refusalOfExtensions(message, this.#core.session);
     this.#hear(usage, incoming.flow);
     if (!usage) incoming.reply(481);
     else if (usage.dialog.state === 'ending') incoming.reply(method === 'BYE' ? 200 : 481);
-    else if (refusedMethod) incoming.reply(refusedMethod, ['allow', ALLOW]);
+    else if (refusedMethod) incoming.reply(refusedMethod, ['allow', methods.allow]);
     else if (refusal) incoming.reply(refusal.status, refusal.header);
     else if (!usage.dialog.acceptSequence(envelope.cseq.number)) incoming.reply(500);
     else this.#receiveInOrder(incoming, usage);

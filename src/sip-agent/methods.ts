@@ -1,10 +1,8 @@
 import { RELIABLE } from './reliable-provisionals.js';
 import { TIMER } from './session-expires.js';
 
-/** Methods the agent takes part in, as its Allow header says. */
-const ALLOWED = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'INFO', 'UPDATE', 'PRACK', 'NOTIFY', 'MESSAGE', 'REFER'];
-
-export const ALLOW = ALLOWED.join(', ');
+/** Methods the agent takes part in. */
+const SERVED = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'INFO', 'UPDATE', 'PRACK', 'NOTIFY', 'MESSAGE', 'REFER'];
 
 /** Option tags a request may require of us. The client sees to Replaces (RFC 3891), as to everything about a call. */
 export const EXTENSIONS = [RELIABLE, TIMER, 'replaces'];
@@ -19,17 +17,6 @@ const IN_DIALOG_ONLY = new Set(['BYE', 'UPDATE', 'INFO', 'PRACK']);
 
 /** Requests and 2xx responses of these carry a Contact that becomes the remote target (RFC 3261, 3311, 3515, 6665). */
 const TARGET_REFRESH = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER']);
-
-/** How a request outside any dialog is answered when no client wants requests of its method. */
-export function statusWithoutClient(method: string): number {
-  return method === 'OPTIONS' ? 200 : (refusalOfMethod(method) ?? 503);
-}
-
-/** The status for a method nobody here understands or allows. */
-export function refusalOfMethod(method: string): 405 | 501 | undefined {
-  if (ALLOWED.includes(method)) return undefined;
-  return KNOWN_ONLY.includes(method) ? 405 : 501;
-}
 
 export function isInDialogOnly(method: string): boolean {
   return IN_DIALOG_ONLY.has(method);
@@ -52,4 +39,28 @@ export function makesDialog(method: string): boolean {
 
 export function refreshesTarget(method: string): boolean {
   return TARGET_REFRESH.has(method);
+}
+
+/** Which methods are served, and how the others are refused. */
+export class Methods {
+  /** Value of an Allow header. */
+  readonly allow: string;
+  readonly #served: readonly string[];
+
+  /** `refused`: what the agent could pass on to its clients, but none of them does anything about. */
+  constructor(refused: readonly string[] = []) {
+    this.#served = SERVED.filter((method) => !refused.includes(method));
+    this.allow = this.#served.join(', ');
+  }
+
+  /** The status for a method nobody here understands (501) or serves (405). */
+  refusalOf(method: string): 405 | 501 | undefined {
+    if (this.#served.includes(method)) return undefined;
+    return SERVED.includes(method) || KNOWN_ONLY.includes(method) ? 405 : 501;
+  }
+
+  /** How a request outside any dialog is answered when no client wants requests of its method. */
+  statusWithoutClient(method: string): number {
+    return method === 'OPTIONS' ? 200 : (this.refusalOf(method) ?? 503);
+  }
 }

@@ -54,6 +54,8 @@ export class OutboundRequests {
   async #sendOutside(client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
     const ways = await this.#core.waysTo(targetOf(proxyUri(command.proxy) ?? given.uri));
     const journey = new Journey(ways, given, (request) => {
+      // RFC 3261 section 13.2.1; without it the peer could not refresh a session by UPDATE.
+      if (request.method === 'INVITE' && !request.has('allow')) request.add('allow', this.#core.methods.allow);
       if (refreshesSession(request.method)) mentionSession(this.#core, request);
     });
     const leg = await journey.next();

@@ -7,6 +7,8 @@ export interface ReceivedResponse {
   readonly status: number;
   readonly message: SipResponse;
   readonly envelope: Envelope;
+  /** The address it came from. */
+  readonly source: string;
 }
 
 /** Headers to put into a CANCEL, such as Reason. */

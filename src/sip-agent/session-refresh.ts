@@ -6,7 +6,6 @@ import type { Dialog } from './dialog.js';
 import type { Flow } from './flow.js';
 import type { InviteUsage } from './invite-usage.js';
 import type { SipRequest } from './message.js';
-import { ALLOW } from './methods.js';
 import { addOptionTag } from './option-tags.js';
 import type { ReceivedResponse } from './outgoing-request.js';
 import { isSuccess } from './responses.js';
@@ -101,7 +100,7 @@ function composeRefresh(
   session: SessionTimer,
   method: 'INVITE' | 'UPDATE',
 ): SipRequest {
-  const request = dialog.request(method).add('contact', dialog.contact).add('allow', ALLOW);
+  const request = dialog.request(method).add('contact', dialog.contact).add('allow', core.methods.allow);
   mentionSession(core, request, session);
   if (method === 'INVITE' && localDescription) {
     request.add('content-type', localDescription.contentType);

@@ -1,4 +1,4 @@
-import type { AgentLogger, CancelTimer, Clock } from './environment.js';
+import type { AgentLogFields, AgentLogger, CancelTimer, Clock } from './environment.js';
 
 /** Answers a stranger gets before there is silence: enough for somebody who has set up a phone wrongly to see why. */
 const REFUSALS = 3;
@@ -22,6 +22,9 @@ interface Source {
 
 /** What a request of a stranger gets. */
 export type StrangerVerdict = 'refuse' | 'ignore';
+
+/** What the log is told of the first request of a stranger: what it was, and which setting turned it away. */
+export type RefusedRequest = Omit<AgentLogFields, 'event' | 'address'>;
 
 /**
  * Sources that have no business here, scanners above all: their first requests are refused, those after them are not
@@ -58,8 +61,9 @@ export class Strangers {
     return this.#sources.size;
   }
 
-  judge(address: string, method: string, userAgent?: string): StrangerVerdict {
-    const source = this.#sources.get(address) ?? this.#meet(address, method, userAgent);
+  /** `describe` is asked when the source is a new one. */
+  judge(address: string, describe: () => RefusedRequest): StrangerVerdict {
+    const source = this.#sources.get(address) ?? this.#meet(address, describe);
     source.lastMs = this.#clock.nowMs();
     source.requests += 1;
     this.#sources.delete(address);
@@ -79,14 +83,13 @@ export class Strangers {
     this.#sources.clear();
   }
 
-  #meet(address: string, method: string, userAgent: string | undefined): Source {
+  #meet(address: string, describe: () => RefusedRequest): Source {
     const [oldest] = this.#sources.keys();
     if (this.#sources.size >= MAX_SOURCES && oldest !== undefined) this.#sources.delete(oldest);
     const logged = this.#lines < MAX_LINES;
     if (logged) {
       this.#lines += 1;
-      const agent = userAgent === undefined ? undefined : { userAgent: userAgent.slice(0, 64) };
-      this.#logger.warn({ event: 'sip.forbidden', address, method, ...agent });
+      this.#logger.warn({ event: 'sip.forbidden', address, ...describe() });
     } else this.#unloggedSources += 1;
     const nowMs = this.#clock.nowMs();
     return { lastMs: nowMs, requests: 0, toldRequests: 1, toldMs: nowMs, logged };

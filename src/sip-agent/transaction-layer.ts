@@ -120,12 +120,17 @@ export class TransactionLayer {
     else this.#receiveNewRequest(request, envelope, flow, key);
   }
 
-  /** False: it answers nothing that was sent. */
-  receiveResponse(message: SipResponse, envelope: Envelope): boolean {
+  /** Whether a request is a copy of one that still has its transaction. */
+  holds(request: SipRequest, envelope: Envelope): boolean {
+    return this.#servers.has(serverKey(envelope, request.method));
+  }
+
+  /** `source`: the address it came from. False: it answers nothing that was sent. */
+  receiveResponse(message: SipResponse, envelope: Envelope, source: string): boolean {
     const { branch } = envelope.via;
     if (branch === undefined) return false;
     const transaction = this.#clients.get(clientKey(branch, envelope.cseq.method));
-    transaction?.receive({ status: message.status, message, envelope });
+    transaction?.receive({ status: message.status, message, envelope, source });
     return transaction !== undefined;
   }
 

@@ -11,7 +11,7 @@ import type { NameService } from './names.js';
 import { Outages } from './outages.js';
 import { tcpSockets, type StreamSockets } from './stream-sockets.js';
 import { StreamTransport } from './stream-transport.js';
-import { DEFAULT_PORTS, type Target } from './target.js';
+import { DEFAULT_PORTS, targetOf, type Target } from './target.js';
 import { TlsSockets, type TlsCredentials, type TlsOptions } from './tls-sockets.js';
 import {
   isWildcard,
@@ -109,6 +109,18 @@ export class Transports {
     const flow = await (await this.waysTo(target)).next();
     if (!flow) throw new Error('no way to the target');
     return flow;
+  }
+
+  /** The addresses of a URI's host, as a request to it would find them; none when nobody knows it. */
+  async addressesOf(uri: string): Promise<readonly string[]> {
+    try {
+      const target = targetOf(uri);
+      const protocols = this.#protocolsFor(target);
+      const hops = await locate(target, { names: this.#names, protocols, random: this.#options.random });
+      return hops.map(({ address }) => address);
+    } catch {
+      return [];
+    }
   }
 
   async close(): Promise<void> {

@@ -142,6 +142,9 @@ describe('a call whose agent fails before the answer', () => {
   });
 });
 
+/** Why, but not where calls go instead. */
+const FORBIDDEN = { status: 403, warning: expect.stringMatching(/^[\d.]+ is not in sip\.allow$/) as string };
+
 describe('a call that is refused at once', () => {
   it.each(['v=0\r\n', OFFER.replace('RTP/AVP', 'RTP/SAVP'), OFFER.replace('0 8 101', '18')])(
     'with 488: %j',
@@ -162,7 +165,7 @@ describe('a call that is refused at once', () => {
     const bench = new CallBench({ allow, routes: [route({ fallback: { redirect: 'sip:reception@pbx.example' } })] });
     const invite = bench.receive({ address: '203.0.113.5' });
     await settle();
-    expect(invite.rejections).toEqual([{ status: 403 }]);
+    expect(invite.rejections).toEqual([FORBIDDEN]);
     expect(invite.rings).toBe(0);
     expect(bench.pool.bridges).toHaveLength(0);
     expect(bench.record(invite)).toMatchObject({
@@ -182,7 +185,7 @@ describe('a call that is refused at once', () => {
     const bench = new CallBench({ allow: () => false, routes: [], maxConcurrent: 0 });
     const invite = bench.receive();
     await bench.expectAllOver();
-    expect(invite.rejections).toEqual([{ status: 403 }]);
+    expect(invite.rejections).toEqual([FORBIDDEN]);
   });
 
   it('with 404 when no route takes it', async () => {
@@ -192,6 +195,28 @@ describe('a call that is refused at once', () => {
     expect(invite.rejections).toMatchObject([{ status: 404 }]);
     expect(bench.record(invite)).toMatchObject({ reason: 'no_route', did: '+15551234' });
     expect(bench.record(invite)).not.toHaveProperty('route');
+  });
+
+  it('with 503 when its source has as many calls as it may, until one has ended; others are taken', async () => {
+    const bench = new CallBench({ maxCallsPerSource: 1 });
+    const { dialog } = await bench.answered();
+    const refused = bench.receive();
+    await settle();
+    expect(refused.rejections).toEqual([
+      { status: 503, retryAfterSec: 5, warning: 'sip.maxCallsPerSource (1) reached' },
+    ]);
+    expect(bench.record(refused)).toMatchObject({
+      ...{ reason: 'source_at_capacity', outcome: 'client_error', sipStatus: 503 },
+      detail: 'sip.maxCallsPerSource (1) reached by 192.0.2.7',
+    });
+    expect(bench.sourcesAtCapacity).toBe(1);
+    const elsewhere = await bench.answered({ address: '192.0.2.8' });
+    dialog.end();
+    await settle();
+    const { dialog: next } = await bench.answered();
+    next.end();
+    elsewhere.dialog.end();
+    await bench.expectAllOver();
   });
 
   it('with 503 when the bridge is full, until a call has ended', async () => {

@@ -110,6 +110,7 @@ export class CallBench {
   readonly media = new FragileMediaEngine();
   readonly invites: FakeInvite[] = [];
   readonly agentOutcomes: boolean[] = [];
+  sourcesAtCapacity = 0;
   readonly controller: CallController;
 
   constructor(settings: Partial<ControllerSettings> = {}) {
@@ -132,6 +133,9 @@ export class CallBench {
         bridges: this.pool,
         media: this.media,
         sipEngine: 'embedded',
+        onSourceAtCapacity: () => {
+          this.sourcesAtCapacity += 1;
+        },
         onAgentOutcome: ({ ok }) => {
           this.agentOutcomes.push(ok);
         },

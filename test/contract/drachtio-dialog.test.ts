@@ -522,9 +522,11 @@ describe('a dialog through drachtio-srf', () => {
     });
 
     it('stands a flood of NOTIFYs and any rubbish in them', async () => {
+      // As many as a dialog may send at once, with what follows.
+      const FLOOD = 80;
       const { outcome, request } = await refer();
       respond(peer, request, '202 Accepted');
-      for (let n = 1; n <= 300; n++) {
+      for (let n = 1; n <= FLOOD; n++) {
         // A socket's buffer holds no more than a part of them.
         if (n % 20 === 0) await notify('SIP/2.0 180 Ringing');
         else call.next('NOTIFY', { headers: FROM_REFER, body: 'SIP/2.0 180 Ringing' });
@@ -537,12 +539,12 @@ describe('a dialog through drachtio-srf', () => {
       expect(await notify('SIP/2.0 200 OK', ['o: refer'])).toBe(200);
       expect(await outcome).toMatchObject({ transferred: true });
       await vi.waitFor(() => {
-        expect(peer.count('200 NOTIFY')).toBe(300 + rubbish.length + 1);
+        expect(peer.count('200 NOTIFY')).toBe(FLOOD + rubbish.length + 1);
       });
     });
 
     it('that was never sent is not notified of', async () => {
-      expect(await notify('SIP/2.0 200 OK')).toBe(200);
+      expect(await notify('SIP/2.0 200 OK')).toBe(481);
       await expectAlive();
     });
   });

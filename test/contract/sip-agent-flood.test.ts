@@ -7,6 +7,8 @@ import { branch, OFFER, PeerCall } from '../support/sip-call.js';
 import { sipText } from '../support/sip-peer.js';
 
 const SCANNER = '127.0.0.3';
+/** Only this test's scanner is called so. */
+const scannerName = (userAgent: string) => (userAgent === 'friendly-scanner' ? userAgent : undefined);
 const METHODS = ['INVITE', 'REGISTER', 'OPTIONS'];
 
 let rig: AgentRig | undefined;
@@ -60,10 +62,18 @@ function attempt(method: string, index: number, port: number): string {
 
 describe('a scanner', () => {
   test.each([
-    ['from outside sip.allow', (address: string) => address === '127.0.0.1'],
-    ['from inside it, by its name', undefined],
-  ])('%s gets three answers and a line of log for 10,000 requests, and others are served', async (_, allow) => {
-    const { rig, peer, call } = await begin({ allow });
+    [
+      'from outside sip.allow',
+      (address: string) => address === '127.0.0.1',
+      { setting: 'sip.allow', reason: 'its address is not in sip.allow' },
+    ],
+    [
+      'from inside it, by its name',
+      undefined,
+      { setting: 'sip.scanners', reason: 'its User-Agent has the name friendly-scanner, which is in sip.scanners' },
+    ],
+  ])('%s gets three answers and a line of log for 10,000 requests, and others are served', async (_, allow, why) => {
+    const { rig, peer, call } = await begin({ allow, scannerName });
     const flood = await scanner(rig.port('udp'));
     for (let index = 0; index < 10_000; index++) {
       flood.send(index);
@@ -79,7 +89,10 @@ describe('a scanner', () => {
     expect(serverTransactions).toBe(100);
     expect(flood.answers()).toBe(3);
     expect(rig.logger.lines.filter(({ event }) => event !== 'sip.unanswered')).toEqual([
-      { event: 'sip.forbidden', address: SCANNER, method: 'INVITE', userAgent: 'friendly-scanner' },
+      {
+        ...{ event: 'sip.forbidden', address: SCANNER, method: 'INVITE', from: 'sip:0@1.1.1.1', did: '0' },
+        ...{ userAgent: 'friendly-scanner', ...why },
+      },
     ]);
     expect(rig.offered).toEqual([]);
     call.sequence = 20_000;
@@ -90,8 +103,8 @@ describe('a scanner', () => {
     await flood.close();
   });
 
-  test('does not spoil the source it comes through', async () => {
-    const { rig, peer, call } = await begin();
+  test('does not spoil the source it comes through, and is told why', async () => {
+    const { rig, peer, call } = await begin({ scannerName });
     for (let index = 0; index < 20; index++) {
       call.send('OPTIONS', { sequence: index, headers: ['User-Agent: friendly-scanner'] });
     }
@@ -101,6 +114,8 @@ describe('a scanner', () => {
     response.send(486);
     call.ack(await peer.next('486 INVITE'));
     expect(peer.count('403 OPTIONS')).toBe(3);
+    const refusal = await peer.next('403 OPTIONS');
+    expect(refusal.header('Warning')).toBe('399 pranthora-sip-bridge "this User-Agent is in sip.scanners"');
   });
 });
 
@@ -124,7 +139,7 @@ describe('a source that may call', () => {
     await wild.close();
   });
 
-  test('may say as much as it wants inside its calls', async () => {
+  test('may say far more inside its calls', async () => {
     const { rig, peer, call } = await begin({ maxRequestsPerSec: 1 });
     call.invite();
     const { request, response } = await rig.nextInvite();

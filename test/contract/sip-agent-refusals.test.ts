@@ -159,7 +159,10 @@ describe('without asking anybody', () => {
     await peer.next('403 OPTIONS');
     peer.send('OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x;rport\r\n\r\n');
     expect(rig.logger.events('sip.forbidden')).toEqual([
-      { event: 'sip.forbidden', address: '127.0.0.1', method: 'INVITE' },
+      {
+        ...{ event: 'sip.forbidden', address: '127.0.0.1', method: 'INVITE', from: 'sip:peer@127.0.0.1', did: '1000' },
+        ...{ setting: 'sip.allow', reason: 'its address is not in sip.allow' },
+      },
     ]);
     expect(rig.agent.stats()).toMatchObject({ forbidden: 2, serverTransactions: 0, dialogs: 0 });
     expect(rig.offered).toEqual([]);

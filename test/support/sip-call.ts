@@ -121,7 +121,7 @@ export function respond(
   peer: SipPeer,
   request: SipText,
   status: string,
-  parts: { tag?: string; headers?: readonly string[]; body?: string } = {},
+  parts: { tag?: string; headers?: readonly string[]; body?: string; contact?: string } = {},
 ): void {
   const body = parts.body ?? '';
   const tagged = request.tag('To') !== '' || parts.tag === undefined;
@@ -132,7 +132,7 @@ export function respond(
     `To: ${request.header('To')}${tagged ? '' : `;tag=${parts.tag ?? ''}`}`,
     `Call-ID: ${request.header('Call-ID')}`,
     `CSeq: ${request.header('CSeq')}`,
-    `Contact: ${peer.contact}`,
+    `Contact: ${parts.contact ?? peer.contact}`,
     ...(parts.headers ?? []),
   ];
   peer.send(sipText(body === '' ? lines : [...lines, 'Content-Type: application/sdp'], body));

@@ -15,7 +15,6 @@ export interface TestSrf extends Omit<SrfInstance, 'request'> {
 }
 
 export interface TestDialog extends Omit<SrfDialog, 'request'> {
-  readonly type: string;
   request(options: { method: string; headers?: Record<string, string>; body?: string }): Promise<SrfResponse>;
 }
 

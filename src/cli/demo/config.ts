@@ -20,6 +20,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       listen: ['udp://127.0.0.1:0'],
       didFrom: ['requestUri'],
       allow: ['127.0.0.0/8'],
+      scanners: [],
       sessionTimer: { minSec: 90 },
       maxRequestsPerSec: 1_000,
       registrations: [],

@@ -4,6 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/load.js';
 import { KEY, ROUTES, faultsIn, faultsOf, load, temporaryFile } from './support.js';
 
+const SCANNERS = [
+  ...['friendly-scanner', 'friendly-request', 'sipvicious', 'sundayddr', 'sipcli', 'sip-scan', 'pplsip', 'sivus'],
+  'iwar/',
+];
+
 describe('precedence', () => {
   it('starts from the defaults', () => {
     const { config, sources, warnings } = load(ROUTES);
@@ -21,6 +26,7 @@ describe('precedence', () => {
         listen: ['udp://0.0.0.0:5060', 'tcp://0.0.0.0:5060'],
         allow: ['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '::1/128', 'fc00::/7'],
         didFrom: ['requestUri'],
+        scanners: SCANNERS,
         maxRequestsPerSec: 1000,
         sessionTimer: { minSec: 90 },
         registrations: [],
@@ -116,6 +122,7 @@ describe('precedence', () => {
       advertise: 'sip.example.com',
       allow: ['192.0.2.0/24', '2001:db8::1'],
       didFrom: ['requestUri'],
+      scanners: SCANNERS,
       maxRequestsPerSec: 1000,
       sessionTimer: { minSec: 90 },
       registrations: [],
@@ -184,7 +191,7 @@ describe('faults', () => {
       { env: { HTTP_PORT: '99999', DRACHTIO_SECRET: 'not good' }, overrides: { drainMs: '1s', 'no.such': '1' } },
     );
     expect(faults.map((fault) => fault.replace(/pranthora\.url, .*\)/, '…)'))).toEqual([
-      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, didFrom, maxRequestsPerSec, sessionTimer, registrations, auth, drachtio)',
+      'sip.listn: unknown key (allowed: engine, listen, tls, advertise, allow, didFrom, scanners, maxCallsPerSource, maxRequestsPerSec, sessionTimer, registrations, auth, drachtio)',
       'http: expected a mapping (allowed: one of the keys host, port)',
       'calls: unknown key (allowed: pranthora, sip, media, call, http, log, drainMs, routes)',
       'no.such: no such setting (allowed: …)',
@@ -216,6 +223,11 @@ describe('faults', () => {
     ['sip: {allow: [10.0.0.0/33]}', 'sip.allow'],
     ['sip: {allow: [127.1]}', 'sip.allow'],
     ['sip: {allow: {a: {b: {c: 1}}}}', 'sip.allow'],
+    ['sip: {scanners: [sipcli, sipcli]}', 'sip.scanners'],
+    ['sip: {scanners: ["/"]}', 'sip.scanners'],
+    ['sip: {scanners: ["a\\nb"]}', 'sip.scanners'],
+    [`sip: {scanners: [${'a'.repeat(65)}]}`, 'sip.scanners'],
+    ['sip: {maxCallsPerSource: 0}', 'sip.maxCallsPerSource'],
     ['sip: {drachtio: {port: 0}}', 'sip.drachtio.port'],
     ['sip: {sessionTimer: {minSec: 89}}', 'sip.sessionTimer.minSec'],
     ['sip: {sessionTimer: {expiresSec: 60}}', 'sip.sessionTimer.expiresSec'],
@@ -242,6 +254,10 @@ describe('faults', () => {
     const faults = faultsOf(ROUTES + content);
     expect(faults).toHaveLength(1);
     expect(faults[0]).toMatch(new RegExp(`^${path.replace(/[[\]]/g, '\\$&')}: `));
+  });
+
+  it('takes no scanners for none', () => {
+    expect(load(`${ROUTES}sip: {scanners: []}\n`).config.sip.scanners).toEqual([]);
   });
 
   it('takes a group with everything commented out for an empty one', () => {

@@ -131,6 +131,19 @@ drainMs: 1
   });
 });
 
+describe('applyReload of who may call', () => {
+  it('takes sip.allow, sip.scanners and sip.maxCallsPerSource, and lets go of them', () => {
+    const [bare, strict] = ['', 'sip: {allow: [192.0.2.1], scanners: [], maxCallsPerSource: 3}\n'].map(
+      (more) => load(ROUTES + more).config,
+    );
+    if (!bare || !strict) throw new Error('both are there');
+    const reloaded = applyReload(bare, strict);
+    expect(reloaded.needRestart).toEqual([]);
+    expect(reloaded.config.sip).toEqual(strict.sip);
+    expect(applyReload(strict, bare).config.sip).toEqual(bare.sip);
+  });
+});
+
 describe('the configurations in the repository', () => {
   const env = { PRANTHORA_API_KEY: KEY };
   const pathOf = (name: string): string => new URL(`../../../config/${name}`, import.meta.url).pathname;

@@ -100,8 +100,9 @@ describe("a route's fallback", () => {
   });
 
   it('is not told to strangers', () => {
-    expect(withFallback(callEnd.forbidden('203.0.113.5'), redirect).rejection).toEqual({ status: 403 });
-    expect(withFallback(callEnd.forbidden('203.0.113.5'), { reject: 486 }).rejection).toEqual({ status: 403 });
+    const refusal = { status: 403, warning: '203.0.113.5 is not in sip.allow' };
+    expect(withFallback(callEnd.forbidden('203.0.113.5'), redirect).rejection).toEqual(refusal);
+    expect(withFallback(callEnd.forbidden('203.0.113.5'), { reject: 486 }).rejection).toEqual(refusal);
   });
 
   it('takes the place of a media server', () => {

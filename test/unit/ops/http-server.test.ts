@@ -24,6 +24,7 @@ const health: Health = {
   components: { sip: fine, media: fine, pranthora: fine },
   registrations: [],
   log: { status: 'ok', droppedLines: 0, detail: 'written' },
+  refused: { lastMinutes: 5, forbidden: 0, scanners: 0, limited: 0, callsPerSource: 0 },
 };
 const snapshot: CallSnapshot = {
   callId: 'a/b c@host',

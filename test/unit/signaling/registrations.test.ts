@@ -82,6 +82,7 @@ describe('Registrations', () => {
       ...{ registrations, auth: new InboundAuth({ clock, logger }) },
       allow: () => true,
       isTiresome: () => false,
+      objection: () => undefined,
       next: (invite) => passed.push(invite),
     });
     gate.onInvite(new FakeInvite({ address: REGISTRAR, number: '1001' }));
@@ -148,6 +149,7 @@ describe('Registrations', () => {
       ...{ registrations, auth: new InboundAuth({ clock, logger }) },
       allow: (address) => address === '192.0.2.7',
       isTiresome: () => false,
+      objection: () => undefined,
       next: (_, arrival) => passed.push(arrival),
     });
     const lines = () => logger.lines.filter(({ event }) => event === 'sip.registration_unmatched');

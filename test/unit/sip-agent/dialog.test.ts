@@ -83,7 +83,7 @@ function response(status: number, tag: string, headers: readonly string[] = []):
   ]);
   const parsed = parseDatagram(Buffer.from(text));
   if (!parsed.ok || !(parsed.message instanceof SipResponse)) throw new Error('malformed');
-  return { status, message: parsed.message, envelope: parsed.envelope };
+  return { status, message: parsed.message, envelope: parsed.envelope, source: '192.0.2.9' };
 }
 
 function lines(request: SipRequest): string[] {

@@ -11,23 +11,24 @@ function rig() {
 }
 
 const MINUTE_MS = 60_000;
+const AN_INVITE = () => ({ method: 'INVITE' });
 
 describe('Strangers', () => {
   it('are refused three times and then ignored; the log has a line, and a summary when they have gone', () => {
     const { clock, logger, strangers } = rig();
-    const verdicts = Array.from({ length: 10_000 }, () =>
-      strangers.judge('203.0.113.5', 'REGISTER', 'friendly-scanner'),
-    );
+    let asked = 0;
+    const describeIt = () => ({ method: 'REGISTER', asked: ++asked });
+    const verdicts = Array.from({ length: 10_000 }, () => strangers.judge('203.0.113.5', describeIt));
     expect(verdicts.slice(0, 4)).toEqual(['refuse', 'refuse', 'refuse', 'ignore']);
     expect([strangers.refused, strangers.ignored]).toEqual([3, 9_997]);
-    const line = { event: 'sip.forbidden', address: '203.0.113.5', method: 'REGISTER', userAgent: 'friendly-scanner' };
+    const line = { event: 'sip.forbidden', address: '203.0.113.5', method: 'REGISTER', asked: 1 };
     expect(logger.lines).toEqual([line]);
     clock.advance(11 * MINUTE_MS);
     expect(logger.lines.slice(1)).toEqual([
       { event: 'sip.forbidden_summary', address: '203.0.113.5', requests: 9_999, overMs: 10 * MINUTE_MS },
     ]);
     expect([strangers.sources, clock.pendingTimers]).toEqual([0, 0]);
-    expect(strangers.judge('203.0.113.5', 'INVITE')).toBe('refuse');
+    expect(strangers.judge('203.0.113.5', AN_INVITE)).toBe('refuse');
     strangers.close();
     expect(clock.pendingTimers).toBe(0);
   });
@@ -35,7 +36,7 @@ describe('Strangers', () => {
   it('are summed up once an hour when they never stop', () => {
     const { clock, logger, strangers } = rig();
     for (let minute = 0; minute < 180; minute++) {
-      strangers.judge('203.0.113.5', 'INVITE');
+      strangers.judge('203.0.113.5', AN_INVITE);
       clock.advance(MINUTE_MS);
     }
     expect(logger.events('sip.forbidden')).toHaveLength(1);
@@ -46,7 +47,7 @@ describe('Strangers', () => {
   it('with forged addresses fill neither memory nor log', () => {
     const { clock, logger, strangers } = rig();
     for (let source = 0; source < 30_000; source++) {
-      strangers.judge(`10.${source >> 16}.${(source >> 8) & 255}.${source & 255}`, 'INVITE');
+      strangers.judge(`10.${source >> 16}.${(source >> 8) & 255}.${source & 255}`, AN_INVITE);
     }
     expect(strangers.sources).toBe(10_000);
     expect(logger.lines).toHaveLength(20);

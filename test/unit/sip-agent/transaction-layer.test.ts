@@ -111,7 +111,7 @@ function respond(request: SipText, status: number): void {
   ]);
   const parsed = parseDatagram(Buffer.from(text));
   if (!parsed.ok || !(parsed.message instanceof SipResponse)) throw new Error('malformed');
-  layer.receiveResponse(parsed.message, parsed.envelope);
+  layer.receiveResponse(parsed.message, parsed.envelope, '192.0.2.9');
 }
 
 describe('requests received', () => {
