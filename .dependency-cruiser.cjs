@@ -41,6 +41,8 @@ module.exports = {
       'audio/',
       'version\\.ts',
     ),
+    // A preflight speaks SIP without a bridge.
+    folders('cli/doctor/', 'signaling/', 'sip-agent/agent\\.ts', 'clock\\.ts', 'logger\\.ts'),
     packages('cli/', 'commander', 'yaml', 'selfsigned'),
     builtins('cli/', 'fs', 'fs/promises', 'process', 'os', 'child_process', 'readline'),
     folders('compose\\.ts', ''),

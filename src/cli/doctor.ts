@@ -4,27 +4,60 @@ import { networkSettings } from '../compose.js';
 import type { BridgeConfig, Route } from '../config/types.js';
 import { secretsOf } from '../config/redact.js';
 import { createLog } from '../ops/log.js';
-import { checkAdvertised, checkPorts, type Finding } from '../ops/preflight.js';
+import { checkPorts, type Finding } from '../ops/preflight.js';
+import { checkTold } from '../ops/told-addresses.js';
 import { addConfigOptions, loadRunnable, type ConfigOptions } from './config-options.js';
+import { runningVersion } from './doctor/running-bridge.js';
 import { ExitCode, type Io } from './io.js';
 
 const EXAMPLE = `
-Binds the configured ports for a moment, and opens every route's agent as a call would.
+Binds the configured ports for a moment, unless the bridge is running already, asks every registrar whether it takes
+the password, and opens every route's agent as a call would.
+
+Exits 0 unless something is marked FAIL. A note is right in some places and wrong in others: look at it.
 
 Example:
   PRANTHORA_API_KEY=... pranthora-sip-bridge doctor --config config/minimal.yaml
 `;
 
+interface DoctorOptions extends ConfigOptions {
+  readonly agents?: boolean;
+  readonly json?: boolean;
+}
+
 export function registerDoctor(program: Command, io: Io): void {
   addConfigOptions(program.command('doctor'))
-    .description('preflight: ports, advertised addresses, and every agent opened for real')
+    .description('preflight: ports, advertised addresses, registrars, and every agent opened for real')
+    .option('--agents', 'the agents alone')
+    .option('--json', 'one JSON object: {ok, findings: [{what, level, detail}]}')
     .addHelpText('after', EXAMPLE)
-    .action(async (options: ConfigOptions) => {
+    .action(async (options: DoctorOptions) => {
       const { config } = loadRunnable(options, io);
-      const findings = [...(await checkPorts(config)), ...checkAdvertised(config), ...(await checkAgents(config))];
-      for (const { ok, what, detail } of findings) io.out(`${ok ? 'ok  ' : 'FAIL'}  ${what}: ${detail}\n`);
-      if (findings.some(({ ok }) => !ok)) throw new ExitCode(1);
+      const findings = [...(options.agents ? [] : await checkHere(config)), ...(await checkAgents(config))];
+      const ok = findings.every(({ level }) => level !== 'FAIL');
+      if (options.json) io.out(`${JSON.stringify({ ok, findings })}\n`);
+      else for (const { level, what, detail } of findings) io.out(`${level.padEnd(4)}  ${what}: ${detail}\n`);
+      if (!ok) throw new ExitCode(1);
     });
+}
+
+async function checkHere(config: BridgeConfig): Promise<Finding[]> {
+  const version = await runningVersion(config.http);
+  const ports: Finding[] =
+    version === undefined
+      ? await checkPorts(config)
+      : [{ what: 'ports', level: 'note', detail: `not tried: a bridge (${version}) is running here` }];
+  return [...ports, ...(await checkTold(config)), ...(await registrars(config))];
+}
+
+async function registrars(config: BridgeConfig): Promise<Finding[]> {
+  if (config.sip.registrations.length === 0) return [];
+  if (config.sip.engine === 'drachtio') {
+    return [{ what: 'registrations', level: 'note', detail: 'not tried: drachtio-server sends them' }];
+  }
+  const { logger } = createLog({ ...config.log, level: 'silent', secrets: secretsOf(config) });
+  const { checkRegistrars } = await import('./doctor/registrars.js');
+  return checkRegistrars(config, logger);
 }
 
 async function checkAgents(config: BridgeConfig): Promise<Finding[]> {
@@ -57,7 +90,8 @@ async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]
     const id = target.agentId ?? target.workflowId;
     findings.push({
       what: `route ${route.name}, ${target.agentId === undefined ? 'workflow' : 'agent'} ${id}`,
-      ...result,
+      level: result.ok ? 'ok' : 'FAIL',
+      detail: result.detail,
     });
   }
   return findings;

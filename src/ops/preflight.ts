@@ -1,23 +1,19 @@
 import { createSocket } from 'node:dgram';
-import { createServer, isIP, isIPv6 } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import type { BridgeConfig } from '../config/types.js';
 import { parseListen } from '../config/formats.js';
-import { advertisedAddresses } from '../config/advertise.js';
 import { bindFault } from './bind-fault.js';
-import { cidrMatcher } from '../config/cidr.js';
 
 /** One line of `doctor`: what was looked at and what was found. */
 export interface Finding {
   readonly what: string;
-  readonly ok: boolean;
+  /** `note`: right in some places and wrong in others. */
+  readonly level: 'ok' | 'note' | 'FAIL';
   readonly detail: string;
 }
 
 /** RTP ports tried out of the whole range: enough to see a foreign service or a missing right, quick to do. */
 const RTP_PORTS_TRIED = 20;
-
-const NOT_AN_ADDRESS_TO_REACH = ['0.0.0.0', '::'];
-const isLoopback = cidrMatcher(['127.0.0.0/8', '::1/128']);
 
 /** Whether this machine lets the bridge have the ports it is configured for. */
 export async function checkPorts(config: BridgeConfig): Promise<Finding[]> {
@@ -29,30 +25,9 @@ export async function checkPorts(config: BridgeConfig): Promise<Finding[]> {
   return findings;
 }
 
-/** Whether the addresses told to peers can be reached by them. */
-export function checkAdvertised(config: BridgeConfig): Finding[] {
-  const { sip, media } = config;
-  const loopbackOnly = sip.listen.every((uri) => isLoopback(parseListen(uri)?.address ?? ''));
-  return [
-    ...advertisedAddresses('sip.advertise', sip.advertise),
-    ...advertisedAddresses('media.advertise', media.advertise),
-  ].map(({ path, address, peers }) => {
-    const peersAreHere = peers?.every((range) => isLoopback(range.replace(/\/.*$/, ''))) ?? loopbackOnly;
-    return finding(path, whyUnreachable(address, peersAreHere), address);
-  });
-}
-
-function whyUnreachable(address: string, peersAreHere: boolean): string | undefined {
-  if (NOT_AN_ADDRESS_TO_REACH.includes(address)) return `${address} is not an address a peer can send to`;
-  if (isIP(address) !== 0 && isLoopback(address) && !peersAreHere) {
-    return `${address} can only be reached from this machine, but sip.listen takes calls from others`;
-  }
-  return undefined;
-}
-
 async function checkListen(uri: string): Promise<Finding> {
   const listen = parseListen(uri);
-  if (!listen) return { what: uri, ok: false, detail: 'not an address to listen on' };
+  if (!listen) return { what: uri, level: 'FAIL', detail: 'not an address to listen on' };
   const { transport, address, port } = listen;
   return finding(uri, await (transport === 'udp' ? bindUdp(address, port) : bindTcp(address, port)), 'free');
 }
@@ -75,7 +50,7 @@ async function checkRtpPorts({ media }: BridgeConfig): Promise<Finding> {
 }
 
 function finding(what: string, fault: string | undefined, fine: string): Finding {
-  return { what, ok: fault === undefined, detail: fault ?? fine };
+  return { what, level: fault === undefined ? 'ok' : 'FAIL', detail: fault ?? fine };
 }
 
 /** Undefined when the port could be had; it has been given back. */

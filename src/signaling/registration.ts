@@ -278,7 +278,8 @@ export function addressOfRecord({ user, registrar }: Pick<RegistrationSettings, 
   return `sip:${user}@${domain}`;
 }
 
-function explain({ status, reason }: OutsideResponse, refused: DigestRefusal | undefined): string {
+/** What a registrar's refusal means. */
+export function explain({ status, reason }: OutsideResponse, refused: DigestRefusal | undefined): string {
   if (refused === 'credentials') return `${status} ${reason}: user or password is wrong`;
   if (refused === 'weaker') {
     return `${status} ${reason}: it asks for a weaker authentication (algorithm, qop) than before, which is not answered until a restart`;
