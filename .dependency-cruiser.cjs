@@ -54,6 +54,7 @@ module.exports = {
     folders('media/', 'bridge/messages\\.ts', 'audio/encodings\\.ts'),
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),
     builtins('media/', 'net', 'os'),
+    packages('rtp/', 'ipaddr\\.js'),
     packages('media/freeswitch/', 'drachtio-fsmrf'),
     packages('signaling/', 'drachtio-srf', 'ipaddr\\.js'),
     builtins('signaling/', 'net'), // the type of drachtio-srf's socket

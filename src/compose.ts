@@ -5,7 +5,7 @@ import { isNarrowband, type NarrowbandEncoding } from './audio/encodings.js';
 import type { LocalBridgePool } from './bridge/local-pool.js';
 import { WorkerBridgePool } from './bridge/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
-import { advertisedTo } from './config/advertise.js';
+import { advertisedAddresses, advertisedTo } from './config/advertise.js';
 import { AddressList } from './config/cidr.js';
 import { placesFor } from './config/did-from.js';
 import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
@@ -14,6 +14,7 @@ import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
 import type { MediaEngine } from './media/engine.js';
 import type { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
+import { RtpTargets, type OwnPorts } from './media/rtp-targets.js';
 import { ListenFault } from './ops/bind-fault.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
@@ -115,7 +116,7 @@ export async function startBridge(
       signaling.close();
     });
     release.push(() => registrations.close());
-    const media = await startMedia(signaling);
+    const media = await startMedia(signaling, sip.listening);
     const controller = new CallController(controllerSettings(config, allow.has), {
       clock,
       wallTime: () => new Date(),
@@ -254,11 +255,12 @@ export async function startBridge(
     };
   }
 
-  async function startMedia(signaling: DrachtioSipEndpoint): Promise<StartedMedia> {
+  async function startMedia(signaling: DrachtioSipEndpoint, sipListening: readonly string[]): Promise<StartedMedia> {
     const { codecs, codecOrder, bind, freeswitch } = config.media;
     const [toSip, toMedia] = [advertisedTo(config.sip.advertise), advertisedTo(config.media.advertise)];
+    const targets = new RtpTargets({ own: ownPorts(config, sipListening) });
     const embedded = new EmbeddedMediaEngine({
-      ...{ codecs, codecOrder, bind },
+      ...{ codecs, codecOrder, bind, targets },
       advertise: (peer) => toMedia(peer) ?? toSip(peer),
     });
     if (config.media.engine === 'embedded') {
@@ -276,6 +278,7 @@ export async function startBridge(
       codecs: narrowbandOf(codecs),
       codecOrder,
       advertise: toMedia,
+      targets,
       srf,
       embedded,
       owner: owner(config),
@@ -333,6 +336,27 @@ function bridgeHostSettings(config: BridgeConfig): BridgeHostSettings {
     bridge: { ...media, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect },
     network: networkSettings(config),
   };
+}
+
+/** Where this bridge's own datagrams come to. drachtio-server's ports are its own business. */
+function ownPorts({ sip, media }: BridgeConfig, sipListening: readonly string[]): OwnPorts[] {
+  const rules = [
+    ...advertisedAddresses('sip.advertise', sip.advertise),
+    ...advertisedAddresses('media.advertise', media.advertise),
+  ];
+  const advertised = rules.map(({ address }) => address);
+  const { min, max } = media.ports;
+  const listening = sip.engine === 'embedded' ? sipListening.map(listeningAt) : [];
+  return [
+    { what: `media.ports ${min}-${max}`, bind: media.bind, advertised, min, max },
+    ...listening.map(({ address, port }) => ({ what: 'sip.listen', bind: address, advertised, min: port, max: port })),
+  ];
+}
+
+/** Of `udp://address:port`. */
+function listeningAt(text: string): { readonly address: string; readonly port: number } {
+  const { hostname: host, port } = new URL(text);
+  return { address: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
 /** How agents are reached, as the configuration has it. */

@@ -67,6 +67,9 @@ export class BridgeHandles {
       start: () => {
         this.#tell({ kind: 'start', bridge: id });
       },
+      confirm: () => {
+        this.#tell({ kind: 'confirm', bridge: id });
+      },
       close: () => {
         this.#tell({ kind: 'close', bridge: id });
       },

@@ -40,6 +40,7 @@ export class BridgeHost {
   readonly #emit: (event: BridgeEvent) => void;
   readonly #scheduler: Scheduler;
   readonly #ports: PortPool;
+  readonly #ownSsrcs = new Set<number>();
   readonly #bridges = new Map<BridgeId, CallBridge>();
 
   constructor(settings: BridgeHostSettings, dependencies: HostDependencies) {
@@ -78,6 +79,7 @@ export class BridgeHost {
       logger: this.#logger,
       scheduler: this.#scheduler,
       ports: this.#ports,
+      ownSsrcs: this.#ownSsrcs,
       emit: (event) => {
         if (event.kind === 'closed') this.#bridges.delete(id);
         this.#emit(event);

@@ -12,6 +12,7 @@ import { TelephoneEventDetector } from '../rtp/telephone-event.js';
 import { AgentOutlet } from './agent-outlet.js';
 import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
+import { MediaLiveness } from './media-liveness.js';
 import { PathMonitor } from './path-monitor.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
@@ -56,6 +57,8 @@ export interface BridgeDependencies {
   readonly network: AgentNetwork;
   readonly scheduler: Scheduler;
   readonly ports: PortPool;
+  /** SSRCs that the calls of this thread send. */
+  readonly ownSsrcs: Set<number>;
   readonly emit: (event: BridgeEvent) => void;
 }
 
@@ -81,6 +84,7 @@ export class CallBridge implements Ticking {
   readonly #downlink: Downlink;
   readonly #telephoneEvents = new TelephoneEventDetector();
   #sender: RtpSender;
+  readonly #liveness: MediaLiveness;
   readonly #path: PathMonitor;
   readonly #interruptions: Interruption[] = [];
 
@@ -92,7 +96,6 @@ export class CallBridge implements Ticking {
   #stopTicking: (() => void) | undefined;
   #farewell: Farewell | undefined;
   #startedAtMs: number | undefined;
-  #lastRtpAtMs = 0;
   #firstAudioMs: number | undefined;
   #reconnects = 0;
   #droppedFrames = 0;
@@ -125,7 +128,8 @@ export class CallBridge implements Ticking {
       settings,
     );
     this.#downlink = new Downlink(settings);
-    this.#sender = newSender(this.#downlink.frame);
+    this.#sender = this.#newSender();
+    this.#liveness = new MediaLiveness(settings.rtpTimeoutMs, nowMs);
     this.#path = new PathMonitor({ nowMs, wallMs: dependencies.wallMs(), ssrc: this.#sender.ssrc });
   }
 
@@ -145,6 +149,9 @@ export class CallBridge implements Ticking {
       case 'start':
         this.#start();
         break;
+      case 'confirm':
+        this.#liveness.confirm();
+        break;
       case 'close':
         this.#close();
         break;
@@ -155,7 +162,8 @@ export class CallBridge implements Ticking {
   tick(nowMs: number): void {
     try {
       if (this.#startedAtMs !== undefined) this.#sendRtp(this.#startedAtMs, nowMs);
-      const report = this.#path.rtcp.due(nowMs);
+      // Reports go to who has shown to be there: on hold they are all that goes anywhere, for as long as it lasts.
+      const report = this.#liveness.isProven ? this.#path.rtcp.due(nowMs) : undefined;
       if (report) this.#endpoint?.sendRtcp(report);
       this.#receiver.flush(nowMs);
       this.#uplink.tick(nowMs);
@@ -179,10 +187,12 @@ export class CallBridge implements Ticking {
         clock,
         logger,
         isPlausible: (packet) => this.#isOurs(packet.payloadType),
+        isLooped: (packet) => this.#isLooped(packet.ssrc),
         onPacket: (packet, nowMs) => {
           this.#onPacket(packet, nowMs);
         },
         onRtcp: (bytes, nowMs) => {
+          this.#liveness.sign(nowMs);
           this.#path.rtcp.onRtcp(bytes, nowMs);
         },
       });
@@ -269,18 +279,29 @@ export class CallBridge implements Ticking {
     const { payloadBytes } = this.#downlink.frame;
     this.#downlink.encoding = media.encoding;
     // A frame of another size is another stream, with an SSRC of its own.
-    if (this.#downlink.frame.payloadBytes !== payloadBytes) this.#sender = newSender(this.#downlink.frame);
+    if (this.#downlink.frame.payloadBytes !== payloadBytes) {
+      this.#dependencies.ownSsrcs.delete(this.#sender.ssrc);
+      this.#sender = this.#newSender();
+    }
     this.#sender.setPayloadType(media.payloadType);
-    this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
-    this.#path.setMedia(media, this.#downlink.frame.unitsPerFrame * FRAMES_PER_SECOND, this.#lastRtpAtMs);
-    const { remote = { address: '0.0.0.0', port: 0 }, rtcp } = media;
-    if (media.newParty) this.#endpoint?.forgetSource();
-    this.#endpoint?.setRemote({ ...remote, latch: 'any', ...(rtcp ? { rtcp } : {}) });
+    const nowMs = this.#dependencies.clock.nowMs();
+    this.#liveness.setSending(media.sending, nowMs);
+    this.#path.setMedia(media, this.#downlink.frame.unitsPerFrame * FRAMES_PER_SECOND, nowMs);
+    this.#setRemote(media);
+  }
+
+  #setRemote({ remote = { address: '0.0.0.0', port: 0 }, rtcp, latch = 'any', peer, newParty }: BridgeMedia): void {
+    const before = this.#endpoint?.target;
+    if (newParty) this.#endpoint?.forgetSource();
+    this.#endpoint?.setRemote({ ...remote, latch, ...(rtcp ? { rtcp } : {}), ...(peer === undefined ? {} : { peer }) });
+    const target = this.#endpoint?.target;
+    if (target?.address !== before?.address || target?.port !== before?.port) this.#liveness.targetChanged();
   }
 
   #start(): void {
     if (this.#closed || this.#startedAtMs !== undefined) return;
-    this.#startedAtMs = this.#lastRtpAtMs = this.#dependencies.clock.nowMs();
+    this.#startedAtMs = this.#dependencies.clock.nowMs();
+    this.#liveness.start(this.#startedAtMs);
     this.#path.start(this.#startedAtMs);
   }
 
@@ -293,8 +314,17 @@ export class CallBridge implements Ticking {
     );
   }
 
+  /**
+   * A call of ours, heard by this one. Its own stream that comes back may also be an echo test at the other end: it is
+   * its own loop only where it has been sent to a port of this number.
+   */
+  #isLooped(ssrc: number): boolean {
+    if (!this.#dependencies.ownSsrcs.has(ssrc)) return false;
+    return ssrc !== this.#sender.ssrc || this.#endpoint?.target?.port === this.#endpoint?.port;
+  }
+
   #onPacket(packet: RtpPacket, nowMs: number): void {
-    this.#lastRtpAtMs = nowMs;
+    this.#liveness.sign(nowMs);
     try {
       this.#path.arrived(packet, nowMs);
       this.#receiver.receive(packet, nowMs);
@@ -328,7 +358,7 @@ export class CallBridge implements Ticking {
   }
 
   #sendRtp(startedAtMs: number, nowMs: number): void {
-    const { sending = false } = this.#media ?? {};
+    const sending = this.#media?.sending === true && this.#liveness.maySend();
     if (!sending) this.#sender.skip();
     const packet = sending ? this.#sender.nextPacket() : this.#unsent;
     const speech = this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
@@ -368,13 +398,8 @@ export class CallBridge implements Ticking {
     this.#ticks += 1;
     this.#endpoint?.tick(nowMs, this.#dependencies.scheduler.isBusy);
     if (this.#farewell) this.#watchFarewell(this.#farewell, nowMs);
-    const silentMs = nowMs - this.#lastRtpAtMs;
-    // A caller who holds us without wanting our packets (sendonly) may play music, or nothing at all.
-    const isRtpExpected = this.#startedAtMs !== undefined && this.#media?.receiving && this.#media.sending;
-    if (isRtpExpected && silentMs > this.#settings.rtpTimeoutMs) {
-      this.#lastRtpAtMs = nowMs;
-      this.#emit({ kind: 'rtp-timeout', bridge: this.id, silentMs });
-    }
+    const silentMs = this.#liveness.timeout(nowMs);
+    if (silentMs !== undefined) this.#emit({ kind: 'rtp-timeout', bridge: this.id, silentMs });
     if (this.#ticks % STATS_EVERY_TICKS === 0) this.#emit({ kind: 'stats', bridge: this.id, stats: this.#stats() });
   }
 
@@ -404,7 +429,15 @@ export class CallBridge implements Ticking {
     if (goodbye) this.#endpoint?.sendRtcp(goodbye);
     const stats = this.#stats();
     this.#endpoint?.close();
+    this.#dependencies.ownSsrcs.delete(this.#sender.ssrc);
     this.#dependencies.emit({ kind: 'closed', bridge: this.id, stats });
+  }
+
+  #newSender(): RtpSender {
+    const { unitsPerFrame, payloadBytes } = this.#downlink.frame;
+    const sender = new RtpSender({ payloadType: 0, payloadBytes, samplesPerPacket: unitsPerFrame });
+    this.#dependencies.ownSsrcs.add(sender.ssrc);
+    return sender;
   }
 
   #emit(event: BridgeEvent): void {
@@ -439,10 +472,6 @@ export class CallBridge implements Ticking {
       path: this.#path.stats(rtp, this.#dependencies.clock.nowMs()),
     };
   }
-}
-
-function newSender(frame: { readonly unitsPerFrame: number; readonly payloadBytes: number }): RtpSender {
-  return new RtpSender({ payloadType: 0, payloadBytes: frame.payloadBytes, samplesPerPacket: frame.unitsPerFrame });
 }
 
 /** Figures for people and logs: a tenth of a millisecond says enough. */

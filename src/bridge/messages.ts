@@ -3,7 +3,7 @@ import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentAddress } from '../pranthora/agent-session.js';
 import type { RtcpRemote } from '../rtp/rtcp-route.js';
 import type { RtcpSessionStats } from '../rtp/rtcp-session.js';
-import type { TransportAddress } from '../rtp/source-latch.js';
+import type { LatchMode, TransportAddress } from '../rtp/source-latch.js';
 
 export type { AgentAddress } from '../pranthora/agent-session.js';
 export type { TransportAddress } from '../rtp/source-latch.js';
@@ -28,6 +28,10 @@ export interface BridgeMedia {
   readonly rtcp?: RtcpRemote;
   /** Another party than before: what was known of where its RTP comes from is void. */
   readonly newParty?: true;
+  /** The address its SIP comes from: RTP from there is as good as its own. */
+  readonly peer?: string;
+  /** Who else's RTP may be taken for it; absent for `any`. */
+  readonly latch?: LatchMode;
   /** False while the other side does not want our packets (hold): time goes on without them. */
   readonly sending: boolean;
   /** False while the other side has said that it sends nothing: no RTP is then no fault. */
@@ -43,6 +47,8 @@ export type BridgeCommand =
   | { readonly kind: 'set-media'; readonly bridge: BridgeId; readonly media: BridgeMedia }
   /** The call is answered: what the agent says is played, and RTP is expected. */
   | { readonly kind: 'start'; readonly bridge: BridgeId }
+  /** The caller has acknowledged our answer (ACK): until it has, only little is sent. */
+  | { readonly kind: 'confirm'; readonly bridge: BridgeId }
   /** Release everything. Answered by `closed`, once, whatever happened before. */
   | { readonly kind: 'close'; readonly bridge: BridgeId };
 
@@ -183,5 +189,6 @@ export interface BridgeHandle {
   connectAgent(address: AgentAddress): void;
   setMedia(media: BridgeMedia): void;
   start(): void;
+  confirm(): void;
   close(): void;
 }

@@ -119,7 +119,7 @@ export class Call {
       this.end(callEnd.callerCancel());
     };
     try {
-      this.#offer = this.#dependencies.media.accept(this.#invite.offer);
+      this.#offer = this.#dependencies.media.accept(this.#invite.offer, this.#invite.source.address);
     } catch (error) {
       this.#endByFault(error);
       return;
@@ -348,6 +348,7 @@ export class Call {
 
   async #onAck(sdp: string | undefined): Promise<void> {
     if (!this.#isOpen()) return;
+    this.#bridge?.confirm();
     try {
       if (await this.#media?.onAck(sdp)) this.#bridge?.start();
     } catch (error) {

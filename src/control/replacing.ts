@@ -70,7 +70,7 @@ async function attempt(
   invite: IncomingInvite,
   { engine, media, dialog, rtpPort, isOpen }: HandoverParts,
 ): Promise<void> {
-  const offer = engine.accept(invite.offer);
+  const offer = engine.accept(invite.offer, invite.source.address);
   const prepared = await media.prepare(offer, rtpPort, invite.localAddress, invite.source.address);
   try {
     if (!isOpen()) throw new Error('the call is over');

@@ -9,6 +9,7 @@ import {
   type MediaEngine,
   type MediaLeg,
 } from './engine.js';
+import { RtpTargets } from './rtp-targets.js';
 import {
   negotiateOffer,
   readAnswer,
@@ -28,21 +29,26 @@ export interface EmbeddedMediaOptions {
   readonly bind: string;
   /** `media.advertise`: the address the caller's network reaches us at, when it is not our own. */
   readonly advertise?: AdvertisedTo;
+  /** Where callers may have their RTP; by default wherever none of the bridge's own ports is known to be. */
+  readonly targets?: RtpTargets;
 }
 
 /** The caller's RTP comes straight to the bridge's port. */
 export class EmbeddedMediaEngine implements MediaEngine {
   readonly name = 'embedded';
   readonly #options: EmbeddedMediaOptions;
+  readonly #targets: RtpTargets;
 
   constructor(options: EmbeddedMediaOptions) {
     this.#options = options;
+    this.#targets = options.targets ?? new RtpTargets({ own: [] });
   }
 
-  accept(offer: string | undefined): AcceptedOffer {
+  accept(offer: string | undefined, offeredBy = ''): AcceptedOffer {
     const negotiated = offer === undefined ? undefined : this.#negotiate(offer);
+    if (negotiated) this.#targets.check(negotiated.stream, offeredBy);
     return {
-      connect: (bridgePort, localAddress, peerAddress = '') =>
+      connect: (bridgePort, localAddress, peerAddress = offeredBy) =>
         Promise.resolve(this.leg({ bridgePort, localAddress, peerAddress }, negotiated)),
     };
   }
@@ -50,7 +56,15 @@ export class EmbeddedMediaEngine implements MediaEngine {
   /** The leg itself; without a negotiated offer it makes one. */
   leg(at: BridgeAddress, negotiated?: NegotiatedOffer): MediaLeg {
     const rtp = { address: this.#addressFor(at), port: at.bridgePort };
-    return new EmbeddedMediaLeg({ codecs: this.#options.codecs, rtp, negotiate: this.#negotiate }, negotiated);
+    const { peerAddress } = at;
+    const parts = {
+      codecs: this.#options.codecs,
+      rtp,
+      negotiate: this.#negotiate,
+      targets: this.#targets,
+      peerAddress,
+    };
+    return new EmbeddedMediaLeg(parts, negotiated);
   }
 
   readonly #negotiate = (offer: string): NegotiatedOffer =>
@@ -69,6 +83,9 @@ interface EmbeddedLegParts {
   readonly codecs: readonly StreamEncoding[];
   readonly rtp: TransportAddress;
   readonly negotiate: (offer: string) => NegotiatedOffer;
+  readonly targets: RtpTargets;
+  /** The address the caller's signalling comes from; '' when it is not known. */
+  readonly peerAddress: string;
 }
 
 class EmbeddedMediaLeg implements MediaLeg {
@@ -92,18 +109,23 @@ class EmbeddedMediaLeg implements MediaLeg {
 
   get media(): BridgeMedia | undefined {
     const { codec } = this;
-    return this.#stream && codec && { ...this.#stream, encoding: codec };
+    const { peerAddress } = this.#parts;
+    const peer = peerAddress === '' ? {} : { peer: peerAddress };
+    return this.#stream && codec && { ...this.#stream, encoding: codec, ...peer };
   }
 
   acceptAnswer(sdp: string): Promise<void> {
     return attempt(() => {
-      this.#stream = readAnswer(sdp, this.#parts.codecs);
+      const stream = readAnswer(sdp, this.#parts.codecs);
+      this.#parts.targets.check(stream, this.#parts.peerAddress);
+      this.#stream = stream;
     });
   }
 
   renegotiate(offer: string): Promise<string> {
     return attempt(() => {
       const negotiated = this.#parts.negotiate(offer);
+      this.#parts.targets.check(negotiated.stream, this.#parts.peerAddress);
       this.#version += 1;
       this.#stream = negotiated.stream;
       this.localSdp = negotiated.answer(this.#local());

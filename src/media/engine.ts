@@ -9,15 +9,16 @@ export interface MediaEngine {
   readonly name: 'embedded' | 'freeswitch';
   /**
    * Reads the caller's offer before anything is spent on the call; without one the leg will make the offer.
-   * Throws SdpError when there is nothing in it we can speak.
+   * `offeredBy` is the address its signalling comes from, '' when that is not known.
+   * Throws SdpError when there is nothing in it we can speak, or its RTP is wanted where we do not send any.
    */
-  accept(offer: string | undefined): AcceptedOffer;
+  accept(offer: string | undefined, offeredBy?: string): AcceptedOffer;
 }
 
 export interface AcceptedOffer {
   /**
    * Binds the accepted offer to the bridge's RTP port. `localAddress` is the address the caller reached us at,
-   * `peerAddress` the one its signalling came from.
+   * `peerAddress` the one its signalling comes from, by default that of the offer.
    * Rejects with a MediaUnavailable when the engine has no room or cannot be reached.
    */
   connect(bridgePort: number, localAddress: string, peerAddress?: string): Promise<MediaLeg>;

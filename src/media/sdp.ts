@@ -283,7 +283,8 @@ function telephoneEventOf(media: ParsedMedia, formats: string): number | undefin
 
 function addressOf(section: { readonly connection?: { readonly ip?: string | number } }): string | undefined {
   const ip = section.connection?.ip;
-  return ip === undefined ? undefined : String(ip);
+  // A multicast address has its TTL behind it (RFC 8866 5.7).
+  return ip === undefined ? undefined : String(ip).replace(/\/.*$/, '');
 }
 
 /** RFC 5761 5.1.1, else RFC 3605, unless that only says the default or is no address. */
@@ -292,9 +293,13 @@ function rtcpOf({ rtcp, rtcpMux }: ParsedMedia, rtp: TransportAddress): BridgeMe
   const port = Number(rtcp?.port);
   const address = String(rtcp?.address ?? rtp.address);
   if (address === rtp.address && port === rtp.port + 1) return undefined;
-  const usable = Number.isInteger(port) && port >= 1 && port <= 65_535 && isIP(address) !== 0;
+  // `a=rtcp:9 IN IP4 0.0.0.0` says that it is not known yet (RFC 8829 5.2.1).
+  const isPlace = isIP(address) !== 0 && !isUnspecified(address);
+  const usable = Number.isInteger(port) && port >= 1 && port <= 65_535 && isPlace;
   return usable ? { address, port } : undefined;
 }
+
+const isUnspecified = (address: string): boolean => /^[0.:]+$/.test(address);
 
 function directionOf(section: { direction?: string }): Direction | undefined {
   const { direction } = section;
@@ -303,8 +308,8 @@ function directionOf(section: { direction?: string }): Direction | undefined {
 
 function negotiated(stream: Stream): NegotiatedStream {
   // An address of zeros is RFC 2543's way to hold; a name we do not look up: the caller's own RTP will show its source.
-  const known = isIP(stream.address) !== 0 && !/^[0.:]+$/.test(stream.address);
-  const held = isIP(stream.address) !== 0 && !known;
+  const held = isIP(stream.address) !== 0 && isUnspecified(stream.address);
+  const known = isIP(stream.address) !== 0 && !held;
   return {
     codec: stream.codec,
     payloadType: stream.payloadType,

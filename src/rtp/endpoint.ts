@@ -6,7 +6,7 @@ import { PeerSocket } from './peer-socket.js';
 import type { PortPool } from './port-pool.js';
 import { isRtcp } from './rtcp-packet.js';
 import { RtcpRoute, type RtcpRemote } from './rtcp-route.js';
-import { SourceLatch, type LatchMode, type SourceVerdict, type TransportAddress } from './source-latch.js';
+import { SourceLatch, type LatchMode, type TransportAddress } from './source-latch.js';
 import { bindPair, familyOf, isAddressInUse, isRefusal, sendable, type SocketPair } from './udp.js';
 
 /** Ports found taken by somebody else before `open` gives up. */
@@ -20,6 +20,8 @@ export interface RtpEndpointOptions {
   logger: Logger;
   /** Whether a packet from a source not known yet could be the call's: its payload type has been negotiated. */
   isPlausible: (packet: RtpPacket) => boolean;
+  /** Whether a packet is one of our own that has come back (RFC 3550 section 8.2): it is then nobody's. */
+  isLooped?: (packet: RtpPacket) => boolean;
   /** Every RTP packet from the call's source. The view is valid during the call only, its bytes stay untouched. */
   onPacket: (packet: RtpPacket, nowMs: number) => void;
   /** Every datagram that may be RTCP, from the host the call's RTP comes from. */
@@ -49,6 +51,13 @@ export interface RtpEndpointStats {
   readonly source: TransportAddress | undefined;
 }
 
+/** Where the other side is, as signalling tells it. */
+export interface RemoteDescription extends TransportAddress {
+  readonly latch: LatchMode;
+  readonly rtcp?: RtcpRemote;
+  readonly peer?: string;
+}
+
 /** Why `open` failed: `no-free-port`, the pool has none; `bind-failed`, the system refuses (see `cause`). */
 export class RtpOpenError extends Error {
   override readonly name = 'RtpOpenError';
@@ -76,8 +85,6 @@ export class RtpEndpoint {
   readonly #latch = new SourceLatch();
   readonly #rtcpRoute = new RtcpRoute();
   readonly #packet = newRtpPacket();
-  /** Of what the call's source sent last. */
-  #ssrc: number | undefined;
   #closed = false;
 
   #received = 0;
@@ -149,11 +156,15 @@ export class RtpEndpoint {
   /**
    * What the SDP says about where the other side is; to be called again when it changes. An address that cannot be
    * sent to (0.0.0.0, a host name, the other IP version, port 0) means that it is not known. Until the first call
-   * nothing is received. `rtcp` is where its RTCP is, unless it is where RFC 3550 has it, on the port after the RTP's.
+   * nothing is received. `rtcp` is where its RTCP is, unless it is where RFC 3550 has it, on the port after the RTP's;
+   * `peer` the address its SIP comes from.
    */
-  setRemote(remote: TransportAddress & { readonly latch: LatchMode; readonly rtcp?: RtcpRemote }): void {
-    const { rtcp, latch } = remote;
-    this.#latch.expect(sendable(remote, this.#family), latch, this.#options.clock.nowMs());
+  setRemote(remote: RemoteDescription): void {
+    const { rtcp, latch, peer } = remote;
+    const signalled = sendable(remote, this.#family);
+    // As sources are spelled; the port does not matter.
+    const sipSource = peer === undefined ? undefined : sendable({ address: peer, port: 1 }, this.#family)?.address;
+    this.#latch.expect({ signalled, mode: latch, peer: sipSource }, this.#options.clock.nowMs());
     if (!this.#latch.source) this.#peer.disconnect();
     this.#rtcpRoute.remote = rtcp === undefined || rtcp === 'mux' ? rtcp : sendable(rtcp, this.#family);
   }
@@ -164,7 +175,12 @@ export class RtpEndpoint {
     this.#peer.disconnect();
   }
 
-  /** Sends a packet to the call's source, or while there is none, to the SDP's address. */
+  /** Where packets go: to the call's source, or while there is none, to the SDP's address. */
+  get target(): TransportAddress | undefined {
+    return this.#latch.target;
+  }
+
+  /** Sends a packet to the target. */
   send(packet: Buffer): void {
     if (this.#closed) return;
     const target = this.#latch.target;
@@ -224,23 +240,35 @@ export class RtpEndpoint {
       this.#receiveRtcp(bytes, from, nowMs);
       return;
     }
-    const verdict = this.#latch.judge(from.address, from.port, nowMs);
-    if (verdict === 'refused') {
+    const standing = this.#latch.standing(from.address, from.port, nowMs);
+    if (standing === 'refused') {
       this.#ignore(from, -1);
     } else if (!parseRtp(bytes, this.#packet)) {
       this.#malformed += 1;
-    } else if (verdict !== 'current' && !this.#isOurs(verdict)) {
-      this.#ignore(from, this.#packet.payloadType);
-    } else {
-      if (verdict !== 'current') this.#lock(from, nowMs);
-      this.#ssrc = this.#packet.ssrc;
+    } else if (this.#options.isLooped?.(this.#packet)) {
+      this.#ignore(from, -1);
+    } else if (standing === 'current') {
+      this.#latch.heard(this.#packet, nowMs);
       this.#options.onPacket(this.#packet, nowMs);
+    } else if (this.#options.isPlausible(this.#packet)) {
+      this.#learn(bytes, from, nowMs);
+    } else {
+      this.#ignore(from, this.#packet.payloadType);
     }
   };
 
-  /** Whether the packet of a source that is not the call's may make it so. */
-  #isOurs(verdict: SourceVerdict): boolean {
-    return this.#options.isPlausible(this.#packet) && (verdict !== 'moved' || this.#packet.ssrc === this.#ssrc);
+  /** A packet of somebody who may be the call's source: counted as ignored until it is. */
+  #learn(bytes: Buffer, from: RemoteInfo, nowMs: number): void {
+    const taken = this.#latch.hear(this.#packet, from, bytes, nowMs);
+    this.#ignore(from, -1);
+    if (taken.length === 0) return;
+    this.#ignoredSource -= taken.length;
+    this.#options.logger.debug({
+      event: 'rtp.source-locked',
+      port: this.port,
+      source: `${from.address}:${from.port}`,
+    });
+    for (const each of taken) if (parseRtp(each, this.#packet)) this.#options.onPacket(this.#packet, nowMs);
   }
 
   readonly #onRtcpMessage = (bytes: Buffer, from: RemoteInfo): void => {
@@ -265,10 +293,5 @@ export class RtpEndpoint {
     this.#ignored.address = address;
     this.#ignored.port = port;
     this.#ignored.payloadType = payloadType;
-  }
-
-  #lock({ address, port }: RemoteInfo, nowMs: number): void {
-    this.#latch.lock(address, port, nowMs);
-    this.#options.logger.debug({ event: 'rtp.source-locked', port: this.port, source: `${address}:${port}` });
   }
 }

@@ -1,125 +1,253 @@
-/** How long a source other than the one the SDP names is on probation, and a source moved away from is kept out. */
-const CONTEST_MS = 1_000;
+// Symmetric RTP (RFC 4961): whose packets are the call's, and where ours go.
+//
+// Who sends has a rank:
+//   signalled  the very address and port of the last SDP
+//   host       another port of the SDP's address, or any of the address the SIP comes from
+//   other      everybody else: media relays, phones behind NATs, and strangers
+//
+// The states, and what leads from one to another:
+//
+//   state     source is           ours go to     another one is taken
+//   closed    nobody              nowhere        never: no SDP yet
+//   open      nobody yet          the SDP's      signalled, host: at its first packet
+//                                                other: when it fits, which is to say that it has sent PROVEN_BY_PACKETS
+//                                                consecutive packets of one SSRC, of a payload type agreed on, in a run
+//   trusted   the source, not     the source     as proven, and one of the same rank when it fits
+//             known to fit
+//   proven    the source, which   the source     signalled: at its first packet, always
+//             has sent what fits                 of a higher rank: when it fits
+//                                                one that was the source before, of the same rank, and was so for more
+//                                                packets: at its first packet
+//                                                `other`, within CONTEST_MS: when it fits and is nearer to the SIP's address
+//   silent    the source, not     the source     as proven, and who fits and goes on with its stream (SSRC and sequence):
+//             heard for a second                 moved behind another NAT, or to another network
+//                                                who fits with another stream: after as much silence as there was sound (1 to
+//                                                5 s); `other` never so from a source that is signalled or host, and proven
+//
+// A new address in the SDP leads to `open`. The one signalled until then is barred until it is signalled again, for its
+// owner has said that it is not there any more; a source that no SDP named, for a second only: it was behind a NAT, and may
+// be so still. Packets of a source being learned are kept and delivered when it is taken: no caller's first words are lost.
+//
+// What cannot be told: which of two is the caller, if neither has an address that signalling names, both send a whole stream
+// from the beginning, and both are as near. The first one stays.
+import type { RtpSource } from './rtp-source.js';
+import {
+  commonBits,
+  isSame,
+  SourceCandidates,
+  withoutZone,
+  type StreamPosition,
+  type TransportAddress,
+} from './rtp-source.js';
 
-export interface TransportAddress {
-  /** IP literal. */
-  readonly address: string;
-  readonly port: number;
-}
+export type { TransportAddress } from './rtp-source.js';
 
-/**
- * Who may become the source of the call's RTP. `any`: whoever sends it first, as it must be when the SDP names an address
- * behind NAT. `expected`: only the SDP's address, from whatever port.
- */
+/** Who may become the source of the call's RTP. `any`: all ranks. `expected`: not `other`. */
 export type LatchMode = 'expected' | 'any';
 
-/** A source silent for this long may have moved: a NAT has given it another address, or a phone has changed its network. */
-const MAY_HAVE_MOVED_AFTER_MS = 1_000;
+const OTHER = 0;
+const HOST = 1;
+const SIGNALLED = 2;
+type Rank = typeof OTHER | typeof HOST | typeof SIGNALLED;
 
-/** Before it may have moved, it is no longer taken for granted. */
-const SILENT_AFTER_MS = MAY_HAVE_MOVED_AFTER_MS / 2;
+/** A source silent for this long may have moved, or never have been the call's. */
+const SILENT_AFTER_MS = 1_000;
 
-/**
- * `current`: the source locked to. `candidate`: may be locked to, if what it sent is plausible. `moved`: may be, if what it
- * sent continues the source's stream. `refused`: ignore it.
- */
-export type SourceVerdict = 'current' | 'candidate' | 'moved' | 'refused';
+/** Long before it, who may take its place is learned. */
+const LEARN_AFTER_MS = SILENT_AFTER_MS / 2;
 
-/**
- * Symmetric RTP (RFC 4961): decides whose packets are the call's, and where ours go.
- *
- * Nobody is admitted before the first `expect`. Then the first plausible source is locked to, and all others are refused,
- * so that a stranger who finds the port cannot take the call over. Only the exact address of the SDP may still replace
- * another source within the first second. A source that has fallen silent may go on from another address, told by its SSRC,
- * which a stranger does not know. A new address in the SDP unlocks; the source so far, whose last packets are
- * still on their way, is kept out for a second unless it is the new address.
- */
+/** One that has been heard for long is waited for, though not longer than this. */
+const MAX_PATIENCE_MS = 5_000;
+
+/** How long the first of several strangers may lose its place to a nearer one. */
+const CONTEST_MS = 3_000;
+
+/** How long a source that no SDP has named is kept out once an SDP has named another. */
+const BARRED_MS = 1_000;
+
+/** Sources remembered that were the call's before, and addresses barred. */
+const MAX_REMEMBERED = 8;
+
+/** `current`: of the call's source. `open`: what it sends decides, see `hear`. `refused`: not worth looking at. */
+export type SourceStanding = 'current' | 'open' | 'refused';
+
+/** What the SDP and the SIP say of where the other side is. */
+export interface Described {
+  /** Undefined when the SDP gives no address (0.0.0.0 for hold, RFC 3264 section 8.4, or a host name). */
+  readonly signalled: TransportAddress | undefined;
+  readonly mode: LatchMode;
+  /** The address its SIP comes from. */
+  readonly peer?: string | undefined;
+}
+
+/** The decisions above. Addresses are spelled as the socket reports them. */
 export class SourceLatch {
   #mode: LatchMode | undefined;
-  #expected: TransportAddress | undefined;
-  #locked: TransportAddress | undefined;
-  #lockedAtMs = 0;
-  #heardAtMs = 0;
-  #previous: TransportAddress | undefined;
-  #movedAtMs = 0;
+  #signalled: TransportAddress | undefined;
+  #peer: string | undefined;
+  #current: RtpSource | undefined;
+  readonly #candidates = new SourceCandidates();
+  #formers: RtpSource[] = [];
+  #barred: { readonly at: TransportAddress; readonly untilMs: number }[] = [];
 
   /** Where to send: to the source of what comes, or while nothing has come, to the SDP's address. */
   get target(): TransportAddress | undefined {
-    return this.#locked ?? this.#expected;
+    return this.#current?.at ?? this.#signalled;
   }
 
   /** Where RTP really comes from, once it does. */
   get source(): TransportAddress | undefined {
-    return this.#locked;
+    return this.#current?.at;
   }
 
-  /**
-   * The source, when it is past its probation and has sent of late: until it falls silent, nobody else's packets are looked
-   * at. Undefined otherwise.
-   */
+  /** The source, when nobody outranks it and it has sent for a while and of late: nobody else's packets are of interest. */
   settled(nowMs: number): TransportAddress | undefined {
-    const isSettled = nowMs - this.#lockedAtMs >= CONTEST_MS && nowMs - this.#heardAtMs < SILENT_AFTER_MS;
-    return isSettled ? this.#locked : undefined;
+    const current = this.#current;
+    if (!current || this.#rankOf(current.at) !== SIGNALLED) return undefined;
+    const isSettled = nowMs - current.sinceMs >= SILENT_AFTER_MS && nowMs - current.heardAtMs < LEARN_AFTER_MS;
+    return isSettled ? current.at : undefined;
   }
 
-  /**
-   * What the SDP says; `remote` is undefined when it gives no address (0.0.0.0 for hold, RFC 3264 section 8.4, or a host
-   * name). Then what was known before still holds.
-   */
-  expect(remote: TransportAddress | undefined, mode: LatchMode, nowMs: number): void {
+  /** What signalling says, first or anew. Where the SDP gives no address, what was known before still holds. */
+  expect({ signalled, mode, peer }: Described, nowMs: number): void {
     this.#mode = mode;
-    if (!remote || isSame(this.#expected, remote.address, remote.port)) return;
-    const isFirst = this.#expected === undefined;
-    this.#expected = remote;
-    if (isSame(this.#locked, remote.address, remote.port)) return;
-    if (isFirst && this.#locked) {
-      // The SDP named no address so far. What is locked to may well be the same side behind NAT: it stays, on probation.
-      this.#lockedAtMs = nowMs;
-      return;
-    }
-    if (this.#locked) this.#leave(nowMs);
+    this.#peer = peer;
+    if (!signalled || isSame(this.#signalled, signalled.address, signalled.port)) return;
+    const before = this.#signalled;
+    this.#signalled = signalled;
+    this.#barred = this.#barred.filter(({ at }) => !isSame(at, signalled.address, signalled.port));
+    // Named for the first time: what came before may well be the same side behind NAT, and stays until the address speaks.
+    if (!before) return;
+    this.#candidates.clear();
+    this.#formers = [];
+    if (isSame(this.#current?.at, signalled.address, signalled.port)) return;
+    this.#leave(before, nowMs);
   }
 
   /** Another party takes the place of the one so far, of which nothing more is expected. */
   forget(nowMs: number): void {
-    this.#expected = undefined;
-    this.#leave(nowMs);
+    if (this.#signalled) this.#leave(this.#signalled, nowMs);
+    this.#signalled = undefined;
+    this.#current = undefined;
+    this.#candidates.clear();
+    this.#formers = [];
   }
 
-  judge(address: string, port: number, nowMs: number): SourceVerdict {
-    if (isSame(this.#locked, address, port)) {
-      this.#heardAtMs = nowMs;
-      return 'current';
-    }
-    if (this.#mayLock(address, port, nowMs)) return 'candidate';
-    return this.#mayHaveMoved(port, nowMs) ? 'moved' : 'refused';
-  }
-
-  lock(address: string, port: number, nowMs: number): void {
-    this.#locked = { address, port };
-    this.#lockedAtMs = this.#heardAtMs = nowMs;
-  }
-
-  #leave(nowMs: number): void {
-    this.#previous = this.#locked;
-    this.#movedAtMs = nowMs;
-    this.#locked = undefined;
-  }
-
-  #mayHaveMoved(port: number, nowMs: number): boolean {
-    return this.#mode === 'any' && port !== 0 && !!this.#locked && nowMs - this.#heardAtMs >= MAY_HAVE_MOVED_AFTER_MS;
-  }
-
-  #mayLock(address: string, port: number, nowMs: number): boolean {
+  /** To be asked before a packet is looked into. */
+  standing(address: string, port: number, nowMs: number): SourceStanding {
     // Nothing can be sent to port 0.
-    if (this.#mode === undefined || port === 0) return false;
-    if (isSame(this.#expected, address, port)) return !this.#locked || nowMs - this.#lockedAtMs < CONTEST_MS;
-    if (this.#locked) return false;
-    if (isSame(this.#previous, address, port) && nowMs - this.#movedAtMs < CONTEST_MS) return false;
-    return this.#mode === 'any' || this.#expected?.address === address;
+    if (this.#mode === undefined || port === 0) return 'refused';
+    const current = this.#current;
+    if (isSame(current?.at, address, port)) return 'current';
+    const from = { address, port };
+    const rank = this.#rankOf(from);
+    if (rank === SIGNALLED) return 'open';
+    if (rank === OTHER && this.#mode === 'expected') return 'refused';
+    if (this.#isBarred(address, port, nowMs)) return 'refused';
+    return !current || this.#mayContest(current, rank, from, nowMs) ? 'open' : 'refused';
+  }
+
+  /**
+   * A packet of a source whose standing is `open`, and that could be the call's. Returns the packets that are the
+   * call's by now, this one among them: none while the source is being learned.
+   */
+  hear(position: StreamPosition, from: TransportAddress, bytes: Buffer, nowMs: number): readonly Buffer[] {
+    const source = this.#candidates.hear(from, position, nowMs);
+    if (!source) return [];
+    if (!this.#mayTake(source, nowMs)) {
+      source.hold(bytes);
+      return [];
+    }
+    this.#take(source, nowMs);
+    return [...source.takeHeld(), bytes];
+  }
+
+  /** A packet of a source whose standing is `current`. */
+  heard(position: StreamPosition, nowMs: number): void {
+    this.#current?.hear(position, nowMs);
+  }
+
+  /** Whether `hear` could come to take a source of that rank. */
+  #mayContest(current: RtpSource, rank: Rank, from: TransportAddress, nowMs: number): boolean {
+    const currentRank = this.#rankOf(current.at);
+    if (rank > currentRank || nowMs - current.heardAtMs >= LEARN_AFTER_MS) return true;
+    if (rank < currentRank) return false;
+    return !current.isProven || this.#isContested(current, rank, nowMs) || this.#isSenior(from, current);
+  }
+
+  #mayTake(source: RtpSource, nowMs: number): boolean {
+    const rank = this.#rankOf(source.at);
+    const current = this.#current;
+    if (rank === SIGNALLED) return true;
+    if (!current) return rank === HOST || source.fits;
+    const currentRank = this.#rankOf(current.at);
+    if (rank > currentRank && !current.isProven) return true;
+    if (rank === currentRank && this.#isSenior(source.at, current)) return true;
+    if (!source.fits) return false;
+    if (rank > currentRank || (rank === currentRank && !current.isProven)) return true;
+    if (this.#isContested(current, rank, nowMs) && this.#isNearer(source.at, current.at)) return true;
+    const silentMs = nowMs - current.heardAtMs;
+    if (source.continues(current)) return silentMs >= SILENT_AFTER_MS;
+    if (rank === OTHER && currentRank > OTHER && current.isProven) return false;
+    return silentMs >= patienceMs(current);
+  }
+
+  /** Only strangers are contested, for of all others the rank tells. */
+  #isContested(current: RtpSource, rank: Rank, nowMs: number): boolean {
+    const areStrangers = rank === OTHER && this.#rankOf(current.at) === OTHER;
+    return areStrangers && nowMs - current.sinceMs < CONTEST_MS;
+  }
+
+  /** It was the call's source for longer, and gave way because it was silent. */
+  #isSenior(source: TransportAddress, current: RtpSource): boolean {
+    const former = this.#formers.find(({ at }) => isSame(at, source.address, source.port));
+    return !!former && former.packets > current.packets && !this.#isNearer(current.at, former.at);
+  }
+
+  #isNearer(one: TransportAddress, other: TransportAddress): boolean {
+    return this.#nearness(one) > this.#nearness(other);
+  }
+
+  #nearness({ address }: TransportAddress): number {
+    const known = [this.#signalled?.address, this.#peer];
+    return Math.max(...known.map((each) => (each === undefined ? 0 : commonBits(each, address))));
+  }
+
+  #rankOf({ address, port }: TransportAddress): Rank {
+    const bare = withoutZone(address);
+    const signalled = this.#signalled;
+    if (signalled && withoutZone(signalled.address) === bare) {
+      return signalled.port === port ? SIGNALLED : HOST;
+    }
+    return this.#peer !== undefined && withoutZone(this.#peer) === bare ? HOST : OTHER;
+  }
+
+  #take(source: RtpSource, nowMs: number): void {
+    this.#candidates.remove(source);
+    const former = this.#formers.find(({ at }) => isSame(at, source.at.address, source.at.port));
+    if (former) source.packets += former.packets;
+    this.#formers = this.#formers.filter((each) => each !== former);
+    if (this.#current) this.#formers = [...this.#formers, this.#current].slice(-MAX_REMEMBERED);
+    source.sinceMs = nowMs;
+    this.#current = source;
+  }
+
+  /** Nothing more is to come from the address signalled, nor for a while from the source. */
+  #leave(signalled: TransportAddress, nowMs: number): void {
+    if (this.#current) this.#bar(this.#current.at, nowMs + BARRED_MS);
+    this.#bar(signalled, Infinity);
+    this.#current = undefined;
+  }
+
+  #bar(at: TransportAddress, untilMs: number): void {
+    this.#barred = [...this.#barred, { at, untilMs }].slice(-MAX_REMEMBERED);
+  }
+
+  #isBarred(address: string, port: number, nowMs: number): boolean {
+    return this.#barred.some(({ at, untilMs }) => nowMs < untilMs && isSame(at, address, port));
   }
 }
 
-function isSame(known: TransportAddress | undefined, address: string, port: number): boolean {
-  return known?.port === port && known.address === address;
+function patienceMs({ sinceMs, heardAtMs }: RtpSource): number {
+  return Math.min(Math.max(heardAtMs - sinceMs, SILENT_AFTER_MS), MAX_PATIENCE_MS);
 }

@@ -60,6 +60,9 @@ export function isRefusal(error: Error): boolean {
   return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
 }
 
+/** Stands in an SDP for a port that is not known yet (RFC 8829 section 5.2.1). */
+const DISCARD_PORT = 9;
+
 const UNSPECIFIED = new Set(['0.0.0.0', '::', '::ffff:0.0.0.0']);
 
 /** Whether an address stands for all of a host's own. */
@@ -71,7 +74,7 @@ export function isUnspecified(address: string): boolean {
 export function sendable({ address, port }: TransportAddress, family: 4 | 6): TransportAddress | undefined {
   const version = isIP(address);
   if (version === 0 || (family === 4 && version === 6)) return undefined;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535 || port === DISCARD_PORT) return undefined;
   const spelled = canonical(address);
   if (UNSPECIFIED.has(spelled)) return undefined;
   return { address: family === 6 && version === 4 ? `::ffff:${address}` : spelled, port };

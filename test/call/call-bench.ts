@@ -62,8 +62,8 @@ class FragileMediaEngine implements MediaEngine {
   #held: Promise<void> | undefined;
   readonly #engine = new EmbeddedMediaEngine({ codecs: ['PCMU', 'PCMA'], bind: '0.0.0.0' });
 
-  accept(offer: string | undefined): AcceptedOffer {
-    const accepted = this.#engine.accept(offer);
+  accept(offer: string | undefined, offeredBy?: string): AcceptedOffer {
+    const accepted = this.#engine.accept(offer, offeredBy);
     return {
       connect: async (bridgePort, localAddress, peerAddress = '') => {
         await this.#held;

@@ -306,7 +306,6 @@ describe.each([
 
   it.each([
     { why: 'before the answer', media: {}, started: false },
-    { why: 'who says that it sends nothing', media: { receiving: false }, started: true },
     { why: 'who holds us, with or without music', media: { sending: false }, started: true },
   ])('does not miss the RTP of a caller $why', async ({ media, started }) => {
     const agent = new ListeningAgent();
@@ -316,6 +315,48 @@ describe.each([
     if (started) rig.bridge.start();
     await agent.hear(15);
     expect(rig.count('rtp-timeout')).toBe(0);
+  });
+
+  it('misses a caller who only listens and shows nothing, and not one whose RTCP comes', async () => {
+    const agent = new ListeningAgent();
+    await start(agent, { rtpTimeoutMs: 300 });
+    await rig.started({ receiving: false });
+    // A receiver report without blocks, and no more than that.
+    const report = Buffer.from([0x80, 201, 0, 1, 0, 0, 0, 42]);
+    for (let i = 0; i < 10; i++) {
+      await rig.phone.sendRaw(report);
+      await agent.hear(5);
+    }
+    expect(rig.count('rtp-timeout')).toBe(0);
+    await rig.event('rtp-timeout');
+  });
+
+  it('sends a second of packets to who has neither acknowledged nor sent anything, and no report', async () => {
+    const agent = new ListeningAgent();
+    const { phone } = await start(agent);
+    await rig.connected();
+    rig.bridge.setMedia(phone.media);
+    rig.bridge.start();
+    await agent.hear(80);
+    expect(phone.packets).toHaveLength(50);
+    rig.bridge.confirm();
+    await phone.receive(10);
+  });
+
+  it('does not take a call of its own for a caller', async () => {
+    const agent = new ListeningAgent();
+    const { phone } = await start(agent, { rtpTimeoutMs: 400 });
+    await rig.connected();
+    const { rtpPort } = await rig.event('opened');
+    rig.bridge.setMedia({ ...phone.media, remote: { address: '127.0.0.1', port: rtpPort } });
+    rig.bridge.start();
+    rig.bridge.confirm();
+    await rig.event('rtp-timeout');
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.uplink.packets).toBe(0);
+    expect(stats.uplink.foreign).toBeGreaterThan(10);
+    expect(stats.remote).toBeUndefined();
   });
 
   it('tells each digit once', async () => {

@@ -245,6 +245,7 @@ export class BridgeRig {
     await this.connected();
     this.bridge.setMedia({ ...this.phone.media, ...media });
     this.bridge.start();
+    this.bridge.confirm();
   }
 
   /** Another socket that has sent `count` datagrams to the bridge's port. */

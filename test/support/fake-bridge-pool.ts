@@ -87,6 +87,10 @@ export class FakeBridge implements BridgeHandle {
     this.commands.push('start');
   }
 
+  confirm(): void {
+    this.commands.push('confirm');
+  }
+
   close(): void {
     this.commands.push('close');
     if (!this.#holdClosed && !this.isClosed) this.closed();

@@ -11,6 +11,7 @@ import {
   type MediaEngine,
   type MediaLeg,
 } from '../engine.js';
+import type { RtpTargets } from '../rtp-targets.js';
 import { negotiateOffer, writeStream, type CodecName, type CodecOrder, type NegotiatedOffer } from '../sdp.js';
 import type { EventSocketAddress } from './event-socket-probe.js';
 import { FreeSwitchLeg } from './leg.js';
@@ -30,6 +31,8 @@ export interface FreeSwitchEngineOptions {
   readonly codecOrder: CodecOrder;
   /** `media.advertise`: FreeSWITCH's address as callers reach it, when it is not its own. */
   readonly advertise?: AdvertisedTo;
+  /** Where callers may have their RTP. */
+  readonly targets: RtpTargets;
   /** Our SIP, through which FreeSWITCH is called. */
   readonly srf: object;
   /** Takes a caller over whose FreeSWITCH is gone, when it speaks G.711. */
@@ -72,11 +75,12 @@ export class FreeSwitchMediaEngine implements MediaEngine {
     return this.#servers.reduce((sum, server) => sum + server.load, 0);
   }
 
-  accept(offer: string | undefined): AcceptedOffer {
+  accept(offer: string | undefined, offeredBy = ''): AcceptedOffer {
     const negotiated =
       offer === undefined ? undefined : negotiateOffer(offer, this.#codecs(), this.#options.codecOrder);
+    if (negotiated) this.#options.targets.check(negotiated.stream, offeredBy);
     return {
-      connect: (bridgePort, localAddress, peerAddress = '') =>
+      connect: (bridgePort, localAddress, peerAddress = offeredBy) =>
         this.#connect({ bridgePort, localAddress, peerAddress }, negotiated),
     };
   }
@@ -129,6 +133,9 @@ export class FreeSwitchMediaEngine implements MediaEngine {
         codecOrder: this.#options.codecOrder,
         offeredCodecs: this.#options.codecs,
         negotiated,
+        checkTarget: (stream) => {
+          this.#options.targets.check(stream, at.peerAddress);
+        },
         replaceWith: (lastOffer) => this.#replacement(at, lastOffer),
       });
     } catch (error) {

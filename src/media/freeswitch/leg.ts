@@ -30,6 +30,8 @@ export interface FreeSwitchLegParts {
   /** For offers of our own. */
   readonly offeredCodecs: readonly StreamEncoding[];
   readonly negotiated: NegotiatedOffer | undefined;
+  /** Throws SdpError where the caller wants its RTP where none is sent to. */
+  readonly checkTarget: (stream: NegotiatedStream) => void;
   readonly replaceWith: (lastOffer: string | undefined) => Promise<MediaLeg>;
 }
 
@@ -85,7 +87,8 @@ export class FreeSwitchLeg implements MediaLeg {
   get media(): BridgeMedia | undefined {
     if (!this.#stream) return undefined;
     const { sending, receiving } = this.#stream;
-    return { ...this.#toBridge, encoding: this.#parts.encoding, sending, receiving };
+    // FreeSWITCH sends from the address it has named.
+    return { ...this.#toBridge, encoding: this.#parts.encoding, latch: 'expected', sending, receiving };
   }
 
   async acceptAnswer(sdp: string): Promise<void> {
@@ -122,7 +125,8 @@ export class FreeSwitchLeg implements MediaLeg {
 
   /** FreeSWITCH is re-INVITEd with the caller's stream; its own address stays. */
   async #tellFreeSwitch(negotiated: NegotiatedOffer): Promise<void> {
-    const { server, caller } = this.#parts;
+    const { server, caller, checkTarget } = this.#parts;
+    checkTarget(negotiated.stream);
     const offer = negotiated.onlyStream();
     await server.request(caller.modify(offer), 're-INVITE');
     this.#lastOffer = offer;

@@ -211,8 +211,13 @@ describe('addresses and ports', () => {
     expect(media).toEqual({ codec: 'PCMU', payloadType: 0, sending: true, receiving: true });
   });
 
-  it.each(['IN IP4 5', 'IN IP4 1.2.3', 'IN IP4 999.1.1.1', 'IN IP4 224.2.1.1/127'])('are not believed: c=%s', (c) => {
+  it.each(['IN IP4 5', 'IN IP4 1.2.3', 'IN IP4 999.1.1.1'])('are not believed: c=%s', (c) => {
     expect(streamOf(offerOf('audio 4000 RTP/AVP 0', [], c)).remote).toBeUndefined();
+  });
+
+  it('are read without the TTL that a multicast address has behind it', () => {
+    const { remote } = streamOf(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP4 224.2.1.1/127'));
+    expect(remote).toEqual({ address: '224.2.1.1', port: 4000 });
   });
 
   it.each(['65536', '99999999999999999999', '00'])('are refused: port %s', (port) => {
