@@ -26,6 +26,8 @@ module.exports = {
   allowed: [
     { from: { path: '^src/([^/]+)/' }, to: { path: '^src/$1/' } },
     { from: { pathNot: '^src/(audio|sip-agent)/' }, to: { path: '^src/(clock|logger)\\.ts$' } },
+    { from: { path: '^src/(config|cli|simulator)/' }, to: { path: '^src/regular-file\\.ts$' } },
+    builtins('regular-file\\.ts', 'fs'),
     builtins('', ...HARMLESS),
 
     folders('main\\.ts', 'cli/'),

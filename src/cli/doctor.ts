@@ -4,7 +4,7 @@ import { networkSettings } from '../compose.js';
 import type { BridgeConfig, Route } from '../config/types.js';
 import { secretsOf } from '../config/redact.js';
 import { createLog } from '../ops/log.js';
-import { checkPorts, type Finding } from '../ops/preflight.js';
+import { checkDescriptors, checkPorts, type Finding } from '../ops/preflight.js';
 import { checkTold } from '../ops/told-addresses.js';
 import { addConfigOptions, loadRunnable, type ConfigOptions } from './config-options.js';
 import { runningVersion } from './doctor/running-bridge.js';
@@ -47,7 +47,7 @@ async function checkHere(config: BridgeConfig): Promise<Finding[]> {
     version === undefined
       ? await checkPorts(config)
       : [{ what: 'ports', level: 'note', detail: `not tried: a bridge (${version}) is running here` }];
-  return [...ports, ...(await checkTold(config)), ...(await registrars(config))];
+  return [...ports, checkDescriptors(config), ...(await checkTold(config)), ...(await registrars(config))];
 }
 
 async function registrars(config: BridgeConfig): Promise<Finding[]> {

@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { readRegularFile } from '../regular-file.js';
 import { messageOf } from './document.js';
 import type { FaultList } from './faults.js';
+import { warnOfOpenSecret } from './file-mode.js';
 import { apiKey as apiKeyFormat } from './formats.js';
 import type { Settings } from './schema.js';
 import type { Source } from './types.js';
@@ -37,10 +38,9 @@ export function resolveApiKey(
 
 function readKeyFile(file: string, faults: FaultList): string | undefined {
   try {
-    if (statSync(file).size <= MAX_KEY_FILE_BYTES) {
-      const key = apiKeyFormat.parse(readFileSync(file, 'utf8'));
-      if (key !== undefined) return key;
-    }
+    const key = apiKeyFormat.parse(readRegularFile(file, MAX_KEY_FILE_BYTES)?.toString('utf8'));
+    warnOfOpenSecret(KEY_FILE, file, faults);
+    if (key !== undefined) return key;
     const allowed = `${apiKeyFormat.allowed}, and a line end`;
     faults.add({ path: KEY_FILE, message: `the file does not hold ${apiKeyFormat.what}`, value: file, allowed });
   } catch (error) {

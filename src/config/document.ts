@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import type { Document, ToJSOptions } from 'yaml';
+import { readRegularFile } from '../regular-file.js';
 import { ConfigError, showKey } from './faults.js';
 import type { Fault, FaultList } from './faults.js';
 import { isSetting, schemaNode } from './schema.js';
@@ -22,8 +22,8 @@ export function readDocument(file: string): unknown {
 
 function readText(file: string): string {
   try {
-    const { size } = statSync(file);
-    if (size <= MAX_FILE_BYTES) return readFileSync(file, 'utf8');
+    const content = readRegularFile(file, MAX_FILE_BYTES);
+    if (content) return content.toString('utf8');
   } catch (error) {
     throw new ConfigError([{ path: file, message: `cannot be read: ${messageOf(error)}` }]);
   }

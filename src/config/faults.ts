@@ -33,10 +33,20 @@ const MAX_SHOWN_LENGTH = 80;
 export class FaultList {
   readonly #faults: Fault[] = [];
   #leftOut = 0;
+  readonly #warnings: string[] = [];
 
   add(fault: Fault): void {
     if (this.#faults.length < MAX_FAULTS) this.#faults.push(fault);
     else this.#leftOut++;
+  }
+
+  /** What is allowed but probably not meant, a sentence. */
+  warn(sentence: string): void {
+    this.#warnings.push(sentence);
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings;
   }
 
   /** Whether `path`, or anything inside it, has been found faulty. */

@@ -4,6 +4,7 @@ import { resolveApiKey } from './api-key.js';
 import { readDidFrom } from './did-from.js';
 import { readDocument, settingsOf } from './document.js';
 import { FaultList } from './faults.js';
+import { warnOfOpenConfiguration } from './file-mode.js';
 import { reachableAddress, reachableHost } from './formats.js';
 import { environmentNamesFreeswitch, readFreeswitch } from './freeswitch.js';
 import { present } from './present.js';
@@ -49,9 +50,11 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const environment = withProxyVariables(options.env ?? process.env);
   const file = configFile(options.file, environment);
   const faults = new FaultList();
+  const document = file === undefined ? undefined : readDocument(file);
+  if (file !== undefined) warnOfOpenConfiguration(file, document, faults);
   const { settings, sources } = resolveSettings(
     {
-      file: file === undefined ? new Map() : settingsOf(readDocument(file), faults),
+      file: file === undefined ? new Map() : settingsOf(document, faults),
       environment,
       commandLine: knownOverrides(options.overrides ?? {}, faults),
     },
@@ -70,7 +73,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   return {
     config: deepFreeze(config),
     sources,
-    warnings: warningsAbout(config),
+    warnings: [...faults.warnings, ...warningsAbout(config)],
     ...(file === undefined ? {} : { file }),
   };
 }

@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { readRegularFile } from '../regular-file.js';
 import { messageOf } from './document.js';
 import { REDACTED, showValue } from './faults.js';
+import { warnOfOpenSecret } from './file-mode.js';
 import * as formats from './formats.js';
 import type { Section } from './section.js';
 
@@ -32,8 +33,8 @@ function fromFile(section: Section, folder: string): string | undefined {
   const file = resolve(folder, given);
   const value = showValue(file);
   try {
-    const password =
-      statSync(file).size <= MAX_FILE_BYTES ? formats.password.parse(readFileSync(file, 'utf8')) : undefined;
+    const password = formats.password.parse(readRegularFile(file, MAX_FILE_BYTES)?.toString('utf8'));
+    warnOfOpenSecret(`${section.path}.passwordFile`, file, section.faults);
     if (password !== undefined) return password;
     const message = `the file does not hold ${formats.password.what}`;
     section.fault('passwordFile', message, { value, allowed: formats.password.allowed });

@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readRegularFile } from '../regular-file.js';
 import { messageOf } from './document.js';
 import type { FaultList } from './faults.js';
+import { warnOfOpenSecret } from './file-mode.js';
 
 /** Three times all of the well-known authorities. */
 const MAX_PEM_FILE_BYTES = 1024 * 1024;
@@ -27,6 +28,7 @@ export function readPrivateKey(path: string, file: string, faults: FaultList): s
   const allowed = 'a private key in PEM, not encrypted';
   try {
     const pem = readBounded(file) ?? '';
+    warnOfOpenSecret(path, file, faults);
     if (keyOf(pem)) return pem;
     faults.add({ path, message: 'the file does not hold a private key', value: file, allowed });
   } catch (error) {
@@ -51,5 +53,5 @@ function keyOf(pem: string): KeyObject | undefined {
 }
 
 function readBounded(file: string): string | undefined {
-  return statSync(file).size <= MAX_PEM_FILE_BYTES ? readFileSync(file, 'utf8') : undefined;
+  return readRegularFile(file, MAX_PEM_FILE_BYTES)?.toString('utf8');
 }

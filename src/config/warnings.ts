@@ -1,12 +1,21 @@
 import { isIP } from 'node:net';
 import { cidrMatcher } from './cidr.js';
+import { tooFewDescriptors } from './descriptors.js';
+import { isOpenToTheWorld } from './open-world.js';
 import type { BridgeConfig } from './types.js';
 
 const isLoopback = cidrMatcher(['127.0.0.0/8', '::1']);
 
 /** What is allowed but probably not meant, a sentence each. */
 export function warningsAbout(config: BridgeConfig): string[] {
-  return [...fewPorts(config), ...plainTransport(config)];
+  return [
+    ...fewPorts(config),
+    ...fewDescriptors(config),
+    ...plainTransport(config),
+    ...openHttp(config),
+    ...openSip(config),
+    ...knownSecrets(config),
+  ];
 }
 
 /** RTP takes an even port, RTCP the odd one after it (RFC 3550 §11). */
@@ -22,6 +31,41 @@ function plainTransport({ pranthora, routes }: BridgeConfig): string[] {
   return [...urls]
     .filter((url) => url.startsWith('ws:') && !isLocal(new URL(url).hostname))
     .map((url) => `${url}: the API key and the conversation travel unencrypted; wss: encrypts them`);
+}
+
+function fewDescriptors({ call }: BridgeConfig): string[] {
+  const why = tooFewDescriptors(call.maxConcurrent);
+  return why === undefined ? [] : [why];
+}
+
+function openHttp({ http }: BridgeConfig): string[] {
+  if (isLocal(http.host)) return [];
+  return [
+    `http.host: whoever reaches ${http.host}:${http.port} sees who is calling; 127.0.0.1, or a firewall, keeps it inside`,
+  ];
+}
+
+function openSip({ sip }: BridgeConfig): string[] {
+  if (!isOpenToTheWorld(sip.allow)) return [];
+  const auth = sip.auth ? 'sip.auth asks for passwords, but' : 'and nobody is asked for a password (sip.auth);';
+  return [`sip.allow: takes calls from all over the Internet, ${auth} only peers' own addresses keep scanners out`];
+}
+
+/** What every installation has, everybody knows. */
+function knownSecrets({ sip, media }: BridgeConfig): string[] {
+  const servers = [
+    ...(sip.engine === 'drachtio' ? [{ path: 'sip.drachtio', known: 'cymru', ...sip.drachtio }] : []),
+    ...(media.engine === 'freeswitch' ? media.freeswitch : []).map((server, index) => ({
+      path: `media.freeswitch[${index}]`,
+      known: 'ClueCon',
+      ...server,
+    })),
+  ];
+  return servers
+    .filter(({ host, secret, known }) => secret === known && !isLocal(host))
+    .map(
+      ({ path, host }) => `${path}.secret: is the one every installation comes with, and ${host} is another machine`,
+    );
 }
 
 function isLocal(hostname: string): boolean {

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { createServer, isIPv6 } from 'node:net';
 import type { BridgeConfig } from '../config/types.js';
 import { parseListen } from '../config/formats.js';
+import { tooFewDescriptors } from '../config/descriptors.js';
 import { bindFault } from './bind-fault.js';
 
 /** One line of `doctor`: what was looked at and what was found. */
@@ -23,6 +24,11 @@ export async function checkPorts(config: BridgeConfig): Promise<Finding[]> {
   const { host, port } = config.http;
   findings.push(finding(`http ${host}:${port}`, await bindTcp(host, port), 'free'));
   return findings;
+}
+
+/** Whether this process may open as many sockets as its calls need. */
+export function checkDescriptors({ call }: BridgeConfig): Finding {
+  return finding('file descriptors', tooFewDescriptors(call.maxConcurrent), `enough for ${call.maxConcurrent} calls`);
 }
 
 async function checkListen(uri: string): Promise<Finding> {

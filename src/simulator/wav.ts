@@ -1,6 +1,7 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import waveResampler from 'wave-resampler';
 import wavefile from 'wavefile';
+import { readRegularFile } from '../regular-file.js';
 
 /** An hour of 16-bit mono at 16 kHz; a bigger file is not a test utterance. */
 const MAX_FILE_BYTES = 128 * 1024 * 1024;
@@ -15,9 +16,9 @@ const SINC_HALF_WIDTH = 16;
  */
 export function readWav(path: string, rateHz: number): Int16Array {
   try {
-    const { size } = statSync(path);
-    if (size > MAX_FILE_BYTES) throw new RangeError(`${size} bytes are more than ${MAX_FILE_BYTES}`);
-    const wav = parse(readFileSync(path));
+    const content = readRegularFile(path, MAX_FILE_BYTES);
+    if (!content) throw new RangeError(`it has more than ${MAX_FILE_BYTES} bytes`);
+    const wav = parse(content);
     const { sampleRate } = wav.fmt as { sampleRate: number };
     return toInt16(resampleWhole(monoSamples(wav), sampleRate, rateHz));
   } catch (error) {

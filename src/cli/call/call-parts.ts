@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { StreamEncoding } from '../../audio/encodings.js';
+import { readRegularText } from '../../regular-file.js';
 import { createPhoneCodec } from '../../simulator/phone-codec.js';
 import type { CallOptions } from '../../simulator/test-caller.js';
 import { readWav } from '../../simulator/wav.js';
@@ -34,6 +35,8 @@ export interface CallParts {
 const DEFAULT_SECONDS = 10;
 /** Left for the answer to what is played, when nobody says how long. */
 const AFTER_PLAYING_SECONDS = 5;
+const MAX_CA_FILE_BYTES = 1024 * 1024;
+const MAX_PASSWORD_FILE_BYTES = 4096;
 
 /** Throws an Error that names the option it cannot be done with. */
 export function readParts(uri: string, options: CallCommandOptions): CallParts {
@@ -44,7 +47,7 @@ export function readParts(uri: string, options: CallCommandOptions): CallParts {
   const seconds = options.seconds ?? (said.length > 0 ? playedSeconds : DEFAULT_SECONDS);
   if (record !== undefined) checkWritable(record);
   const credentials = credentialsOf(options);
-  const authority = ca === undefined ? undefined : naming('--ca', () => readFileSync(ca, 'utf8'));
+  const authority = ca === undefined ? undefined : naming('--ca', () => readRegularText(ca, MAX_CA_FILE_BYTES));
   return {
     ...{ codec, from, said, seconds },
     ...(record !== undefined && { recordTo: record }),
@@ -67,7 +70,7 @@ function checkWritable(path: string): void {
 function credentialsOf({ user, passwordFile }: CallCommandOptions): CallParts['credentials'] {
   if (user === undefined && passwordFile === undefined) return undefined;
   if (user === undefined || passwordFile === undefined) throw new Error('--user and --password-file go together');
-  const password = naming('--password-file', () => readFileSync(passwordFile, 'utf8').trimEnd());
+  const password = naming('--password-file', () => readRegularText(passwordFile, MAX_PASSWORD_FILE_BYTES).trimEnd());
   return { user, password };
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readRegularText } from '../../regular-file.js';
 import {
   PranthoraSimulator,
   type ClientConformance,
@@ -49,12 +49,14 @@ export async function simulate(options: SimulateOptions, io: Io): Promise<void> 
   if (options.report === true) for (const client of simulator.conformance()) io.out(conformanceText(client));
 }
 
+const MAX_PEM_FILE_BYTES = 1024 * 1024;
+
 /** Both files or none; what cannot be read is wrong usage. */
 function readTls({ tlsKey, tlsCert }: SimulateOptions, io: Io): { key: string; cert: string } | undefined {
   if (tlsKey === undefined && tlsCert === undefined) return undefined;
   try {
     if (tlsKey === undefined || tlsCert === undefined) throw new Error('--tls-key and --tls-cert need each other');
-    return { key: readFileSync(tlsKey, 'utf8'), cert: readFileSync(tlsCert, 'utf8') };
+    return { key: readRegularText(tlsKey, MAX_PEM_FILE_BYTES), cert: readRegularText(tlsCert, MAX_PEM_FILE_BYTES) };
   } catch (error) {
     io.err(`error: ${error instanceof Error ? error.message : String(error)}\n`);
     throw new ExitCode(2);
