@@ -19,6 +19,7 @@ import { ListenFault } from './ops/bind-fault.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
 import type { LogState } from './ops/log-writer.js';
+import { redactQuotedNumbers } from './ops/redact-numbers.js';
 import { Refusals } from './ops/refusals.js';
 import type { NetworkSettings } from './pranthora/network.js';
 import { DrachtioFilter } from './signaling/drachtio-filter.js';
@@ -101,17 +102,21 @@ export async function startBridge(
         controller.onInvite(invite, arrival);
       },
     });
-    const signaling = new DrachtioSipEndpoint(sip.server, {
-      onInvite: (invite) => {
-        gate.onInvite(invite);
+    const shown = config.log.redactNumbers ? { shown: redactQuotedNumbers } : {};
+    const signaling = new DrachtioSipEndpoint(
+      { ...sip.server, ...shown },
+      {
+        onInvite: (invite) => {
+          gate.onInvite(invite);
+        },
+        onConnection: (state) => {
+          const log = state.connected ? 'info' : 'error';
+          if (config.sip.engine === 'drachtio') logger[log]({ event: 'sip.connection', ...state });
+          health.onSipConnection(state);
+          registrations.onConnection(state.connected);
+        },
       },
-      onConnection: (state) => {
-        const log = state.connected ? 'info' : 'error';
-        if (config.sip.engine === 'drachtio') logger[log]({ event: 'sip.connection', ...state });
-        health.onSipConnection(state);
-        registrations.onConnection(state.connected);
-      },
-    });
+    );
     release.push(() => {
       signaling.close();
     });
@@ -139,7 +144,7 @@ export async function startBridge(
       log,
       refused: () => refusals.recent(),
     });
-    const http = new OpsHttpServer({ ...config.http, source: health, logger });
+    const http = new OpsHttpServer({ ...config.http, redactNumbers: config.log.redactNumbers, source: health, logger });
     const httpUrl = await http.start().catch((error: unknown) => {
       const { host, port } = config.http;
       throw new ListenFault('http.host, http.port', `http://${hostport(host, port)}`, error as Error);

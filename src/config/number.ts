@@ -32,6 +32,11 @@ export function splitUri(text: string): { readonly user: string; readonly host: 
   return { user: decode(name), host: at < 0 ? '' : hostOf(rest.slice(at + 1)) };
 }
 
+/** A text without the passwords SIP URIs in it may carry: `sip:alice:secret@pbx` becomes `sip:alice@pbx`. */
+export function withoutUriPasswords(text: string): string {
+  return text.replace(/(\bsips?:[^\s"<>@:]{0,128}):[^\s"<>@]{0,256}@/gi, '$1@');
+}
+
 function insideBrackets(text: string): string {
   const open = text.indexOf('<');
   const close = text.indexOf('>', open);

@@ -1,5 +1,6 @@
 import type { BridgeStats } from '../bridge/messages.js';
 import type { Clock } from '../clock.js';
+import { withoutUriPasswords } from '../config/number.js';
 import type { Route, Target } from '../config/types.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
@@ -71,9 +72,9 @@ export class CallAccount {
     return {
       callId: invite.callId,
       ...(this.#replacedBy.length > 0 ? { replacedBy: [...this.#replacedBy] } : {}),
-      from: invite.from.user || invite.from.uri,
+      from: invite.from.user || withoutUriPasswords(invite.from.uri),
       ...this.#identity,
-      to: invite.to.user || invite.to.uri,
+      to: invite.to.user || withoutUriPasswords(invite.to.uri),
       did,
       ...(route ? { route: route.name, mode: route.mode, ...idsOf(this.target) } : {}),
       sipEngine,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { CallSnapshot } from '../control/call-record.js';
 import type { Logger } from '../logger.js';
 import type { Health, Readiness } from './health.js';
+import { redactNumbersInJson } from './redact-numbers.js';
 
 /** What the endpoints tell; asked anew for every request. */
 export interface HealthSource {
@@ -17,6 +18,8 @@ export interface OpsHttpOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** Whether phone numbers are masked in what is told (`log.redactNumbers`). */
+  readonly redactNumbers?: boolean;
   readonly source: HealthSource;
   readonly logger: Logger;
 }
@@ -95,7 +98,8 @@ export class OpsHttpServer {
       this.#options.logger.error({ event: 'http.fault', url: request.url, error: reason });
       reply = { status: 500, body: { error: 'internal error' } };
     }
-    const body = `${JSON.stringify(reply.body)}\n`;
+    const json = JSON.stringify(reply.body);
+    const body = `${this.#options.redactNumbers ? redactNumbersInJson(json) : json}\n`;
     response.writeHead(reply.status, {
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),

@@ -14,14 +14,6 @@ export function keepEscaped(json: string): string {
   return json.replace(/\\(?:[\\bfr]|u[\da-f]{4})/g, (escape) => (escape === '\\\\' ? escape : `\\${escape}`));
 }
 
-/**
- * The same text without the password a SIP URI may carry (RFC 3261 section 19.1.1 advises against them, some phones send
- * them): `sip:alice:secret@pbx` becomes `sip:alice@pbx`.
- */
-export function withoutUriPasswords(text: string): string {
-  return text.replace(/(\bsips?:[^\s"<>@:]{0,128}):[^\s"<>@]{0,256}@/gi, '$1@');
-}
-
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

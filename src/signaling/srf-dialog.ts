@@ -28,6 +28,13 @@ export interface SrfDialogOptions {
   readonly logger: Logger;
   /** Refuses requests of who has had no part in a dialog. Absent: the SIP server has done so. */
   readonly strangerInDialog?: StrangerObjection | undefined;
+  /** What of a text peers may see; all of it unless given. */
+  readonly shown?: (text: string) => string;
+}
+
+/** The value of a Warning header (RFC 3261 section 20.43). */
+export function warningOf(text: string, { shown }: Pick<SrfDialogOptions, 'shown'>): string {
+  return `399 pranthora-sip-bridge "${quotable(shown?.(text) ?? text)}"`;
 }
 
 /** `Event: refer;id=93809823`, the id being the CSeq number of the REFER (RFC 3515 section 2.4.6). */
@@ -95,7 +102,9 @@ export class SrfBackedDialog implements Dialog {
     this.#end();
     const headers: Record<string, string> = {};
     // RFC 3326; Q.850 causes are what PBXs and carriers put in their records.
-    if (reason) headers['Reason'] = `Q.850;cause=${reason.cause};text="${quotable(reason.text)}"`;
+    if (reason)
+      headers['Reason'] =
+        `Q.850;cause=${reason.cause};text="${quotable(this.#options.shown?.(reason.text) ?? reason.text)}"`;
     return new Promise((resolve) => {
       const cancelTimer = this.#options.clock.after(BYE_TIMEOUT_MS, resolve);
       const done = (error: unknown): void => {
@@ -233,7 +242,7 @@ export class SrfBackedDialog implements Dialog {
       response.send(200, body === undefined ? {} : { body, headers: { 'Content-Type': 'application/sdp' } });
     } catch (error) {
       const status = error instanceof RenegotiationRefused ? error.status : 500;
-      response.send(status, { headers: { Warning: `399 pranthora-sip-bridge "${quotable(describe(error))}"` } });
+      response.send(status, { headers: { Warning: warningOf(describe(error), this.#options) } });
     }
   }
 }

@@ -1,8 +1,8 @@
 import type { DigestClient } from './digest-client.js';
 import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
-import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
+import { SrfBackedDialog, warningOf, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
-import { describe, owned, quotable } from './text.js';
+import { describe, owned } from './text.js';
 
 /** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
 const ANSWER_TIMEOUT_MS = 4_000;
@@ -44,6 +44,8 @@ export class SrfInvite implements IncomingInvite {
   }
 
   header(name: string): string | undefined {
+    // drachtio-srf looks names up in plain objects, where some are found that nobody sent: `constructor`, `__proto__`.
+    if (percentDecoded(name).toLowerCase() in Object.prototype) return undefined;
     const value = this.#request.get(name);
     return value === undefined ? undefined : owned(value);
   }
@@ -56,7 +58,7 @@ export class SrfInvite implements IncomingInvite {
     if (this.#isAnswered()) return;
     const { status, warning, retryAfterSec, contact, challenges } = rejection;
     const headers: Record<string, string> = {};
-    if (warning !== undefined) headers['Warning'] = `399 pranthora-sip-bridge "${quotable(warning)}"`;
+    if (warning !== undefined) headers['Warning'] = warningOf(warning, this.#options);
     if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
     if (contact !== undefined) headers['Contact'] = `<${contact}>`;
     // drachtio-srf knows one field of a name, and challenges cannot share one (RFC 3261 section 20.44).

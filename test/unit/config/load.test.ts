@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/load.js';
 import { KEY, ROUTES, faultsIn, faultsOf, load, temporaryFile } from './support.js';
@@ -355,7 +356,94 @@ describe('the API key', () => {
   });
 });
 
+describe('files that are none', () => {
+  it('are refused at once: a FIFO, a device, as configuration, key, certificate or password', () => {
+    const fifo = join(dirname(temporaryFile('')), 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const file of [fifo, '/dev/zero']) {
+      const what = file === fifo ? 'a FIFO (a named pipe)' : 'a device';
+      expect(faultsIn(() => loadConfig({ file, env: {} }))).toEqual([
+        `${file}: cannot be read: it is ${what}, not a regular file`,
+      ]);
+      const user = `{user: a, passwordFile: ${file}}`;
+      const faults = faultsOf(
+        `${ROUTES}pranthora: {apiKeyFile: ${file}, tls: {ca: ${file}}}\nsip: {tls: {keyFile: ${file}}, auth: {users: [${user}]}}\n`,
+        { env: { PRANTHORA_API_KEY: '' } },
+      );
+      const unread = faults.filter((fault) => fault.includes(`cannot be read: it is ${what}`));
+      expect(unread.map((fault) => fault.split(':')[0])).toEqual([
+        'pranthora.apiKeyFile',
+        'pranthora.tls.ca',
+        'sip.tls.keyFile',
+        'sip.auth.users[0].passwordFile',
+      ]);
+    }
+  });
+});
+
 describe('warnings', () => {
+  it.each([
+    ['http: {host: 0.0.0.0}', /^http\.host: whoever reaches 0\.0\.0\.0:8080 sees who is calling/],
+    ['http: {host: "::"}', /^http\.host: /],
+    ['sip: {allow: [0.0.0.0/0]}', /^sip\.allow: takes calls from all over the Internet, and nobody is asked/],
+    ['sip: {allow: ["::/0"]}', /^sip\.allow/],
+    ['sip: {allow: ["2000::/3"]}', /^sip\.allow/],
+    ['sip: {allow: [128.0.0.0/1, 0.0.0.0/1]}', /^sip\.allow/],
+    ['sip: {allow: [0.0.0.0/4, 16.0.0.0/4, 32.0.0.0/4, 48.0.0.0/4]}', /^sip\.allow/],
+    [
+      'sip: {allow: [0.0.0.0/0], auth: {users: [{user: a, password: b}]}}',
+      /^sip\.allow: .* sip\.auth asks for passwords/,
+    ],
+    [
+      'sip: {engine: drachtio, drachtio: {host: sip.example}}',
+      /^sip\.drachtio\.secret: .*sip\.example is another machine/,
+    ],
+    ['media: {engine: freeswitch, freeswitch: [{host: 192.0.2.1}]}', /^media\.freeswitch\[0\]\.secret/],
+    [
+      'call: {maxConcurrent: 10000}\nmedia: {ports: 1024-65535}',
+      /file descriptors \(ulimit -n\) are enough for some \d+ calls/,
+    ],
+  ])('warns of %s', (text, warning) => {
+    const warnings = load(`${ROUTES}${text}\n`).warnings.filter((each) => !each.startsWith('the configuration'));
+    expect(warnings).toEqual([expect.stringMatching(warning)]);
+  });
+
+  it.each([
+    'sip: {allow: [10.0.0.0/8, 192.0.2.0/24, "2001:db8::/32", "fc00::/7"]}',
+    'http: {host: "::1"}',
+    'http: {host: localhost}',
+    'sip: {engine: drachtio}',
+    'sip: {engine: drachtio, drachtio: {host: sip.example, secret: of-our-own}}',
+    'media: {engine: freeswitch, freeswitch: [{host: 127.0.0.1}]}',
+  ])('does not warn of %s', (text) => {
+    expect(load(`${ROUTES}${text}\n`).warnings).toEqual([]);
+  });
+
+  it('warns of files with secrets that every user can read or change', () => {
+    const file = temporaryFile(`${ROUTES}pranthora: {apiKey: test-key-0123456789}\n`);
+    const warnings = (mode: number): readonly string[] => {
+      chmodSync(file, mode);
+      return loadConfig({ file, env: {} }).warnings;
+    };
+    expect(warnings(0o640)).toEqual([]);
+    expect(warnings(0o644)).toEqual([
+      expect.stringMatching(/^the configuration: every user of this machine can read \//),
+    ]);
+    expect(warnings(0o646)).toEqual([expect.stringMatching(/can read and change/)]);
+    const keyFile = temporaryFile(KEY);
+    const config = temporaryFile(`${ROUTES}pranthora: {apiKeyFile: ${keyFile}}\n`);
+    chmodSync(keyFile, 0o604);
+    chmodSync(config, 0o644);
+    expect(loadConfig({ file: config, env: {} }).warnings).toEqual([
+      expect.stringMatching(/^pranthora\.apiKeyFile: every user of this machine can read \//),
+    ]);
+    chmodSync(config, 0o602);
+    chmodSync(keyFile, 0o600);
+    expect(loadConfig({ file: config, env: {} }).warnings).toEqual([
+      expect.stringMatching(/^the configuration: every user of this machine can change \//),
+    ]);
+  });
+
   it('names what is allowed but probably not meant', () => {
     const { warnings } = load(`${ROUTES}media: {ports: 20001-20006}\npranthora: {url: "ws://api.example.com"}\n`);
     expect(warnings).toEqual([
