@@ -244,10 +244,11 @@ function agentEnded(ending: AgentEnding): CallEnd {
 
 /**
  * The route's `fallback` takes the place of the refusal; the record keeps saying what went wrong. Strangers get a 403
- * and nothing else: where calls go instead is none of their business.
+ * and nothing else: where calls go instead is none of their business. Who wants to replace a caller is told why not.
  */
 export function withFallback(end: CallEnd, fallback: { redirect: string } | { reject: number } | undefined): CallEnd {
-  if (!fallback || end.endedBy === 'caller' || end.reason === 'forbidden' || !end.rejection) return end;
+  if (!fallback || end.endedBy === 'caller' || !end.rejection) return end;
+  if (end.reason === 'forbidden' || end.reason === 'replaces_refused') return end;
   const rejection: SipRejection =
     'redirect' in fallback
       ? { status: 302, contact: fallback.redirect }

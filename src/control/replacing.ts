@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.js';
 import type { MediaEngine } from '../media/engine.js';
-import type { IncomingInvite } from '../signaling/sip-endpoint.js';
+import type { IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { readReplaces, type DialogId } from '../signaling/replaces.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { CallerDialog } from './caller-dialog.js';
@@ -60,9 +60,18 @@ export async function handOver(invite: IncomingInvite, parts: HandoverParts): Pr
     return true;
   } catch (error) {
     const { rejection = { status: 500 }, detail } = endOfFault(error);
-    invite.reject(isOpen() ? rejection : { status: 603 });
     logger.warn({ event: 'call.replace_failed', ...about, detail });
+    refuse(invite, isOpen() ? rejection : { status: 603 }, logger);
     return false;
+  }
+}
+
+/** A fault in it is no fault of the call's. */
+function refuse(invite: IncomingInvite, rejection: SipRejection, logger: Logger): void {
+  try {
+    invite.reject(rejection);
+  } catch (error) {
+    logger.error({ event: 'call.error', err: error });
   }
 }
 

@@ -108,6 +108,30 @@ describe('an INVITE with Replaces', () => {
     await bench.expectAllOver();
   });
 
+  it('is refused as it is whatever the route’s fallback', async () => {
+    const bench = new CallBench({ routes: [route({ fallback: { redirect: 'sip:operator@pbx.example' } })] });
+    const bob = bench.receive({ headers: naming('nobody@nowhere') });
+    expect(bob.rejections).toMatchObject([{ status: 481 }]);
+    await bench.expectAllOver();
+  });
+
+  it('that can be neither answered nor refused harms no call', async () => {
+    const bench = new CallBench();
+    const { invite, dialog } = await bench.answered();
+    const bob = new FakeInvite({ offer: undefined, headers: naming(invite.callId), holdAnswer: true });
+    bob.rejectFault = new Error('no connection');
+    bench.controller.onInvite(bob);
+    await settle();
+    bob.failAnswer('no connection');
+    await settle();
+    expect(bench.logger.of('call.error', invite.callId)).toHaveLength(1);
+    replace(bench, { headers: naming(invite.callId) }).dialog?.end();
+    await settle();
+    expect(dialog.byes).toHaveLength(1);
+    bench.controller.endAll();
+    await bench.expectAllOver();
+  });
+
   it('is refused with 603 once the call is over, or its caller replaced, and later with 481', async () => {
     const bench = new CallBench();
     const { invite } = await bench.answered();
