@@ -1,5 +1,8 @@
-/** Packets of 20 ms sent before the caller's ACK, should nothing else show that the caller is there. */
-const UNCONFIRMED_PACKETS = 50;
+/**
+ * Packets of 20 ms sent before the caller's ACK, should nothing else show that the caller is there: an ACK that was lost
+ * comes with the second repetition of the 200, after 1.5 s (RFC 3261 section 13.3.1.4).
+ */
+const UNCONFIRMED_PACKETS = 100;
 
 /**
  * And after the ACK, which shows that the SIP is not forged but not whose the address in its SDP is. Long enough for the

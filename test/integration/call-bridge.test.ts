@@ -331,14 +331,14 @@ describe.each([
     await rig.event('rtp-timeout');
   });
 
-  it('sends a second of packets to who has neither acknowledged nor sent anything, and no report', async () => {
+  it('sends two seconds of packets to who has neither acknowledged nor sent anything, and no report', async () => {
     const agent = new ListeningAgent();
     const { phone } = await start(agent);
     await rig.connected();
     rig.bridge.setMedia(phone.media);
     rig.bridge.start();
-    await agent.hear(80);
-    expect(phone.packets).toHaveLength(50);
+    await agent.hear(130);
+    expect(phone.packets).toHaveLength(100);
     rig.bridge.confirm();
     await phone.receive(10);
   });
