@@ -16,12 +16,20 @@ export type { TransportAddress } from '../rtp/source-latch.js';
 /** One call's media bridge, unique within the process. */
 export type BridgeId = number;
 
+/** A payload type that may come besides the one agreed on. */
+export interface AcceptedPayload {
+  readonly payloadType: number;
+  readonly carries: StreamEncoding | 'telephone-event';
+}
+
 /** The RTP stream agreed with whoever is on the other side of the bridge's port (RFC 3264 result, seen from us). */
 export interface BridgeMedia {
   readonly encoding: StreamEncoding;
   /** The payload type we send, and the one we expect. */
   readonly payloadType: number;
   readonly telephoneEventPayloadType?: number;
+  /** What else was offered and we understand: it may come at any time, without notice (RFC 3264 section 5.1). */
+  readonly accepted?: readonly AcceptedPayload[];
   /** Where the other side wants its RTP; absent while unknown (hold with 0.0.0.0, a host name, or no answer yet). */
   readonly remote?: TransportAddress;
   /** Where it wants its RTCP; absent when that is the port after the RTP's. */

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { StreamEncoding } from '../audio/encodings.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
 import {
@@ -15,6 +16,7 @@ import {
   readAnswer,
   writeOffer,
   type CodecOrder,
+  type IpFamily,
   type LocalDescription,
   type NegotiatedOffer,
   type NegotiatedStream,
@@ -55,11 +57,13 @@ export class EmbeddedMediaEngine implements MediaEngine {
 
   /** The leg itself; without a negotiated offer it makes one. */
   leg(at: BridgeAddress, negotiated?: NegotiatedOffer): MediaLeg {
+    const { codecs } = this.#options;
     const rtp = { address: this.#addressFor(at), port: at.bridgePort };
     const { peerAddress } = at;
     const parts = {
-      codecs: this.#options.codecs,
+      codecs,
       rtp,
+      family: this.#family,
       negotiate: this.#negotiate,
       targets: this.#targets,
       peerAddress,
@@ -68,7 +72,13 @@ export class EmbeddedMediaEngine implements MediaEngine {
   }
 
   readonly #negotiate = (offer: string): NegotiatedOffer =>
-    negotiateOffer(offer, this.#options.codecs, this.#options.codecOrder);
+    negotiateOffer(offer, this.#options.codecs, { order: this.#options.codecOrder, family: this.#family });
+
+  /** What addresses we can send to: of both kinds from `::`. */
+  get #family(): IpFamily | undefined {
+    const { bind } = this.#options;
+    return bind === '::' ? undefined : isIP(bind) === 6 ? 6 : 4;
+  }
 
   #addressFor({ localAddress, peerAddress }: BridgeAddress): string {
     const { advertise, bind } = this.#options;
@@ -82,6 +92,7 @@ interface EmbeddedLegParts {
   /** For offers of our own, and their answers. */
   readonly codecs: readonly StreamEncoding[];
   readonly rtp: TransportAddress;
+  readonly family: IpFamily | undefined;
   readonly negotiate: (offer: string) => NegotiatedOffer;
   readonly targets: RtpTargets;
   /** The address the caller's signalling comes from; '' when it is not known. */
@@ -116,7 +127,7 @@ class EmbeddedMediaLeg implements MediaLeg {
 
   acceptAnswer(sdp: string): Promise<void> {
     return attempt(() => {
-      const stream = readAnswer(sdp, this.#parts.codecs);
+      const stream = readAnswer(sdp, this.#parts.codecs, this.#parts.family);
       this.#parts.targets.check(stream, this.#parts.peerAddress);
       this.#stream = stream;
     });

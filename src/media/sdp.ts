@@ -1,11 +1,10 @@
 import { isIP } from 'node:net';
 import * as sdpTransform from 'sdp-transform';
 import type { StreamEncoding } from '../audio/encodings.js';
-import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
+import type { AcceptedPayload, BridgeMedia, TransportAddress } from '../bridge/messages.js';
+import { SdpError, tidySdp } from './sdp-text.js';
 
-/** Longer than any telephone's SDP; what is behind it is not looked at. */
-const MAX_SDP_BYTES = 16_384;
-const MAX_SDP_LINE_BYTES = 1_024;
+export { SdpError } from './sdp-text.js';
 
 /** What `a=rtpmap` calls a codec (RFC 3551 6), and the payload type that means it without one. */
 interface Codec {
@@ -31,6 +30,8 @@ export type CodecName = keyof typeof CODECS;
 /** Whose order of preference decides between codecs that both sides have: the offer's, or ours. */
 export type CodecOrder = 'offer' | 'ours';
 
+export type IpFamily = 4 | 6;
+
 const codecOf = (name: CodecName): Codec => CODECS[name];
 
 const TELEPHONE_EVENT: Codec = { name: 'telephone-event', clockRateHz: 8_000, channels: 1 };
@@ -50,11 +51,6 @@ const ANSWER_DIRECTION: Record<Direction, Direction> = {
   recvonly: 'sendonly',
   inactive: 'inactive',
 };
-
-/** The SDP cannot be used; `message` says why in one line. To the caller this is a 488. */
-export class SdpError extends Error {
-  override readonly name = 'SdpError';
-}
 
 /** What we are in an SDP: `o=` identity, and where our RTP port is. */
 export interface LocalDescription {
@@ -91,24 +87,31 @@ interface Stream extends MediaLine {
   readonly codec: CodecName;
   readonly payloadType: number;
   readonly telephoneEvent: number | undefined;
+  readonly accepted: readonly AcceptedPayload[];
   readonly direction: Direction;
   readonly address: string;
   /** As in BridgeMedia. */
   readonly rtcp: BridgeMedia['rtcp'];
 }
 
+export interface NegotiationOptions {
+  readonly order?: CodecOrder | undefined;
+  readonly family?: IpFamily | undefined;
+}
+
 /**
  * Reads an offer and chooses one of `codecs` (ours, in order of preference): the one the offer has first, which is the one
- * the other side prefers (RFC 3264 section 5.1), or by `order` the first of ours that it has. Throws SdpError.
+ * the other side prefers (RFC 3264 section 5.1), or by `order` the first of ours that it has. With a `family`, only a stream
+ * whose address is of it will do: an answer has the offer's (RFC 6157 section 4.2). Throws SdpError.
  */
 export function negotiateOffer(
   sdp: string,
   codecs: readonly CodecName[],
-  order: CodecOrder = 'offer',
+  { order = 'offer', family }: NegotiationOptions = {},
 ): NegotiatedOffer {
   const description = parse(sdp);
   const lines = description.media.map(mediaLine);
-  const stream = chooseStream(description, lines, { codecs, order });
+  const stream = chooseStream(description, lines, { codecs, order, family });
   const direction = ANSWER_DIRECTION[stream.direction];
   return {
     stream: negotiated(stream),
@@ -136,10 +139,27 @@ export function writeOffer(local: LocalDescription, codecs: readonly StreamEncod
   ]);
 }
 
-/** What the peer's answer to `writeOffer` agreed to: of several codecs, the first (RFC 3264 section 6.1). Throws SdpError. */
-export function readAnswer(sdp: string, codecs: readonly CodecName[]): NegotiatedStream {
+/**
+ * What the peer's answer to `writeOffer` agreed to: of several codecs, the first (RFC 3264 section 6.1). Whatever was offered
+ * may come (section 5.1), under the number it was offered with or the answer's. Throws SdpError.
+ */
+export function readAnswer(sdp: string, codecs: readonly CodecName[], family?: IpFamily): NegotiatedStream {
   const description = parse(sdp);
-  return negotiated(chooseStream(description, description.media.map(mediaLine), { codecs, order: 'offer' }));
+  const lines = description.media.map(mediaLine);
+  const stream = negotiated(chooseStream(description, lines, { codecs, order: 'offer', family }));
+  const { payloadType, telephoneEventPayloadType, accepted = [] } = stream;
+  const known = [payloadType, telephoneEventPayloadType, ...accepted.map((payload) => payload.payloadType)];
+  const offered = offeredPayloads(codecs).filter((payload) => !known.includes(payload.payloadType));
+  return offered.length === 0 ? stream : { ...stream, accepted: [...accepted, ...offered] };
+}
+
+function offeredPayloads(codecs: readonly CodecName[]): AcceptedPayload[] {
+  return [
+    ...codecs.flatMap((codec) =>
+      codec === 'OPUS' ? [] : [{ payloadType: offeredPayloadType(codec), carries: codec }],
+    ),
+    { payloadType: TELEPHONE_EVENT_PAYLOAD_TYPE, carries: 'telephone-event' },
+  ];
 }
 
 /** An offer of one stream with one codec: the bridge's own RTP, as a media server is told of it. */
@@ -160,11 +180,9 @@ export function offeredPayloadType(codec: StreamEncoding): number {
 }
 
 function parse(sdp: string): sdpTransform.SessionDescription {
-  if (sdp.length > MAX_SDP_BYTES) throw new SdpError(`SDP of ${sdp.length} bytes, ${MAX_SDP_BYTES} at most`);
-  if (!/^v=0\r?\n/.test(sdp)) throw new SdpError('SDP does not begin with v=0');
-  if (sdp.split('\n').some((line) => line.length > MAX_SDP_LINE_BYTES)) throw new SdpError('SDP line too long');
+  const text = tidySdp(sdp);
   try {
-    return sdpTransform.parse(sdp);
+    return sdpTransform.parse(text);
   } catch (error) {
     throw new SdpError('SDP cannot be parsed', { cause: error });
   }
@@ -180,10 +198,16 @@ interface ParsedMedia {
   readonly port?: string | number;
   readonly payloads?: string | number;
   readonly rtp: readonly ParsedRtpmap[];
-  readonly connection?: { readonly ip?: string | number };
+  readonly connection?: ParsedConnection;
   readonly direction?: string;
   readonly rtcp?: { readonly port?: string | number; readonly address?: string | number };
   readonly rtcpMux?: string;
+}
+
+interface ParsedConnection {
+  readonly ip?: string | number;
+  /** 4 of `IP4`, 6 of `IP6`. */
+  readonly version?: string | number;
 }
 
 interface ParsedRtpmap {
@@ -199,10 +223,11 @@ function mediaLine(media: ParsedMedia): MediaLine {
   return { type: String(type), protocol: String(protocol), port: Number(port), formats: String(payloads).trim() };
 }
 
-/** Our codecs, and whose order decides between them. */
+/** Our codecs, whose order decides between them, and what addresses we can send to; any where it is undefined. */
 interface Preference {
   readonly codecs: readonly CodecName[];
   readonly order: CodecOrder;
+  readonly family: IpFamily | undefined;
 }
 
 function chooseStream(
@@ -219,17 +244,25 @@ function chooseStream(
       why.push(`m=${line.type}: ${unusable}`);
       continue;
     }
-    const match = chooseCodec(media, line.formats, preference);
+    const common = commonCodecs(media, line.formats, preference);
+    const [match] = common;
     if (!match) {
       why.push(`m=audio ${line.formats}: none of ${preference.codecs.join(', ')}`);
       continue;
     }
-    const address = addressOf(media) ?? addressOf(description);
-    if (address === undefined) throw new SdpError('no c= line');
+    const connection = media.connection ?? description.connection;
+    if (connection?.ip === undefined) throw new SdpError('no c= line');
+    const unreachable = whyUnreachable(connection, preference.family);
+    if (unreachable) {
+      why.push(`c= of m=audio: ${unreachable}`);
+      continue;
+    }
+    const address = addressOf(connection);
     const direction = directionOf(media) ?? directionOf(description) ?? 'sendrecv';
-    const telephoneEvent = telephoneEventOf(media, line.formats);
+    const [telephoneEvent, ...otherEvents] = telephoneEventsOf(media, line.formats);
+    const accepted = acceptedOf(common.slice(1), otherEvents);
     const rtcp = rtcpOf(media, { address, port: line.port });
-    return { ...line, ...match, index, address, direction, telephoneEvent, rtcp };
+    return { ...line, ...match, index, address, direction, telephoneEvent, accepted, rtcp };
   }
   throw new SdpError(why.length > 0 ? why.join('; ') : 'no media line');
 }
@@ -262,29 +295,45 @@ function isCodec({ codec, rate, encoding: channels = 1 }: ParsedRtpmap, is: Code
   return sameName && sameRate && Number(channels) === is.channels;
 }
 
-function chooseCodec(
-  media: ParsedMedia,
-  formats: string,
-  { codecs, order }: Preference,
-): { codec: CodecName; payloadType: number } | undefined {
+interface CommonCodec {
+  readonly codec: CodecName;
+  readonly payloadType: number;
+}
+
+/** What both sides speak, the one to speak first. */
+function commonCodecs(media: ParsedMedia, formats: string, { codecs, order }: Preference): CommonCodec[] {
   const common = payloadTypesOf(formats).flatMap((payloadType) => {
     const codec = codecs.find((each) => isOfType(media, payloadType, each));
     return codec === undefined ? [] : [{ codec, payloadType }];
   });
-  if (order === 'offer') return common[0];
-  return codecs.flatMap((codec) => common.find((each) => each.codec === codec) ?? [])[0];
+  if (order === 'offer') return common;
+  return codecs.flatMap((codec) => common.filter((each) => each.codec === codec));
 }
 
-function telephoneEventOf(media: ParsedMedia, formats: string): number | undefined {
-  return payloadTypesOf(formats).find((payloadType) =>
+function telephoneEventsOf(media: ParsedMedia, formats: string): number[] {
+  return payloadTypesOf(formats).filter((payloadType) =>
     media.rtp.some((rtp) => rtp.payload === payloadType && isCodec(rtp, TELEPHONE_EVENT)),
   );
 }
 
-function addressOf(section: { readonly connection?: { readonly ip?: string | number } }): string | undefined {
-  const ip = section.connection?.ip;
-  // A multicast address has its TTL behind it (RFC 8866 5.7).
-  return ip === undefined ? undefined : String(ip).replace(/\/.*$/, '');
+/** Whoever offers several may send any of them, whichever one the answer has. */
+function acceptedOf(codecs: readonly CommonCodec[], telephoneEvents: readonly number[]): AcceptedPayload[] {
+  return [
+    ...codecs.flatMap(({ codec, payloadType }) => (codec === 'OPUS' ? [] : [{ payloadType, carries: codec }])),
+    ...telephoneEvents.map((payloadType) => ({ payloadType, carries: 'telephone-event' as const })),
+  ];
+}
+
+function whyUnreachable(connection: ParsedConnection, family: IpFamily | undefined): string | undefined {
+  const address = addressOf(connection);
+  if (isUnspecified(address)) return undefined; // on hold, and nothing is sent
+  const theirs = isIP(address) === 0 ? Number(connection.version) : isIP(address);
+  return family !== undefined && theirs !== family ? `IP${theirs}, and our RTP is IP${family}` : undefined;
+}
+
+/** Without the TTL and the count that a multicast address may have (RFC 8866 section 5.7). */
+function addressOf({ ip }: ParsedConnection): string {
+  return String(ip).split('/', 1)[0] ?? '';
 }
 
 /** RFC 5761 5.1.1, else RFC 3605, unless that only says the default or is no address. */
@@ -314,6 +363,7 @@ function negotiated(stream: Stream): NegotiatedStream {
     codec: stream.codec,
     payloadType: stream.payloadType,
     ...(stream.telephoneEvent === undefined ? {} : { telephoneEventPayloadType: stream.telephoneEvent }),
+    ...(stream.accepted.length === 0 ? {} : { accepted: stream.accepted }),
     ...(known ? { remote: { address: stream.address, port: stream.port } } : {}),
     ...(stream.rtcp ? { rtcp: stream.rtcp } : {}),
     sending: !held && (stream.direction === 'sendrecv' || stream.direction === 'recvonly'),

@@ -77,7 +77,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
 
   accept(offer: string | undefined, offeredBy = ''): AcceptedOffer {
     const negotiated =
-      offer === undefined ? undefined : negotiateOffer(offer, this.#codecs(), this.#options.codecOrder);
+      offer === undefined ? undefined : negotiateOffer(offer, this.#codecs(), { order: this.#options.codecOrder });
     if (negotiated) this.#options.targets.check(negotiated.stream, offeredBy);
     return {
       connect: (bridgePort, localAddress, peerAddress = offeredBy) =>

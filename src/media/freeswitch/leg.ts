@@ -97,7 +97,7 @@ export class FreeSwitchLeg implements MediaLeg {
   }
 
   async renegotiate(offer: string): Promise<string> {
-    const negotiated = negotiateOffer(offer, this.#parts.codecs, this.#parts.codecOrder);
+    const negotiated = negotiateOffer(offer, this.#parts.codecs, { order: this.#parts.codecOrder });
     await this.#tellFreeSwitch(negotiated);
     this.#version += 1;
     this.localSdp = negotiated.answer(this.#local());

@@ -49,7 +49,10 @@ describe('an offer from the field', () => {
     const { codec, payloadType, event, remote, protocol } = expected[name];
     const negotiated = negotiate(OFFERS[name]);
     const [address, port] = remote.split(':');
-    expect(negotiated.stream).toEqual({
+    const { accepted, ...stream } = negotiated.stream;
+    // The other law of G.711, which all of them have.
+    expect(accepted).toMatchObject([{ payloadType: 8 - payloadType, carries: codec === 'PCMU' ? 'PCMA' : 'PCMU' }]);
+    expect(stream).toEqual({
       codec,
       payloadType,
       telephoneEventPayloadType: event,
@@ -104,7 +107,7 @@ describe('an offer from the field', () => {
 
   it('is answered with the first of ours that it has, where our order decides', () => {
     const ours = (offer: string, codecs: readonly CodecName[]): unknown =>
-      negotiateOffer(offer, codecs, 'ours').stream.codec;
+      negotiateOffer(offer, codecs, { order: 'ours' }).stream.codec;
     expect(ours(OFFERS.twilio, ['PCMA', 'PCMU'])).toBe('PCMA');
     expect(ours(OFFERS.asterisk, ['G722', 'PCMU', 'PCMA'])).toBe('G722');
     expect(ours(OFFERS.cisco, ['G722', 'PCMU', 'PCMA'])).toBe('PCMU');
@@ -226,8 +229,119 @@ describe('addresses and ports', () => {
 
   it('are needed', () => {
     expect(refusal(OFFERS.twilio.replace(/c=.*\r\n/, ''))).toBe('no c= line');
-    expect(refusal(OFFERS.twilio.replace('m=audio 15342 RTP', 'm=audio 15342/2 RTP'))).toBe('malformed m= line');
+    expect(refusal(OFFERS.twilio.replace('m=audio 15342 RTP', 'm=audio 15342/0 RTP'))).toBe('malformed m= line');
     expect(refusal(OFFERS.twilio.replace('m=audio 15342 RTP', 'm=audio -1 RTP'))).toBe('malformed m= line');
+  });
+});
+
+describe('what the field writes', () => {
+  const as = (edit: (sdp: string) => string): NegotiatedStream => streamOf(edit(OFFERS.twilio));
+  const plain = streamOf(OFFERS.twilio);
+
+  it.each<[string, (sdp: string) => string]>([
+    ['one port', (sdp) => sdp.replace('m=audio 15342 ', 'm=audio 15342/1 ')],
+    ['two ports', (sdp) => sdp.replace('m=audio 15342 ', 'm=audio 15342/2 ')],
+    ['several blanks and tabs', (sdp) => sdp.replace(/ /g, '  ').replace('m=audio  ', 'm=audio\t ')],
+    ['blanks at the end of lines', (sdp) => sdp.replaceAll('\r\n', ' \t\r\n')],
+    ['blank lines before, between and behind', (sdp) => `\r\n\n${sdp.replaceAll('\r\n', '\r\n\r\n')}\r\n`],
+    ['line feeds alone', (sdp) => sdp.replaceAll('\r\n', '\n')],
+    ['carriage returns alone', (sdp) => sdp.replaceAll('\r\n', '\r')],
+    ['no line end behind the last line', (sdp) => sdp.trimEnd()],
+    [
+      '250 candidates',
+      (sdp) => sdp + 'a=candidate:1087035856 1 udp 2122063615 192.0.2.1 54000 typ host\r\n'.repeat(300),
+    ],
+    ['a line of 4 KB that is not needed', (sdp) => `${sdp}a=x-vendor:${'y'.repeat(4_096)}\r\n`],
+    ['a prefix length', (sdp) => sdp.replace(/(c=IN IP4 [\d.]+)/, '$1/24')],
+  ])('is understood: %s', (_, edit) => {
+    expect(as(edit)).toEqual(plain);
+  });
+
+  it.each(['4000/0', '4000/', '4000/x', '4000/2/2', '/2', '4000/123456'])('is refused: port %s', (port) => {
+    expect(refusal(offerOf(`audio ${port} RTP/AVP 0`))).toMatch(/malformed|port/);
+  });
+
+  it('is answered with one port and in clean lines', () => {
+    const answer = negotiate(offerOf('audio  4000/2  RTP/AVP  0 8 ')).answer(LOCAL);
+    expect(answer).toMatch(/^m=audio 20002 RTP\/AVP 0\r$/m);
+  });
+});
+
+describe('the IP version', () => {
+  const offer = (c: string, more = ''): string => offerOf('audio 4000 RTP/AVP 0', [], c) + more;
+  const family4 = (sdp: string): NegotiatedStream => negotiateOffer(sdp, BOTH, { family: 4 }).stream;
+
+  it('of the offer has to be ours', () => {
+    expect(() => family4(offer('IN IP6 2001:db8::7'))).toThrow(/IP6, and our RTP is IP4/);
+    expect(() => family4(offer('IN IP6 phone.example.com'))).toThrow(/IP6/);
+    expect(() => family4(offer('IN IP4 2001:db8::7'))).toThrow(/IP6/);
+    expect(() => negotiateOffer(offer('IN IP4 192.0.2.7'), BOTH, { family: 6 })).toThrow(/IP4, and our RTP is IP6/);
+    expect(family4(offer('IN IP4 192.0.2.7')).remote).toEqual({ address: '192.0.2.7', port: 4_000 });
+    // What it is counts, not what it is called.
+    expect(family4(offer('IN IP6 192.0.2.7')).remote).toEqual({ address: '192.0.2.7', port: 4_000 });
+    expect(family4(offer('IN IP4 phone.example.com')).remote).toBeUndefined();
+  });
+
+  it('does not matter on hold', () => {
+    expect(family4(offer('IN IP6 ::'))).toMatchObject({ sending: false, receiving: false });
+  });
+
+  it('of a second line may be', () => {
+    const both = offer('IN IP6 2001:db8::7', 'm=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.7\r\n');
+    expect(family4(both).remote).toEqual({ address: '192.0.2.7', port: 4_002 });
+  });
+
+  it('of the answer to our offer has to be ours as well', () => {
+    expect(() => readAnswer(offer('IN IP6 2001:db8::7'), BOTH, 4)).toThrow(SdpError);
+  });
+
+  it.each([
+    ['0.0.0.0', 'IP4'],
+    ['192.0.2.1', 'IP4'],
+    ['2001:db8::1', 'IP6'],
+  ])('is that of media.bind: %s', (bind, family) => {
+    const engine = new EmbeddedMediaEngine({ codecs: ['PCMU'], bind });
+    const c = { IP4: 'IN IP4 192.0.2.7', IP6: 'IN IP6 2001:db8::7' };
+    for (const theirs of ['IP4', 'IP6'] as const) {
+      const accept = (): unknown => engine.accept(offer(c[theirs]));
+      if (theirs === family) accept();
+      else expect(accept).toThrow(SdpError);
+    }
+  });
+});
+
+describe('what else may come', () => {
+  it('is every codec of the offer that we speak, and every payload type of events', () => {
+    const offer = offerOf('audio 4000 RTP/AVP 18 8 0 98 9 96 97', [
+      'a=rtpmap:98 PCMU/8000',
+      'a=rtpmap:96 telephone-event/8000',
+      'a=rtpmap:97 telephone-event/8000',
+    ]);
+    expect(streamOf(offer)).toMatchObject({
+      payloadType: 8,
+      telephoneEventPayloadType: 96,
+      accepted: [
+        { payloadType: 0, carries: 'PCMU' },
+        { payloadType: 98, carries: 'PCMU' },
+        { payloadType: 97, carries: 'telephone-event' },
+      ],
+    });
+    // The answer still names the one that is spoken.
+    expect(negotiate(offer).answer(LOCAL)).toContain('RTP/AVP 8 96\r\n');
+  });
+
+  it('is what we offered, and what the answer calls it', () => {
+    const answer = offerOf('audio 4000 RTP/AVP 8 0 96', ['a=rtpmap:96 telephone-event/8000']);
+    expect(readAnswer(answer, ['G722', 'PCMU', 'PCMA'])).toMatchObject({
+      codec: 'PCMA',
+      payloadType: 8,
+      telephoneEventPayloadType: 96,
+      accepted: [
+        { payloadType: 0, carries: 'PCMU' },
+        { payloadType: 9, carries: 'G722' },
+        { payloadType: 101, carries: 'telephone-event' },
+      ],
+    });
   });
 });
 
@@ -284,8 +398,8 @@ describe('what cannot be used', () => {
   });
 
   it('is refused unread when it is too long', () => {
-    expect(refusal(OFFERS.twilio + 'a=x\r\n'.repeat(4_000))).toContain('16384');
-    expect(refusal(`${OFFERS.twilio}a=x:${'y'.repeat(1_024)}\r\n`)).toContain('line too long');
+    expect(refusal(OFFERS.twilio + 'a=x\r\n'.repeat(16_000))).toContain('65536');
+    expect(refusal(`${OFFERS.twilio}m=video 1 RTP/AVP ${'9 '.repeat(512)}\r\n`)).toContain('line too long');
   });
 
   it('is told in little time, whatever it is', () => {
@@ -294,7 +408,7 @@ describe('what cannot be used', () => {
     for (const filler of fillers) {
       for (const stuffing of [' ', 'a', '1', '/', ':', '1 ', 'a=', '[x=1] ']) {
         const line = `${filler}${stuffing.repeat(1_000)}`.slice(0, 1_020);
-        negotiate((OFFERS.twilio + `${line}\r\n`.repeat(20)).slice(0, 16_384));
+        negotiate((OFFERS.twilio + `${line}\r\n`.repeat(60)).slice(0, 65_536));
       }
     }
     expect((performance.now() - started) / (fillers.length * 8)).toBeLessThan(50);
@@ -437,8 +551,9 @@ describe('what a media server is shown in place of the peer', () => {
       expect(media[0]).toMatchObject({ port: stream.remote?.port, payloads: `${stream.payloadType} ${events ?? ''}` });
       expect(connection?.ip).toBe(stream.remote?.address);
       // Nothing got lost on the way: who reads it agrees to the same, but for the shared port, which takes three to agree on.
-      const { rtcp, ...agreed } = stream;
+      const { rtcp, accepted, ...agreed } = stream;
       expect(streamOf(negotiate(OFFERS[name], codecs).onlyStream(), codecs)).toEqual(agreed);
+      expect(accepted).toBeDefined();
       expect(rtcp).toBe(name === 'teams' ? 'mux' : undefined);
     }
   });
