@@ -4,7 +4,7 @@ import { AgentSession, type AgentAddress, type AgentSessionOptions } from '../pr
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { AgentNetwork } from '../pranthora/network.js';
 import { RtpEndpoint } from '../rtp/endpoint.js';
-import { COMFORT_NOISE_PAYLOAD_TYPE, RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
+import { RTP_HEADER_BYTES, type RtpPacket } from '../rtp/packet.js';
 import type { PortPool } from '../rtp/port-pool.js';
 import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
@@ -14,6 +14,7 @@ import { Downlink } from './downlink.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { MediaLiveness } from './media-liveness.js';
 import { PathMonitor } from './path-monitor.js';
+import { PayloadTypes } from './payload-types.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
 
@@ -93,6 +94,7 @@ export class CallBridge implements Ticking {
   /** The agent to connect once there is an RTP port. */
   #addressed: AgentAddress | undefined;
   #media: BridgeMedia | undefined;
+  #payloadTypes = new PayloadTypes();
   #stopTicking: (() => void) | undefined;
   #farewell: Farewell | undefined;
   #startedAtMs: number | undefined;
@@ -186,7 +188,7 @@ export class CallBridge implements Ticking {
         pool: ports,
         clock,
         logger,
-        isPlausible: (packet) => this.#isOurs(packet.payloadType),
+        isPlausible: (packet) => this.#payloadTypes.carriedBy(packet.payloadType) !== undefined,
         isLooped: (packet) => this.#isLooped(packet.ssrc),
         onPacket: (packet, nowMs) => {
           this.#onPacket(packet, nowMs);
@@ -275,7 +277,7 @@ export class CallBridge implements Ticking {
 
   #setMedia(media: BridgeMedia): void {
     this.#media = media;
-    this.#uplink.encoding = media.encoding;
+    this.#payloadTypes = new PayloadTypes(media);
     const { payloadBytes } = this.#downlink.frame;
     this.#downlink.encoding = media.encoding;
     // A frame of another size is another stream, with an SSRC of its own.
@@ -305,15 +307,6 @@ export class CallBridge implements Ticking {
     this.#path.start(this.#startedAtMs);
   }
 
-  #isOurs(payloadType: number): boolean {
-    const media = this.#media;
-    return (
-      payloadType === media?.payloadType ||
-      payloadType === media?.telephoneEventPayloadType ||
-      payloadType === COMFORT_NOISE_PAYLOAD_TYPE
-    );
-  }
-
   /**
    * A call of ours, heard by this one. Its own stream that comes back may also be an echo test at the other end: it is
    * its own loop only where it has been sent to a port of this number.
@@ -326,7 +319,7 @@ export class CallBridge implements Ticking {
   #onPacket(packet: RtpPacket, nowMs: number): void {
     this.#liveness.sign(nowMs);
     try {
-      this.#path.arrived(packet, nowMs);
+      this.#path.arrived(packet, this.#payloadTypes.carriedBy(packet.payloadType), nowMs);
       this.#receiver.receive(packet, nowMs);
     } catch (error) {
       this.#onFault(error);
@@ -334,14 +327,16 @@ export class CallBridge implements Ticking {
   }
 
   #onOrderedPacket(packet: RtpPacket): void {
-    const { payloadType } = packet;
     const nowMs = this.#dependencies.clock.nowMs();
-    if (payloadType === this.#media?.payloadType) {
-      this.#uplink.receive(packet, nowMs);
-      this.#path.taken(packet, this.#uplink.isSent, nowMs);
-    } else if (payloadType === COMFORT_NOISE_PAYLOAD_TYPE) {
+    const carried = this.#payloadTypes.carriedBy(packet.payloadType);
+    if (carried === undefined) return;
+    if (carried === 'comfort-noise') {
       this.#uplink.receiveComfortNoise(packet);
-    } else if (payloadType === this.#media?.telephoneEventPayloadType) {
+    } else if (carried !== 'telephone-event') {
+      this.#uplink.encoding = carried;
+      this.#uplink.receive(packet, nowMs);
+      this.#path.taken(packet, this.#uplink, nowMs);
+    } else {
       this.#uplink.receiveEvent(packet, nowMs);
       const digit = this.#telephoneEvents.receive(packet);
       if (digit !== undefined) this.#emit({ kind: 'dtmf', bridge: this.id, digit });

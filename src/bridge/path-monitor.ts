@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { RtpEndpointStats } from '../rtp/endpoint.js';
-import { COMFORT_NOISE_PAYLOAD_TYPE, type RtpPacket } from '../rtp/packet.js';
+import type { RtpPacket } from '../rtp/packet.js';
 import { RtcpSession } from '../rtp/rtcp-session.js';
 import { DelayHistogram } from './delay-histogram.js';
 import type { BridgeMedia, PathStats } from './messages.js';
+import type { Carried } from './payload-types.js';
+import type { Uplink } from './uplink.js';
 
 /** RFC 7022 4.2: 96 random bits, in base64. */
 const CNAME_BYTES = 12;
@@ -63,21 +65,20 @@ export class PathMonitor {
     this.rtcp.start(nowMs);
   }
 
-  /** A packet of the caller's, as it arrives. */
-  arrived(packet: RtpPacket, nowMs: number): void {
-    const { payloadType } = packet;
-    const isAudio = payloadType === this.#media?.payloadType;
+  /** A packet of the caller's, as it arrives; `carried` is undefined when its payload type was not agreed on. */
+  arrived(packet: RtpPacket, carried: Carried | undefined, nowMs: number): void {
+    const isAudio = carried !== undefined && carried !== 'telephone-event' && carried !== 'comfort-noise';
     this.#lastRtpAtMs = nowMs;
     this.#arrivedMs[packet.sequenceNumber & ARRIVAL_MASK] = nowMs;
     this.rtcp.onRtpReceived(packet, nowMs, isAudio);
-    if (isAudio || payloadType === this.#media?.telephoneEventPayloadType) return;
-    if (payloadType === COMFORT_NOISE_PAYLOAD_TYPE) return;
+    if (carried !== undefined) return;
     this.#foreignPayloads += 1;
-    this.#foreignPayloadType = payloadType;
+    this.#foreignPayloadType = packet.payloadType;
   }
 
-  /** The packet has been put into the uplink's frames; `isSent`: to its last sample. */
-  taken(packet: RtpPacket, isSent: boolean, nowMs: number): void {
+  /** The packet has been put into the uplink's frames; `isSent`: to its last sample. `clockRateHz` is its sender's. */
+  taken(packet: RtpPacket, { isSent, clockRateHz }: Pick<Uplink, 'isSent' | 'clockRateHz'>, nowMs: number): void {
+    this.rtcp.senderClockRateHz = clockRateHz;
     const arrivedMs = this.#arrivedMs[packet.sequenceNumber & ARRIVAL_MASK] ?? nowMs;
     if (isSent) this.#uplinkDelay.record(nowMs - arrivedMs);
     else this.#unsentSinceMs = arrivedMs;

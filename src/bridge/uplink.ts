@@ -5,6 +5,8 @@ import { sequenceDistance, timestampDistance } from '../rtp/sequence.js';
 import { parseTelephoneEvent } from '../rtp/telephone-event.js';
 import { AgentFrames } from './agent-frames.js';
 import { DigitPress } from './digit-press.js';
+import { G722Clock } from './g722-clock.js';
+import { LateArrivals } from './late-arrivals.js';
 import { HOLD_MS, LiveTimeline } from './live-timeline.js';
 import type { UplinkStats } from './messages.js';
 import { createUplinkFramer, type DigitTone, type UplinkFramer } from './uplink-framer.js';
@@ -14,9 +16,6 @@ const FRAME_MS = 20;
 /** Frames at once that Pranthora takes without dropping; what is filled of one gap leaves room for the packet that ends it. */
 const MAX_BURST_FRAMES = 5;
 const MAX_GAP_MS = (MAX_BURST_FRAMES - 1) * FRAME_MS;
-
-/** A stream that has been late without a break for this long is not late: its path has become longer. */
-const REANCHOR_AFTER_MS = 200;
 
 /** More than this in one packet is no telephone's RTP. */
 const MAX_PACKET_MS = 200;
@@ -46,9 +45,14 @@ export class Uplink {
   #encoding: StreamEncoding = 'PCMU';
   #format: AudioFormat = 'pcm16k';
   #framer: UplinkFramer = createUplinkFramer('PCMU', 'pcm16k');
+  /** One for each encoding that has come, in the present format. */
+  readonly #framers = new Map<StreamEncoding, UplinkFramer>([['PCMU', this.#framer]]);
   readonly #timeline: LiveTimeline;
   readonly #frames: AgentFrames;
   #headTimestamp: number | undefined;
+  /** Where the last packet ended, by its sender's timestamps. */
+  #endTimestamp = 0;
+  readonly #g722Clock = new G722Clock();
   #ssrc = 0;
   #sequence: number | undefined;
   /** Length of the last packet: the next is due that much after its beginning. */
@@ -57,7 +61,7 @@ export class Uplink {
   #starved = true;
   /** Packets were lost since the last one that was heard. */
   #broken = false;
-  #lateSinceMs: number | undefined;
+  readonly #lateArrivals = new LateArrivals();
 
   #filledMs = 0;
   #concealedMs = 0;
@@ -70,19 +74,26 @@ export class Uplink {
     this.#frames = new AgentFrames(this.#framer, this.#timeline, sendFrame);
   }
 
-  /** What the payloads are. Another encoding is another stream: its timestamps begin anew. */
+  /** What the payloads are from now on. Another encoding is another stream: its timestamps begin anew. */
   set encoding(encoding: StreamEncoding) {
     if (encoding === this.#encoding) return;
+    this.#endFrame();
     this.#encoding = encoding;
     this.#headTimestamp = undefined;
-    this.#newFramer();
+    this.#useFramer();
   }
 
   /** What the agent takes. */
   set format(format: AudioFormat) {
     if (format === this.#format) return;
     this.#format = format;
-    this.#newFramer();
+    this.#framers.clear();
+    this.#useFramer();
+  }
+
+  /** Of the timestamps the caller sends. */
+  get clockRateHz(): number {
+    return this.#encoding === 'G722' ? this.#g722Clock.rateHz : 1_000 * this.#framer.unitsPerMs;
   }
 
   get stats(): Pick<UplinkStats, 'frames' | 'filledMs' | 'concealedMs' | 'late' | 'joinedFrames' | 'stretchedFrames'> {
@@ -105,17 +116,28 @@ export class Uplink {
     const count = Math.floor(packet.payloadLength / bytesPerUnit);
     this.#follow(packet);
     if (count === 0 || count > MAX_PACKET_MS * unitsPerMs) return;
-    const skip = this.#place(packet.timestamp, count, nowMs);
+    const timestamp = this.#timestampOf(packet, count, nowMs);
+    const skip = this.#place(packet, timestamp, count, nowMs);
+    this.#endTimestamp = (timestamp + count) >>> 0;
     if (skip >= count) {
       this.#latePackets += 1;
       this.#broken = true;
       return;
     }
     if (skip > 0) this.#broken = true;
-    if (this.#digits.toneAt((packet.timestamp + skip) >>> 0)) this.#fillPlace(count - skip);
-    else this.#hear(count - skip, packet.bytes, packet.payloadOffset + skip * bytesPerUnit);
+    this.#take(packet, (timestamp + skip) >>> 0, count - skip, skip * bytesPerUnit);
     this.#packetMs = count / unitsPerMs;
     this.#arrived();
+  }
+
+  #timestampOf({ timestamp, sequenceNumber }: RtpPacket, count: number, nowMs: number): number {
+    return this.#encoding === 'G722' ? this.#g722Clock.receive(timestamp, sequenceNumber, count, nowMs) : timestamp;
+  }
+
+  /** What is in a packet from `offset` on, unless a key is pressed then. */
+  #take({ bytes, payloadOffset }: RtpPacket, timestamp: number, count: number, offset = 0): void {
+    if (this.#digits.toneAt(timestamp)) this.#fillPlace(count);
+    else this.#hear(count, bytes, payloadOffset + offset);
   }
 
   /**
@@ -126,11 +148,13 @@ export class Uplink {
     const event = parseTelephoneEvent(packet);
     this.#follow(packet);
     if (!event) return;
-    this.#digits.update(packet.timestamp, event, this.#framer.unitsPerMs);
+    const isG722 = this.#encoding === 'G722';
+    const timestamp = isG722 ? this.#g722Clock.unitsAt(packet.timestamp) : packet.timestamp;
+    this.#digits.update(timestamp, event, this.#framer.unitsPerMs);
     this.#framer.stop();
     if (this.#headTimestamp === undefined) return;
     // The event has lasted until now, so there is no reason to wait for packets of speech.
-    const end = (packet.timestamp + event.duration) >>> 0;
+    const end = (timestamp + event.duration) >>> 0;
     const count = timestampDistance(this.#headTimestamp, end);
     const latenessMs = this.#timeline.latenessMs(nowMs, count / this.#framer.unitsPerMs);
     if (count <= 0 || count > MAX_PACKET_MS * this.#framer.unitsPerMs || latenessMs < -HOLD_MS) return;
@@ -154,9 +178,18 @@ export class Uplink {
     }
   }
 
-  #newFramer(): void {
-    this.#framer = createUplinkFramer(this.#encoding, this.#format);
+  #useFramer(): void {
+    this.#framer = this.#framers.get(this.#encoding) ?? createUplinkFramer(this.#encoding, this.#format);
+    this.#framers.set(this.#encoding, this.#framer);
     this.#frames.framer = this.#framer;
+  }
+
+  /** Nothing else comes for the frame being built. */
+  #endFrame(): void {
+    this.#framer.stop();
+    if (this.#framer.filled === 0) return;
+    this.#timeline.give(this.#room / this.#framer.unitsPerMs);
+    this.#fill(this.#room);
   }
 
   /** Sequence and source of a packet, whatever is in it. */
@@ -172,13 +205,14 @@ export class Uplink {
   }
 
   #arrived(): void {
-    this.#lateSinceMs = undefined;
+    this.#lateArrivals.clear();
     this.#starved = false;
   }
 
   /** Puts a packet in its place in time; returns how many of its first samples are past it (`count`: all). */
-  #place(timestamp: number, count: number, nowMs: number): number {
+  #place(packet: RtpPacket, timestamp: number, count: number, nowMs: number): number {
     if (this.#headTimestamp === undefined) return this.#anchor(timestamp, count, nowMs);
+    if (timestampDistance(this.#endTimestamp, timestamp) < 0) this.#stepBack(timestamp);
     const { unitsPerMs } = this.#framer;
     const ahead = timestampDistance(this.#headTimestamp, timestamp);
     const latenessMs = this.#timeline.latenessMs(nowMs, (ahead + count) / unitsPerMs);
@@ -188,12 +222,18 @@ export class Uplink {
     }
     if (this.#timeline.isTooLate(latenessMs) || ahead + count <= 0) {
       this.#timeline.tooLate(latenessMs);
-      return this.#late(timestamp, count, nowMs);
+      return this.#late(packet, timestamp, count, nowMs);
     }
     if (this.#timeline.isFlood(latenessMs)) return count;
     this.#timeline.observe(latenessMs);
     if (ahead > 0) this.#bridge(ahead);
     return Math.max(0, -ahead);
+  }
+
+  /** Packets come in order: it is the timestamps that have gone back, and this packet follows what was heard. */
+  #stepBack(timestamp: number): void {
+    this.#digits.forget();
+    this.#headTimestamp = timestamp;
   }
 
   /** Between what was heard last and the packet to be heard next, `gap` samples are missing. */
@@ -218,19 +258,30 @@ export class Uplink {
     if (this.#timeline.isFlood(latenessMs)) return count;
     this.#timeline.begin(latenessMs);
     this.#headTimestamp = timestamp;
-    this.#lateSinceMs = undefined;
     if (this.#starved) this.#makeUp();
     return 0;
   }
 
-  #late(timestamp: number, count: number, nowMs: number): number {
-    this.#lateSinceMs ??= nowMs;
-    if (nowMs - this.#lateSinceMs >= REANCHOR_AFTER_MS) return this.#anchor(timestamp, count, nowMs);
+  #late(packet: RtpPacket, timestamp: number, count: number, nowMs: number): number {
+    const { unitsPerMs } = this.#framer;
+    if (this.#lateArrivals.isStream(packet, count / unitsPerMs, nowMs)) return this.#goOn(timestamp, count, nowMs);
     // Its place is lost either way: a backlog may not be sent in a burst.
     const end = (timestamp + count) >>> 0;
     const passed = timestampDistance(this.#headTimestamp ?? end, end);
     if (passed > 0) this.#pass(passed);
     return count;
+  }
+
+  /** What seemed late is where the stream goes on: with the packet that was kept, if it is the one before. */
+  #goOn(timestamp: number, count: number, nowMs: number): number {
+    const { kept, sinceMs } = this.#lateArrivals;
+    if (!kept || timestamp !== this.#endTimestamp) return this.#anchor(timestamp, count, nowMs);
+    const keptCount = Math.floor(kept.payloadLength / this.#framer.bytesPerUnit);
+    const start = (timestamp - keptCount) >>> 0;
+    if (this.#anchor(start, keptCount, sinceMs) > 0) return count;
+    this.#latePackets -= 1;
+    this.#take(kept, start, keptCount);
+    return 0;
   }
 
   /** Fills what was held back of a pause, in case that it came after all. */

@@ -90,6 +90,11 @@ export class RtcpSession {
     this.#reception.clockRateHz = rateHz;
   }
 
+  /** Of the other side's timestamps, where it turns out to be another. */
+  set senderClockRateHz(rateHz: number) {
+    this.#reception.clockRateHz = rateHz;
+  }
+
   get reception(): ReceptionStats {
     return this.#reception.stats;
   }

@@ -47,7 +47,7 @@ describe('PathMonitor', () => {
     agree(0);
     monitor.start(0);
     expect(monitor.stats(undefined, 5_000)).not.toHaveProperty('silentMs');
-    monitor.arrived(packet(1), 5_000);
+    monitor.arrived(packet(1), 'PCMU', 5_000);
     expect(monitor.stats(undefined, 7_000).silentMs).toBe(2_000);
     agree(8_000, { receiving: false });
     expect(monitor.stats(undefined, 20_000)).not.toHaveProperty('silentMs');
@@ -57,9 +57,11 @@ describe('PathMonitor', () => {
 
   it('tells payload types nobody agreed on from audio, digits and comfort noise', () => {
     agree(0);
-    for (const [index, payloadType] of [0, 101, 13].entries()) monitor.arrived(packet(index, payloadType), 20 * index);
+    for (const [index, carried] of (['PCMU', 'telephone-event', 'comfort-noise'] as const).entries()) {
+      monitor.arrived(packet(index), carried, 20 * index);
+    }
     expect(monitor.stats(undefined, 40)).toMatchObject({ foreignPayloads: 0, expectedPackets: 3 });
-    monitor.arrived(packet(3, 18), 60);
+    monitor.arrived(packet(3, 18), undefined, 60);
     expect(monitor.stats(undefined, 40)).toMatchObject({ foreignPayloads: 1, foreignPayloadType: 18 });
   });
 
@@ -67,12 +69,12 @@ describe('PathMonitor', () => {
     agree(0);
     monitor.start(0);
     // Two wait for the one before them.
-    monitor.arrived(packet(65_535), 100);
-    monitor.arrived(packet(0), 120);
-    for (const number of [65_535, 0]) monitor.taken(packet(number), true, 130);
+    monitor.arrived(packet(65_535), 'PCMU', 100);
+    monitor.arrived(packet(0), 'PCMU', 120);
+    for (const number of [65_535, 0]) monitor.taken(packet(number), { isSent: true, clockRateHz: 8_000 }, 130);
     // Its end goes out with the next packet's beginning.
-    monitor.arrived(packet(1), 140);
-    monitor.taken(packet(1), false, 140);
+    monitor.arrived(packet(1), 'PCMU', 140);
+    monitor.taken(packet(1), { isSent: false, clockRateHz: 8_000 }, 140);
     monitor.frameMade(160);
     monitor.frameMade(180);
     expect(monitor.stats(undefined, 200).addedDelay.uplink).toMatchObject({ count: 3, maxMs: 30 });

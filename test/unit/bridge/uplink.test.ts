@@ -531,13 +531,13 @@ describe('Uplink, another encoding in the middle of a call', () => {
     expect(bench.uplink.stats.late).toBe(0);
   });
 
-  it('drops what is left of a frame begun in the old one', () => {
+  it('ends a frame begun in the old one', () => {
     const bench = new UplinkBench();
     for (const packet of packetsOf(speech(10), { ptimeMs: 10 })) bench.receive(packet);
     expect(bench.frames).toEqual([]);
     bench.uplink.encoding = 'L16';
     for (const packet of packetsOf(speech16k(20), { encoding: 'L16' })) bench.receive(packet);
-    expect(firstDifference(bench.audio(), speech16k(20))).toBe(-1);
+    expect(firstDifference(bench.audio().subarray(320), speech16k(20))).toBe(-1);
   });
 
   it('named again is no change', () => {

@@ -551,9 +551,9 @@ describe('what a media server is shown in place of the peer', () => {
       expect(media[0]).toMatchObject({ port: stream.remote?.port, payloads: `${stream.payloadType} ${events ?? ''}` });
       expect(connection?.ip).toBe(stream.remote?.address);
       // Nothing got lost on the way: who reads it agrees to the same, but for the shared port, which takes three to agree on.
-      const { rtcp, accepted, ...agreed } = stream;
+      const { rtcp } = stream;
+      const agreed = Object.fromEntries(Object.entries(stream).filter(([key]) => key !== 'rtcp' && key !== 'accepted'));
       expect(streamOf(negotiate(OFFERS[name], codecs).onlyStream(), codecs)).toEqual(agreed);
-      expect(accepted).toBeDefined();
       expect(rtcp).toBe(name === 'teams' ? 'mux' : undefined);
     }
   });
