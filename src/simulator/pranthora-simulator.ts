@@ -22,6 +22,7 @@ import { HandshakeEndpoint, type HandshakeReport } from './handshake-endpoint.js
 import { namedScenario, refuse, type ScenarioName } from './scenarios.js';
 import { SimulatorSession, type Scenario, type SimulatorSessionReport } from './simulator-session.js';
 import { toneSpeech, type Speech } from './speech.js';
+import type { StalledMs } from './uplink-audit.js';
 
 export { WEB_MEDIA_STREAM_PATH } from './client-request.js';
 export type { ClientConformance } from './conformance.js';
@@ -46,6 +47,8 @@ export interface SimulatorOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** How much audio to keep of each session. Default two minutes. */
   readonly recordMs?: number;
+  /** When its own thread stood still, which is not complained about (`StallWatch`). */
+  readonly stalledMs?: StalledMs;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -205,6 +208,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
       ...asked,
       clock: this.#clock,
       recordMs: this.#options.recordMs ?? DEFAULT_RECORD_MS,
+      stalledMs: this.#options.stalledMs,
     });
     this.#remember(session);
     this.#log(session);

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { SimulatorWire } from './simulator-wire.js';
 import type { StreamStart } from './telephony-wire.js';
-import type { Violation, ViolationKind } from './uplink-audit.js';
+import type { StalledMs, Violation, ViolationKind } from './uplink-audit.js';
 
 export type SimulatorProtocol = SimulatorWire['protocol'];
 
@@ -15,6 +15,8 @@ export interface SimulatorSessionOptions {
   readonly clock: Clock;
   /** How much of the caller's audio, and of its timing, to keep. */
   readonly recordMs: number;
+  /** Of the simulator's own thread; absent: never. */
+  readonly stalledMs?: StalledMs | undefined;
 }
 
 export interface SimulatorSessionEvents {

@@ -93,7 +93,7 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     };
     this.#wire = options.protocol === 'websocket' ? new WebSocketWire(report) : new TelephonyWire(report);
     this.#decode = this.#wire.decoder();
-    this.#audit = new UplinkAudit(report, this.#wire.frameBytes);
+    this.#audit = new UplinkAudit(report, this.#wire.frameBytes, options.stalledMs);
     this.#marks = new MarkLedger(report);
     this.#record = new UplinkRecord(options.recordMs, this.#wire.frameBytes);
     this.#pump = new SpeechPump({

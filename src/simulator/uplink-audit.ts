@@ -39,14 +39,21 @@ const BURSTS = [
   { frames: 16, withinMs: 100 },
 ] as const;
 const REMEMBERED_ARRIVALS = 16;
+/** Who stood still longer than this, this short a time ago, reads together what came one by one. */
+const EXCUSING_STALL_MS = 30;
+const EXCUSED_FOR_MS = 150;
+
+/** How much of the time between the two the auditor's own thread stood still. */
+export type StalledMs = (sinceMs: number, untilMs: number) => number;
 
 /**
  * Watches one client's messages for what the guide asks ("stream continuously in small chunks, do not buffer or batch")
- * and for what Pranthora is known to drop. Pure: it is told when what came.
+ * and for what Pranthora is known to drop. Pure: it is told when what came, and when it was itself that was late.
  */
 export class UplinkAudit {
   readonly #report: (violation: Violation) => void;
   readonly #frameBytes: number;
+  readonly #stalledMs: StalledMs;
   /** Ring of the newest arrivals, indexed by frame number. */
   readonly #arrivalsMs = new Float64Array(REMEMBERED_ARRIVALS);
   #frames = 0;
@@ -56,9 +63,10 @@ export class UplinkAudit {
   #ended = false;
 
   /** @param frameBytes what 20 ms of the caller have. */
-  constructor(report: (violation: Violation) => void, frameBytes: number) {
+  constructor(report: (violation: Violation) => void, frameBytes: number, stalledMs: StalledMs = () => 0) {
     this.#report = report;
     this.#frameBytes = frameBytes;
+    this.#stalledMs = stalledMs;
   }
 
   /** The client may send audio from now on, and should. */
@@ -96,11 +104,18 @@ export class UplinkAudit {
     if (this.#startedAtMs === undefined) return;
     if (this.#lastFrameAtMs === undefined) {
       const waitedMs = nowMs - this.#startedAtMs;
-      if (waitedMs > FIRST_AUDIO_WITHIN_MS) this.#complain('no-audio', waitedMs, 'after the start', nowMs);
+      const isLate = this.#isLonger(FIRST_AUDIO_WITHIN_MS, this.#startedAtMs, nowMs);
+      if (isLate) this.#complain('no-audio', waitedMs, 'after the start', nowMs);
       return;
     }
     const gapMs = nowMs - this.#lastFrameAtMs;
-    if (gapMs > MAX_GAP_MS) this.#complain('gap', gapMs, 'without audio', nowMs);
+    if (this.#isLonger(MAX_GAP_MS, this.#lastFrameAtMs, nowMs)) this.#complain('gap', gapMs, 'without audio', nowMs);
+  }
+
+  /** The auditor's own standstills not counted, which are not asked about before they matter. */
+  #isLonger(limitMs: number, sinceMs: number, nowMs: number): boolean {
+    const tookMs = nowMs - sinceMs;
+    return tookMs > limitMs && tookMs - this.#stalledMs(sinceMs, nowMs) > limitMs;
   }
 
   #complain(kind: ViolationKind, durationMs: number, what: string, atMs: number): void {
@@ -110,7 +125,7 @@ export class UplinkAudit {
   /** Once a burst, however long it lasts. */
   #checkBurst(nowMs: number): void {
     const burst = BURSTS.find(({ frames, withinMs }) => this.#spanMs(frames, nowMs) < withinMs);
-    if (burst && !this.#inBurst) {
+    if (burst && !this.#inBurst && this.#stalledMs(nowMs - EXCUSED_FOR_MS, nowMs) < EXCUSING_STALL_MS) {
       this.#report({ kind: 'burst', detail: `${burst.frames} frames within ${burst.withinMs} ms`, atMs: nowMs });
     }
     this.#inBurst = burst !== undefined;

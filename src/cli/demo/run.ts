@@ -2,6 +2,7 @@ import { systemClock, wait, type Clock } from '../../clock.js';
 import { startBridge, type Bridge, type Held } from '../../compose.js';
 import type { LogFields, Logger } from '../../logger.js';
 import { PranthoraSimulator } from '../../simulator/pranthora-simulator.js';
+import { StallWatch } from '../../simulator/stall-watch.js';
 import type { SimulatorSession } from '../../simulator/simulator-session.js';
 import type { TestCall } from '../../simulator/test-call.js';
 import { TestCaller, type TestCallerHeld } from '../../simulator/test-caller.js';
@@ -27,6 +28,8 @@ export interface DemoOptions {
 
 export interface DemoResult {
   readonly checks: readonly Check[];
+  /** The longest standstill of this process, whoever's fault. */
+  readonly longestStallMs: number;
   /** The call at `rateHz`: what the caller said and what it heard, on one time axis. */
   readonly recording: { readonly sent: Int16Array; readonly heard: Int16Array; readonly rateHz: number };
 }
@@ -46,7 +49,9 @@ export async function runDemo({ logger, print }: DemoOptions): Promise<DemoResul
     timeline.followLog(fields);
     if (fields.event === 'call.ended') record = fields;
   });
-  const stage = await Stage.set(clock, timeline, bridgeLogger, speech);
+  const stalls = new StallWatch(clock);
+  const stage = await Stage.set({ clock, timeline, logger: bridgeLogger, stalls }, speech);
+  stalls.start();
   try {
     const { call, session, times } = await stage.play(speech);
     const held = await settled(clock, () => [...stage.held(), ...(record ? [] : ['bridge: record of the call'])]);
@@ -55,10 +60,18 @@ export async function runDemo({ logger, print }: DemoOptions): Promise<DemoResul
     const leftOpen = [...held, ...sockets];
     const report = call.report();
     const checks = checkDemo({ speech, call: report, heard: call.heard, session, times, record, leftOpen });
-    return { checks, recording: { ...call.recording(), rateHz: CALLER_RATE_HZ } };
+    return { checks, longestStallMs: stalls.longestMs, recording: { ...call.recording(), rateHz: CALLER_RATE_HZ } };
   } finally {
+    stalls.stop();
     await stage.strike();
   }
+}
+
+interface Setting {
+  readonly clock: Clock;
+  readonly timeline: Timeline;
+  readonly logger: Logger;
+  readonly stalls: StallWatch;
 }
 
 interface Parties {
@@ -74,10 +87,13 @@ class Stage {
   readonly #parties: Parties;
   readonly #release: (() => Promise<void>)[];
 
-  static async set(clock: Clock, timeline: Timeline, logger: Logger, speech: DemoSpeech): Promise<Stage> {
+  static async set({ clock, timeline, logger, stalls }: Setting, speech: DemoSpeech): Promise<Stage> {
     const release: (() => Promise<void>)[] = [];
     try {
-      const simulator = new PranthoraSimulator({ apiKey: DEMO_API_KEY, scenario: new DemoAgent(speech), clock });
+      const simulator = new PranthoraSimulator({
+        ...{ apiKey: DEMO_API_KEY, scenario: new DemoAgent(speech), clock },
+        stalledMs: (sinceMs, untilMs) => stalls.stalledMs(sinceMs, untilMs),
+      });
       simulator.on('session', (session) => {
         timeline.followSession(session);
       });

@@ -1,3 +1,4 @@
+import { systemClock } from '../../clock.js';
 import { readRegularText } from '../../regular-file.js';
 import {
   PranthoraSimulator,
@@ -7,6 +8,7 @@ import {
 import type { ScenarioName } from '../../simulator/scenarios.js';
 import type { SimulatorSession } from '../../simulator/simulator-session.js';
 import { readDemoSpeech } from '../demo/speech.js';
+import { StallWatch } from '../../simulator/stall-watch.js';
 import { ExitCode, type Io } from '../io.js';
 
 export interface SimulateOptions {
@@ -24,7 +26,9 @@ export async function simulate(options: SimulateOptions, io: Io): Promise<void> 
   const { greeting, answer, reply } = readDemoSpeech();
   const { host, port, scenario, apiKey } = options;
   const tls = readTls(options, io);
+  const stalls = new StallWatch(systemClock);
   const simulator = new PranthoraSimulator({
+    stalledMs: (sinceMs, untilMs) => stalls.stalledMs(sinceMs, untilMs),
     host,
     port,
     scenario,
@@ -42,10 +46,13 @@ export async function simulate(options: SimulateOptions, io: Io): Promise<void> 
     io.out(handshakeLine(handshake));
   });
   const { url } = await simulator.start();
+  stalls.start();
   io.out(`Pranthora simulator at ${url}, scenario ${scenario}\n`);
   await interrupted(io);
   await simulator.stop();
+  stalls.stop();
   io.out(`${totals.sessions} sessions, ${totals.violations} violations\n`);
+  if (stalls.longestMs > 0) io.out(`this machine stood still for up to ${Math.round(stalls.longestMs)} ms\n`);
   if (options.report === true) for (const client of simulator.conformance()) io.out(conformanceText(client));
 }
 

@@ -70,6 +70,18 @@ describe('UplinkAudit', () => {
     expect(kinds).toEqual(['burst', 'burst']);
   });
 
+  it('does not blame the client for what its own thread came late to', () => {
+    const kinds: string[] = [];
+    const stalledMs = (sinceMs: number, untilMs: number): number =>
+      Math.max(0, Math.min(untilMs, 200) - Math.max(sinceMs, 40));
+    const auditor = new UplinkAudit(({ kind }) => kinds.push(kind), 640, stalledMs);
+    auditor.start(0);
+    stream(auditor, [0, 20, 40, 200, 200, 200, 200, 200, 200, 200, 220, 240]);
+    expect(kinds).toEqual([]);
+    stream(auditor, [480, 500, 500, 500, 500, 500, 500]);
+    expect(kinds).toEqual(['gap', 'burst']);
+  });
+
   it('notices gaps between frames and before the end', () => {
     const kinds = audit((auditor) => {
       auditor.start(0);
