@@ -1,6 +1,7 @@
 import Srf from 'drachtio-srf';
 import type { ChallengingResponse, DigestClient } from './digest-client.js';
 import { DrachtioConnection } from './drachtio-connection.js';
+import { wasHeard } from './heard.js';
 import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
 import { CallRefused, type Dialog, type DialogHandlers, type SipEndpointHandlers } from './sip-endpoint.js';
 import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
@@ -141,9 +142,7 @@ function refusal(error: unknown): unknown {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
   const response = finalResponse(error);
-  // Whoever answers puts a tag into To (RFC 3261 section 8.2.6.2); what the SIP server makes up has none.
-  const heard = /;\s*tag\s*=/i.test(response?.get('To') ?? ';tag=');
-  return new CallRefused(error.status, reason, response?.get('Warning'), heard);
+  return new CallRefused(error.status, reason, response?.get('Warning'), !response || wasHeard(response));
 }
 
 function finalResponse(error: unknown): SrfResponse | undefined {

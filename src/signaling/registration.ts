@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { CancelTimer, Clock } from '../clock.js';
 import { DigestClient, type AuthenticatedResponse, type DigestRefusal } from './digest-client.js';
 import type { OutsideRequest, OutsideResponse } from './outside-request.js';
+import { unheard, wasHeard } from './heard.js';
 import { grantedSec, leastExpiresSec, retryAfterSec } from './registration-bindings.js';
 
 /** What to register, and where. */
@@ -210,7 +211,7 @@ export class Registration {
     const misconfigured = response !== undefined && MISCONFIGURED.has(response.status);
     const retryAfterMs = this.#nextDelayMs(misconfigured, response);
     const isNews = this.#state !== 'failing' || this.#failure?.reason !== reason;
-    const status = response && { status: response.status };
+    const status = response && wasHeard(response) && { status: response.status };
     this.#failure = { ...status, reason, misconfigured, retryAfterMs };
     this.#state = 'failing';
     this.#again(retryAfterMs);
@@ -279,7 +280,9 @@ export function addressOfRecord({ user, registrar }: Pick<RegistrationSettings, 
 }
 
 /** What a registrar's refusal means. */
-export function explain({ status, reason }: OutsideResponse, refused: DigestRefusal | undefined): string {
+export function explain(response: OutsideResponse, refused: DigestRefusal | undefined): string {
+  const { status, reason } = response;
+  if (!wasHeard(response)) return unheard(status);
   if (refused === 'credentials') return `${status} ${reason}: user or password is wrong`;
   if (refused === 'weaker') {
     return `${status} ${reason}: it asks for a weaker authentication (algorithm, qop) than before, which is not answered until a restart`;

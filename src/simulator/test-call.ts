@@ -4,6 +4,7 @@ import type { StreamEncoding } from '../audio/encodings.js';
 import { SdpError } from '../media/sdp.js';
 import type { DigestClient } from '../signaling/digest-client.js';
 import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio.js';
+import { unheard } from '../signaling/heard.js';
 import { CallRefused, RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
 import type { CallAudio } from './call-audio.js';
 import type { HeardAudio, HeardReport } from './heard-audio.js';
@@ -275,8 +276,6 @@ export class TestCall extends EventEmitter<TestCallEvents> {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof CallRefused && !error.heard) {
-    return error.status === 408 ? 'no answer' : 'the INVITE could not be sent, or its connection was lost';
-  }
+  if (error instanceof CallRefused && !error.heard) return unheard(error.status);
   return error instanceof Error ? error.message : String(error);
 }

@@ -145,7 +145,7 @@ describe('call', () => {
     const callee = await startCallee({ hangsUp: false, answers: false });
     const io = terminal();
     const done = io.run('call', `sip:100@127.0.0.1:${callee.port};transport=tcp`);
-    expect([await done, io.stderr]).toEqual([1, 'the INVITE could not be sent, or its connection was lost\n']);
+    expect([await done, io.stderr]).toEqual([1, 'the request could not be sent, or its connection was lost\n']);
     expect(io.stdout).not.toContain('←');
     await callee.close();
   });

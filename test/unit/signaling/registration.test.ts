@@ -94,6 +94,22 @@ class Rig {
 }
 
 describe('Registration', () => {
+  it.each([
+    [408, 'no answer'],
+    [503, 'the request could not be sent, or its connection was lost'],
+  ])('that nobody answered does not say that somebody said %i', async (status, reason) => {
+    const rig = new Rig();
+    rig.registration.begin();
+    await rig.answer(response(status, { To: '<sip:1001@pbx.example>' }));
+    expect(rig.failures).toEqual([{ reason, misconfigured: false, retryAfterMs: 1_500 }]);
+    await rig.end();
+    const heard = new Rig();
+    heard.registration.begin();
+    await heard.answer(response(status, { To: '<sip:1001@pbx.example>;tag=r' }));
+    expect(heard.failures).toMatchObject([{ status, reason: `${status} R${status}` }]);
+    await heard.end();
+  });
+
   it('asks for its binding under its address of record', async () => {
     const rig = new Rig({ proxy: 'sip:192.0.2.1' });
     expect(rig.registration.status()).toMatchObject({ state: 'waiting', bound: false });
