@@ -88,10 +88,14 @@ export class InboundRequests implements TransactionUser {
   #receiveInvite(incoming: IncomingRequest, client: WireClient): void {
     const { flow } = incoming;
     const heard = this.#core.layer.peers.knows(flow);
-    if (!this.#core.setups.admits(flow, heard)) {
-      incoming.reply(503, ['retry-after', String(randomInt(5, 16))]);
-      return;
-    }
+    const verdict = this.#core.setups.judge(flow, heard);
+    if (verdict === 'refuse') incoming.reply(503, ['retry-after', String(randomInt(5, 16))]);
+    else if (verdict === 'ignore') incoming.forget();
+    else this.#beginCall(incoming, client, heard);
+  }
+
+  #beginCall(incoming: IncomingRequest, client: WireClient, heard: boolean): void {
+    const { flow } = incoming;
     const usage = new InviteUsage(Dialog.fromInvite(incoming, ownContact(flow, asksForSips(incoming.message))), client);
     if (!this.#core.usages.add(usage)) {
       usage.end();

@@ -58,4 +58,9 @@ export class IncomingRequest {
     if (header) response.add(header[0], header[1]);
     this.send(response);
   }
+
+  /** As if it had been lost on its way: a copy of it is a new request. */
+  forget(): void {
+    this.#transaction.terminate();
+  }
 }

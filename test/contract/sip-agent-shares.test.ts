@@ -6,6 +6,7 @@ import { tcpSockets } from '../../src/sip-agent/stream-sockets.js';
 import { StreamTransport } from '../../src/sip-agent/stream-transport.js';
 import type { Flow } from '../../src/sip-agent/flow.js';
 import { AgentRig, CollectingLogger } from '../support/agent-rig.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { ANSWER, PeerCall } from '../support/sip-call.js';
 import { sipText } from '../support/sip-peer.js';
 import { answer } from '../support/srf-client.js';
@@ -109,29 +110,38 @@ describe('calls that nobody acknowledges', () => {
     await rig?.close();
   });
 
-  test('are 64 of one source; the next gets 503, and an ACK makes room', async () => {
-    rig = await AgentRig.start();
+  test('are 64 of one source; the next is lost until an ACK makes room, and after 4 s refused', async () => {
+    const clock = new FakeClock();
+    rig = await AgentRig.start({ clock });
     await rig.withClient();
     const peer = await rig.udpPeer();
-    const calls = Array.from({ length: 64 }, () => new PeerCall(peer, rig?.port('udp') ?? 0));
+    const newCall = (): PeerCall => new PeerCall(peer, rig?.port('udp') ?? 0);
+    const calls = Array.from({ length: 64 }, newCall);
     for (const call of calls) {
       call.invite();
       const { request, response } = await rig.nextInvite();
       await answer(rig.srf, request, response, ANSWER);
     }
-    const next = new PeerCall(peer, rig.port('udp'));
-    next.invite();
+    const next = newCall();
+    const text = next.invite();
+    newCall().send('OPTIONS');
+    await peer.next('200 OPTIONS');
+    expect(rig.agent.stats().serverTransactions).toBe(65);
+    clock.advance(4_000);
+    const late = newCall();
+    late.invite();
     const refused = await peer.next('503 INVITE');
-    expect(refused.header('Call-ID')).toBe(next.callId);
+    expect(refused.header('Call-ID')).toBe(late.callId);
     expect(Number(refused.header('Retry-After'))).toBeGreaterThan(0);
     const ok = peer.received.find(
       (message) => message.status === 200 && message.header('Call-ID') === calls[0]?.callId,
     );
     if (!ok) throw new Error('no 200');
     calls[0]?.ack(ok);
-    next.sequence++;
-    next.invite();
-    await rig.nextInvite();
+    peer.send(text);
+    const { request } = await rig.nextInvite();
+    expect(request.get('Call-ID')).toBe(next.callId);
+    expect(peer.received.filter((message) => message.header('Call-ID') === next.callId)).toEqual([]);
     expect(rig.logger.events('sip.unacknowledged_calls')).toHaveLength(1);
   });
 });
