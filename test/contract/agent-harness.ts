@@ -1,15 +1,16 @@
 import { vi } from 'vitest';
-import { systemClock, type CancelTimer, type Clock } from '../../src/clock.js';
+import type { CancelTimer, Clock } from '../../src/clock.js';
 import type { LogFields, Logger } from '../../src/logger.js';
 import { AgentSession, type AgentReadyInfo, type AgentSessionOptions } from '../../src/pranthora/agent-session.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
 import { AgentNetwork } from '../../src/pranthora/network.js';
 import { FRAME_BYTES, type AudioFormat } from '../../src/pranthora/protocol.js';
+import { steadyClock } from '../support/steady-clock.js';
 
 export const KEY = 'secret-key-of-the-test';
 const FRAME_MS = 20;
 
-/** The real time, and how many timers were left running. */
+/** Time that does not run while the machine is busy, and how many timers were left running. */
 export class CountingClock implements Clock {
   readonly #pending = new Set<CancelTimer>();
 
@@ -18,11 +19,11 @@ export class CountingClock implements Clock {
   }
 
   nowMs(): number {
-    return systemClock.nowMs();
+    return steadyClock.nowMs();
   }
 
   after(delayMs: number, fire: () => void): CancelTimer {
-    const cancel = systemClock.after(delayMs, () => {
+    const cancel = steadyClock.after(delayMs, () => {
       this.#pending.delete(cancel);
       fire();
     });

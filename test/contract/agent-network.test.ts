@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AgentMode } from '../../src/pranthora/agent-session.js';
 import { AgentNetwork, type NetworkSettings } from '../../src/pranthora/network.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
+import { steadyClock } from '../support/steady-clock.js';
 import { Call, KEY, type CallOptions } from './agent-harness.js';
 import { ConnectProxy } from './connect-proxy.js';
 
@@ -52,7 +53,7 @@ afterEach(async () => {
 });
 
 async function simulate(tls?: { key: string; cert: string }): Promise<string> {
-  simulator = new PranthoraSimulator({ apiKey: KEY, scenario: 'echo', ...(tls && { tls }) });
+  simulator = new PranthoraSimulator({ apiKey: KEY, clock: steadyClock, scenario: 'echo', ...(tls && { tls }) });
   return (await simulator.start()).url;
 }
 

@@ -4,6 +4,7 @@ import { dies, sessionTimeout, type ScenarioName } from '../../src/simulator/sce
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { pcmBytes, toneSpeech } from '../../src/simulator/speech.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { steadyClock } from '../support/steady-clock.js';
 import { Call, KEY, numberedFrame, type CallOptions } from './agent-harness.js';
 
 let simulator: PranthoraSimulator | undefined;
@@ -29,7 +30,7 @@ afterEach(async () => {
 });
 
 async function simulate(options: SimulatorOptions = {}): Promise<string> {
-  simulator = new PranthoraSimulator({ apiKey: KEY, ...options });
+  simulator = new PranthoraSimulator({ apiKey: KEY, clock: steadyClock, ...options });
   return (await simulator.start()).url;
 }
 

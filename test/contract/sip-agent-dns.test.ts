@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentRig } from '../support/agent-rig.js';
 import { DnsServer } from '../support/dns-server.js';
 import { ANSWER, OFFER, respond } from '../support/sip-call.js';
-import type { SipPeer, SipText, TcpPeer, UdpPeer } from '../support/sip-peer.js';
+import type { SipPeer, TcpPeer, UdpPeer } from '../support/sip-peer.js';
 import { hangUp, type SrfRequest, type SrfResponse, type TestDialog } from '../support/srf-client.js';
 
 /** A transaction gives up after 320 ms. */
@@ -11,11 +11,8 @@ const FAST = { t1Ms: 5, t2Ms: 40, t4Ms: 50 };
 
 let dns: DnsServer;
 let rig: AgentRig;
-/** Requests taken, `method Call-ID`. */
-let seen: Set<string>;
 
 beforeEach(async () => {
-  seen = new Set();
   dns = await DnsServer.open();
   rig = await (await AgentRig.start({ names: dns.names(), timers: FAST })).withClient();
 });
@@ -53,23 +50,11 @@ function twoServers(first: { port: number }, second: { port: number }): void {
   ];
 }
 
-/** The next request of that method that is no repetition: on these timers, what is not answered at once comes again. */
-async function nextNew(peer: SipPeer, method: string): Promise<SipText> {
-  for (;;) {
-    const request = await peer.next(method);
-    const name = `${method} ${request.header('Call-ID')}`;
-    if (!seen.has(name)) {
-      seen.add(name);
-      return request;
-    }
-  }
-}
-
 /** Takes a call and ends it. */
 async function takeCall(peer: SipPeer, calling: Promise<TestDialog | number>): Promise<void> {
-  respond(peer, await nextNew(peer, 'INVITE'), '200 OK', { tag: 'callee', body: ANSWER });
+  respond(peer, await peer.next('INVITE'), '200 OK', { tag: 'callee', body: ANSWER });
   const over = hangUp((await calling) as TestDialog);
-  respond(peer, await nextNew(peer, 'BYE'), '200 OK');
+  respond(peer, await peer.next('BYE'), '200 OK');
   await over;
 }
 
@@ -264,7 +249,7 @@ describe('a request too large for UDP', () => {
     const udp = await rig.udpPeer();
     for (let time = 0; time < 2; time++) {
       const calling = call(`sip:peer@127.0.0.1:${udp.port}`, LARGE);
-      respond(udp, await nextNew(udp, 'INVITE'), '486 Busy Here', { tag: 'callee' });
+      respond(udp, await udp.next('INVITE'), '486 Busy Here', { tag: 'callee' });
       expect(await calling).toBe(486);
     }
     expect(udp.received.every((message) => message.header('Via').startsWith('SIP/2.0/UDP'))).toBe(true);

@@ -2,12 +2,12 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { SipAgent, type SipAgentOptions } from '../../src/sip-agent/agent.js';
-import { systemClock } from '../../src/clock.js';
 import { AgentRig, CollectingLogger, type Protocol } from '../support/agent-rig.js';
 import { ANSWER, branch, OFFER, PeerCall } from '../support/sip-call.js';
 import { closed, TcpPeer } from '../support/sip-peer.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { answer, connectSrf } from '../support/srf-client.js';
+import { steadyClock } from '../support/steady-clock.js';
 
 let rig: AgentRig | undefined;
 
@@ -290,7 +290,7 @@ describe('TCP connections', () => {
 });
 
 describe('starting and stopping', () => {
-  const options = { secret: 's', clock: systemClock, logger: new CollectingLogger() };
+  const options = { secret: 's', clock: steadyClock, logger: new CollectingLogger() };
 
   test('all listeners or none, and the one at fault is named', async () => {
     const taken = new SipAgent({ ...options, listen: ['tcp://127.0.0.1:0'] });

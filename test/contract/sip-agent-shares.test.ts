@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { systemClock } from '../../src/clock.js';
 import { tcpSockets } from '../../src/sip-agent/stream-sockets.js';
 import { StreamTransport } from '../../src/sip-agent/stream-transport.js';
 import type { Flow } from '../../src/sip-agent/flow.js';
@@ -10,6 +9,7 @@ import { FakeClock } from '../support/fake-clock.js';
 import { ANSWER, PeerCall } from '../support/sip-call.js';
 import { sipText } from '../support/sip-peer.js';
 import { answer } from '../support/srf-client.js';
+import { steadyClock } from '../support/steady-clock.js';
 
 const OPTIONS = sipText([
   'OPTIONS sip:x SIP/2.0',
@@ -35,7 +35,7 @@ describe('TCP connections', () => {
       sockets: tcpSockets,
       sink: { message: (_, __, flow) => flows.push(flow), malformed: () => undefined },
       logger,
-      clock: systemClock,
+      clock: steadyClock,
       advertise: undefined,
       maxConnections: MAX,
       allow: () => !strange,

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { systemClock } from '../../src/clock.js';
 import { SipAgent, type SipAgentAddresses, type SipAgentOptions } from '../../src/sip-agent/agent.js';
 import type { AgentLogFields, AgentLogger } from '../../src/sip-agent/environment.js';
 import { LOOPBACK } from './certificates.js';
 import { connectSrf, type SrfRequest, type SrfResponse, type TestSrf } from './srf-client.js';
 import { TcpPeer, UdpPeer, type PeerTls, type SipPeer } from './sip-peer.js';
+import { steadyClock } from './steady-clock.js';
 
 export type Protocol = 'udp' | 'tcp' | 'tls';
 
@@ -53,7 +53,7 @@ export class AgentRig {
     this.agent = new SipAgent({
       listen: ['udp://127.0.0.1:0', 'tcp://127.0.0.1:0'],
       secret: SECRET,
-      clock: systemClock,
+      clock: steadyClock,
       logger,
       ...options,
     });

@@ -75,6 +75,8 @@ export abstract class SipPeer {
   /** Everything that came, in order. */
   readonly received: SipText[] = [];
   readonly #unread: SipText[] = [];
+  /** Requests that `next` has returned. */
+  readonly #returned = new Set<string>();
   #arrived: (() => void) | undefined;
 
   /** "UDP 127.0.0.1:5071", as a Via has it. */
@@ -91,13 +93,17 @@ export abstract class SipPeer {
 
   abstract close(): Promise<void>;
 
-  /** The first message of that kind that no call has returned yet. Earlier ones of other kinds stay unread. */
+  /**
+   * The first message of that kind that no call has returned yet. Earlier ones of other kinds stay unread. A request
+   * that is sent again is one message, but for an ACK: nobody sends one again unless he is asked to.
+   */
   async next(wanted: Wanted): Promise<SipText> {
     const deadlineMs = performance.now() + PATIENCE_MS;
     for (;;) {
       const at = this.#unread.findIndex((message) => isWanted(message, wanted));
       const [found] = at < 0 ? [] : this.#unread.splice(at, 1);
-      if (found) return found;
+      if (found && this.#isNew(found)) return found;
+      if (found) continue;
       if (!(await this.#arrival(deadlineMs - performance.now()))) throw this.#missing(wanted);
     }
   }
@@ -111,6 +117,12 @@ export abstract class SipPeer {
     this.received.push(message);
     this.#unread.push(message);
     this.#arrived?.();
+  }
+
+  #isNew({ status, method, raw }: SipText): boolean {
+    if (status > 0 || method === 'ACK') return true;
+    const before = this.#returned.size;
+    return this.#returned.add(raw).size > before;
   }
 
   #arrival(patienceMs: number): Promise<boolean> {

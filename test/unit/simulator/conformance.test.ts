@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import { ConformanceLedger, type ClientConformance } from '../../../src/simulator/conformance.js';
 import { PranthoraSimulator } from '../../../src/simulator/pranthora-simulator.js';
 import type { SimulatorSessionReport } from '../../../src/simulator/simulator-session.js';
+import { steadyClock } from '../../support/steady-clock.js';
 
 const KEY = 'key-of-the-test';
 let simulator: PranthoraSimulator | undefined;
@@ -14,7 +15,7 @@ afterEach(async () => {
 });
 
 async function run(): Promise<string> {
-  simulator = new PranthoraSimulator({ apiKey: KEY, scenario: 'silent' });
+  simulator = new PranthoraSimulator({ apiKey: KEY, clock: steadyClock, scenario: 'silent' });
   return (await simulator.start()).url;
 }
 

@@ -13,6 +13,7 @@ import { dies, namedScenario, SCENARIO_NAMES, sessionTimeout } from '../../../sr
 import type { SimulatorSession } from '../../../src/simulator/simulator-session.js';
 import { levelDbfs, pcmBytes, pcmSamples, tone, toneSpeech } from '../../../src/simulator/speech.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { steadyClock } from '../../support/steady-clock.js';
 
 const KEY = 'key-of-the-test';
 const START = '{"event_type": "start_media_streaming"}';
@@ -72,7 +73,7 @@ class Client {
 }
 
 async function run(options: SimulatorOptions = {}): Promise<string> {
-  simulator = new PranthoraSimulator({ apiKey: KEY, ...options });
+  simulator = new PranthoraSimulator({ apiKey: KEY, clock: steadyClock, ...options });
   return (await simulator.start()).url;
 }
 

@@ -12,6 +12,7 @@ import { fitSine, tone } from '../../support/signal.js';
 import { respond } from '../../support/sip-call.js';
 import { UdpPeer } from '../../support/sip-peer.js';
 import { answer, hangUp, type TestDialog } from '../../support/srf-client.js';
+import { steadyClock } from '../../support/steady-clock.js';
 
 const PAYLOAD_TYPE = { PCMU: 0, PCMA: 8 } as const;
 const LAW: Record<keyof typeof PAYLOAD_TYPE, G711Law> = { PCMU: 'mulaw', PCMA: 'alaw' };
@@ -33,7 +34,7 @@ beforeEach(async () => {
   problems.length = 0;
   rig = await (await AgentRig.start()).withClient();
   phone = await RawPhone.open();
-  caller = await TestCaller.start({ logger });
+  caller = await TestCaller.start({ logger, clock: steadyClock });
 });
 
 afterEach(async () => {
