@@ -334,11 +334,11 @@ function owner({ http }: BridgeConfig): string {
 
 function bridgeHostSettings(config: BridgeConfig): BridgeHostSettings {
   const { connectTimeoutMs, startTimeoutMs, reconnect } = config.pranthora;
-  const { rtpTimeoutMs, farewellMs } = config.call;
+  const { rtpTimeoutMs, farewellMs, settleMs } = config.call;
   const { bind, ports, reorderMs, cushionMs, dtmf } = config.media;
   const media = { bind, ports, reorderMs, cushionMs, dtmf };
   return {
-    bridge: { ...media, rtpTimeoutMs, farewellMs, connectTimeoutMs, startTimeoutMs, reconnect },
+    bridge: { ...media, rtpTimeoutMs, farewellMs, settleMs, connectTimeoutMs, startTimeoutMs, reconnect },
     network: networkSettings(config),
   };
 }
@@ -399,12 +399,12 @@ function controllerSettings(
 ): ConstructorParameters<typeof CallController>[0] {
   const { maxConcurrent, maxDurationMs, transferTimeoutMs } = config.call;
   const { maxCallsPerSource } = config.sip;
-  const { customParameters } = config.pranthora;
+  const { customParameters, sendCallId } = config.pranthora;
   const { routes, log } = config;
   const { dtmfDigits: logDigits } = log;
   const didPlaces = placesFor(config.sip.didFrom);
   const limits = { maxConcurrent, maxDurationMs, transferTimeoutMs, maxCallsPerSource };
-  return { routes, ...limits, logDigits, customParameters, allow, didPlaces };
+  return { routes, ...limits, logDigits, customParameters, sendCallId, allow, didPlaces };
 }
 
 const hostport = (address: string, port: number): string =>

@@ -70,6 +70,15 @@ export class BridgeHandles {
       confirm: () => {
         this.#tell({ kind: 'confirm', bridge: id });
       },
+      renewKeys: (apiKeys) => {
+        this.#tell({ kind: 'renew-keys', bridge: id, apiKeys });
+      },
+      sendDigit: (digit) => {
+        this.#tell({ kind: 'send-digit', bridge: id, digit });
+      },
+      playOut: () => {
+        this.#tell({ kind: 'play-out', bridge: id });
+      },
       close: () => {
         this.#tell({ kind: 'close', bridge: id });
       },

@@ -11,6 +11,7 @@ import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
 import { AgentOutlet } from './agent-outlet.js';
 import { Downlink } from './downlink.js';
+import { FarewellWatch } from './farewell-watch.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { MediaLiveness } from './media-liveness.js';
 import { PathMonitor } from './path-monitor.js';
@@ -27,9 +28,6 @@ const SET_UP_MS = 50;
 /** Packets that may wait for one before them. */
 const MAX_HELD_PACKETS = 32;
 
-/** Silence after an agent's last word before the call is hung up: the caller's jitter buffer still holds the word. */
-const FAREWELL_TAIL_MS = 100;
-
 const FRAMES_PER_SECOND = 1_000 / TICK_MS;
 const STATS_EVERY_TICKS = 5_000 / TICK_MS;
 
@@ -42,11 +40,13 @@ export interface BridgeSettings {
   readonly ports: { readonly min: number; readonly max: number };
   readonly reorderMs: number;
   readonly cushionMs: number;
-  readonly dtmf: UplinkOptions['dtmf'];
+  /** What the agent is told of keys: their tones, or events where its protocol has them. */
+  readonly dtmf: UplinkOptions['dtmf'] | 'event';
   readonly rtpTimeoutMs: number;
   readonly farewellMs: number;
   readonly connectTimeoutMs: number;
   readonly startTimeoutMs: number;
+  readonly settleMs: number;
   readonly reconnect: AgentSessionOptions['reconnect'];
 }
 
@@ -61,13 +61,6 @@ export interface BridgeDependencies {
   /** SSRCs that the calls of this thread send. */
   readonly ownSsrcs: Set<number>;
   readonly emit: (event: BridgeEvent) => void;
-}
-
-/** An agent's last words being played: `ending` is told when they are through, or `untilMs` at the latest. */
-interface Farewell {
-  readonly ending: AgentEnding;
-  readonly untilMs: number;
-  silentSinceMs: number | undefined;
 }
 
 /**
@@ -96,7 +89,7 @@ export class CallBridge implements Ticking {
   #media: BridgeMedia | undefined;
   #payloadTypes = new PayloadTypes();
   #stopTicking: (() => void) | undefined;
-  #farewell: Farewell | undefined;
+  #farewell: FarewellWatch | 'when-started' | undefined;
   #startedAtMs: number | undefined;
   #firstAudioMs: number | undefined;
   #reconnects = 0;
@@ -127,7 +120,7 @@ export class CallBridge implements Ticking {
         this.#path.frameMade(dependencies.clock.nowMs());
         this.#outlet.offer(frame);
       },
-      settings,
+      { dtmf: settings.dtmf === 'inband' ? 'inband' : 'none' },
     );
     this.#downlink = new Downlink(settings);
     this.#sender = this.#newSender();
@@ -153,6 +146,16 @@ export class CallBridge implements Ticking {
         break;
       case 'confirm':
         this.#liveness.confirm();
+        break;
+      case 'renew-keys':
+        if (this.#addressed) this.#addressed = { ...this.#addressed, apiKeys: command.apiKeys };
+        this.#agent?.renewKeys(command.apiKeys);
+        break;
+      case 'send-digit':
+        if (this.#settings.dtmf === 'event') this.#agent?.sendDigit(command.digit);
+        break;
+      case 'play-out':
+        this.#playOut();
         break;
       case 'close':
         this.#close();
@@ -218,8 +221,9 @@ export class CallBridge implements Ticking {
     this.#letAgentGo();
     const { clock, logger, network } = this.#dependencies;
     const { connectTimeoutMs, startTimeoutMs, reconnect } = this.#settings;
+    const settleMs = this.#startedAtMs === undefined ? this.#settings.settleMs : 0;
     const agent = new AgentSession(
-      { ...address, network, connectTimeoutMs, startTimeoutMs, reconnect, clock, logger },
+      { ...address, network, connectTimeoutMs, startTimeoutMs, settleMs, reconnect, clock, logger },
       {
         onFormat: (format) => {
           // What waits in the format so far is for a connection that is gone.
@@ -255,7 +259,7 @@ export class CallBridge implements Ticking {
           this.#emit({ kind: 'agent-reconnected', bridge: this.id, outageMs });
         },
         onEnded: (ending) => {
-          this.#onAgentEnded(ending);
+          this.#emit({ kind: 'agent-ended', bridge: this.id, ending });
         },
       },
     );
@@ -305,6 +309,7 @@ export class CallBridge implements Ticking {
     this.#startedAtMs = this.#dependencies.clock.nowMs();
     this.#liveness.start(this.#startedAtMs);
     this.#path.start(this.#startedAtMs);
+    if (this.#farewell) this.#playOut();
   }
 
   /**
@@ -379,31 +384,25 @@ export class CallBridge implements Ticking {
     this.#emit({ kind: 'interrupted', bridge: this.id, interruption });
   }
 
-  #onAgentEnded(ending: AgentEnding): void {
-    const nowMs = this.#dependencies.clock.nowMs();
-    if (ending.kind === 'agent-hangup' && this.#startedAtMs !== undefined) {
-      this.#farewell = { ending, untilMs: nowMs + this.#settings.farewellMs, silentSinceMs: undefined };
-      return;
-    }
-    this.#emit({ kind: 'agent-ended', bridge: this.id, ending });
+  #playOut(): void {
+    const isStarted = this.#startedAtMs !== undefined;
+    // Before the start nobody hears the silence that lets a last word be heard.
+    if (!isStarted && this.#downlink.isEmpty) this.#emit({ kind: 'played-out', bridge: this.id, leftMs: 0 });
+    else if (!isStarted) this.#farewell = 'when-started';
+    else this.#farewell = new FarewellWatch(this.#dependencies.clock.nowMs(), this.#settings.farewellMs);
   }
 
   /** What only shows as time goes by. */
   #watch(nowMs: number): void {
     this.#ticks += 1;
     this.#endpoint?.tick(nowMs, this.#dependencies.scheduler.isBusy);
-    if (this.#farewell) this.#watchFarewell(this.#farewell, nowMs);
+    if (this.#farewell instanceof FarewellWatch && this.#farewell.isOver(this.#downlink.isEmpty, nowMs)) {
+      this.#farewell = undefined;
+      this.#emit({ kind: 'played-out', bridge: this.id, leftMs: this.#downlink.stats.queuedMs });
+    }
     const silentMs = this.#liveness.timeout(nowMs);
     if (silentMs !== undefined) this.#emit({ kind: 'rtp-timeout', bridge: this.id, silentMs });
     if (this.#ticks % STATS_EVERY_TICKS === 0) this.#emit({ kind: 'stats', bridge: this.id, stats: this.#stats() });
-  }
-
-  #watchFarewell(farewell: Farewell, nowMs: number): void {
-    if (this.#downlink.isEmpty) farewell.silentSinceMs ??= nowMs;
-    const played = farewell.silentSinceMs !== undefined && nowMs - farewell.silentSinceMs >= FAREWELL_TAIL_MS;
-    if (!played && nowMs < farewell.untilMs) return;
-    this.#farewell = undefined;
-    this.#emit({ kind: 'agent-ended', bridge: this.id, ending: farewell.ending });
   }
 
   /** A fault of ours in one call must not take the tick, or the packets, from the others. Told once, not every 20 ms. */

@@ -57,6 +57,12 @@ export type BridgeCommand =
   | { readonly kind: 'start'; readonly bridge: BridgeId }
   /** The caller has acknowledged our answer (ACK): until it has, only little is sent. */
   | { readonly kind: 'confirm'; readonly bridge: BridgeId }
+  /** The keys to show to the agent from its next connection on. */
+  | { readonly kind: 'renew-keys'; readonly bridge: BridgeId; readonly apiKeys: readonly string[] }
+  /** The caller has pressed a key, for agents that are told of it. */
+  | { readonly kind: 'send-digit'; readonly bridge: BridgeId; readonly digit: string }
+  /** The agent is gone: play what it has said, within `farewellMs` of now or of the start. Answered by `played-out`. */
+  | { readonly kind: 'play-out'; readonly bridge: BridgeId }
   /** Release everything. Answered by `closed`, once, whatever happened before. */
   | { readonly kind: 'close'; readonly bridge: BridgeId };
 
@@ -171,8 +177,10 @@ export type BridgeEvent =
       readonly delayMs: number;
     }
   | { readonly kind: 'agent-reconnected'; readonly bridge: BridgeId; readonly outageMs: number }
-  /** The agent is gone for good. After an agent's own hang-up this comes when its last words have been played. */
+  /** The agent is gone for good. What it has said is still played. */
   | { readonly kind: 'agent-ended'; readonly bridge: BridgeId; readonly ending: AgentEnding }
+  /** Nothing is left to be heard but `leftMs`, for which there was no time. */
+  | { readonly kind: 'played-out'; readonly bridge: BridgeId; readonly leftMs: number }
   /** A telephone-event (RFC 4733) has begun. */
   | { readonly kind: 'dtmf'; readonly bridge: BridgeId; readonly digit: string }
   /** The thread the bridge was on is gone, and all of it; only `close` is answered any more. */
@@ -198,5 +206,8 @@ export interface BridgeHandle {
   setMedia(media: BridgeMedia): void;
   start(): void;
   confirm(): void;
+  renewKeys(apiKeys: readonly string[]): void;
+  sendDigit(digit: string): void;
+  playOut(): void;
   close(): void;
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { Document, isCollection, isNode } from 'yaml';
 import type { LoadedConfig } from '../config/load.js';
+import { REDACTED } from '../config/faults.js';
 import { redact } from '../config/redact.js';
 import { LEAVES } from '../config/schema.js';
-import type { BridgeConfig, Route } from '../config/types.js';
+import type { BridgeConfig, Route, Target } from '../config/types.js';
 import { addConfigOptions, loadRunnable } from './config-options.js';
 import type { ConfigOptions } from './config-options.js';
 import type { Io } from './io.js';
@@ -49,6 +50,11 @@ function valueAt(config: BridgeConfig, path: string): unknown {
   return path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], config);
 }
 
-function fileForm({ name, match, ...rest }: Route): object {
-  return { name, ...match, ...rest };
+/** Where targets' keys are from is not said; that there are some is. */
+function fileForm({ name, match, targets, ...rest }: Route): object {
+  return { name, ...match, targets: targets.map(withoutKeys), ...rest, apiKey: REDACTED };
+}
+
+function withoutKeys(target: Target): object {
+  return Object.fromEntries(Object.entries(target).filter(([key]) => key !== 'apiKeys'));
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
 import { networkSettings } from '../compose.js';
-import type { BridgeConfig, Route } from '../config/types.js';
+import type { BridgeConfig, Route, Target, TargetId } from '../config/types.js';
 import { secretsOf } from '../config/redact.js';
 import { createLog } from '../ops/log.js';
 import { checkDescriptors, checkPorts, type Finding } from '../ops/preflight.js';
@@ -77,13 +77,16 @@ async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]
   const network = new AgentNetwork(networkSettings(config));
   const findings: Finding[] = [];
   for (const target of route.targets) {
-    const { mode, url: baseUrl, apiKey, encoding } = route;
-    const address = { mode, baseUrl, target, apiKey, encoding, callSid: 'doctor' };
+    const { mode, url: baseUrl, apiKeys } = target;
+    // What is not known of a caller that does not exist: their own law.
+    const encoding = target.encoding === 'auto' ? 'mulaw' : target.encoding;
+    const address = { mode, baseUrl, target: agentOf(target), apiKeys, encoding, callSid: 'doctor' };
     const result = await probeAgent({
       ...address,
       network,
       connectTimeoutMs,
       startTimeoutMs,
+      settleMs: config.call.settleMs,
       clock: systemClock,
       logger,
     });
@@ -96,3 +99,5 @@ async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]
   }
   return findings;
 }
+
+const agentOf = ({ agentId, workflowId }: Target): TargetId => (agentId === undefined ? { workflowId } : { agentId });

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { placesFor } from '../config/did-from.js';
-import type { CallAction, Fallback, Route } from '../config/types.js';
+import type { CallAction, Fallback, Route, Target } from '../config/types.js';
 import { calledNumber } from '../control/called-number.js';
 import { selectRoute } from '../control/dial-plan.js';
 import type { RouteChoice } from '../control/dial-plan.js';
@@ -61,12 +61,7 @@ function describe(number: string, { route, considered }: RouteChoice): string {
     .map(({ route: { name }, why }) => `  ${name}: ${why}`);
   const lines = [
     `${number} ${verdict}`,
-    ...(route
-      ? [
-          `  ${route.targets.map(describeTarget).join(', then ')}; mode ${route.mode}; ${route.url}`,
-          ...describeActions(route),
-        ]
-      : []),
+    ...(route ? [...describeTargets(route.targets), ...describeActions(route)] : []),
     ...(others.length > 0 ? ['Not taken:', ...others] : []),
   ];
   return `${lines.join('\n')}\n`;
@@ -91,6 +86,18 @@ function describeAction(action: CallAction): string {
   return action === 'hangup' ? 'hang up' : `transfer to ${action.refer}`;
 }
 
-function describeTarget(target: Route['targets'][number]): string {
+/** In the order they are tried, targets that are reached in the same way together. */
+function describeTargets(targets: readonly Target[]): string[] {
+  const lines: { way: string; ids: string[] }[] = [];
+  for (const target of targets) {
+    const way = `mode ${target.mode}; ${target.url}`;
+    const last = lines.at(-1);
+    if (last?.way === way) last.ids.push(describeTarget(target));
+    else lines.push({ way, ids: [describeTarget(target)] });
+  }
+  return lines.map(({ way, ids }, index) => `  ${index > 0 ? 'then ' : ''}${ids.join(', then ')}; ${way}`);
+}
+
+function describeTarget(target: Target): string {
   return target.agentId === undefined ? `workflow ${target.workflowId}` : `agent ${target.agentId}`;
 }

@@ -157,15 +157,19 @@ export function parseListen(text: string): ListenAddress | undefined {
   return { transport: match?.[1]?.toLowerCase() as ListenAddress['transport'], address, port };
 }
 
+/** The guide's endpoints, as far as they name no agent: what stands before them is the base. */
+const ENDPOINT = /\/api\/call(?:\/(?:web-media-stream|media-stream(?:\/(?:agents|workflows))?))?$/;
+
 export const webSocketUrl: Format<string> = {
   what: 'a WebSocket URL',
-  allowed: 'ws:// or wss://, without user, query or fragment',
+  allowed: "ws:// or wss://, a host, what stands before /api/call; no user, query or fragment: ids are a route's",
   parse(value) {
     if (typeof value !== 'string' || !URL.canParse(value.trim())) return undefined;
     const url = new URL(value.trim());
     const plain = url.username + url.password + url.search + url.hash === '';
     const known = url.protocol === 'ws:' || url.protocol === 'wss:';
-    return known && plain ? url.href.replace(/\/+$/, '') : undefined;
+    const base = url.href.replace(/\/+$/, '').replace(ENDPOINT, '').replace(/\/+$/, '');
+    return known && plain && !base.includes('/api/call/') ? base : undefined;
   },
 };
 

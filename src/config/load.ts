@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { readAdvertise } from './advertise.js';
-import { resolveApiKey } from './api-key.js';
+import { resolveApiKeys, type KeyFiles, type KeySources } from './api-key.js';
 import { readDidFrom } from './did-from.js';
 import { readDocument, settingsOf } from './document.js';
 import { FaultList } from './faults.js';
@@ -38,8 +38,10 @@ export interface LoadedConfig {
   readonly sources: ReadonlyMap<string, Source>;
   /** What is allowed but probably not meant, a sentence each. */
   readonly warnings: readonly string[];
-  /** Where the file is, for watching it. */
+  /** Where the file is. */
   readonly file?: string;
+  /** What a change of means that the configuration is another: the file, and those of the API keys. */
+  readonly watched: readonly string[];
 }
 
 /**
@@ -61,19 +63,22 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     faults,
   );
   if (environmentNamesFreeswitch(environment)) sources.set('media.freeswitch', 'environment');
-  const apiKey = resolveApiKey(settings, sources, file, faults);
-  if (apiKey === undefined && options.withoutKeys !== true) checkKeys(settings, faults);
+  const withoutKeys = options.withoutKeys === true;
+  const keyFiles: KeyFiles = new Map();
+  const apiKeys = resolveApiKeys(settings, sources, { configFile: file, files: keyFiles }, faults);
+  if (apiKeys.length === 0 && !withoutKeys) checkKeys(settings, faults);
   const tls = resolveTls(settings, sources, file, faults);
   const sipTls = resolveSipTls(settings, sources, file, faults);
   const folder = file === undefined ? '.' : dirname(file);
-  const withoutKeys = options.withoutKeys === true;
-  const config = build(settings, faults, { environment, folder, apiKey, tls, sipTls, withoutKeys });
+  const keySources = { environment, folder, withoutKeys, files: keyFiles };
+  const config = build(settings, faults, { environment, folder, apiKeys, keySources, tls, sipTls });
   checkTogether(config, faults);
   faults.throwIfAny();
   return {
     config: deepFreeze(config),
     sources,
     warnings: [...faults.warnings, ...warningsAbout(config)],
+    watched: [...(file === undefined ? [] : [file]), ...keyFiles.keys()],
     ...(file === undefined ? {} : { file }),
   };
 }
@@ -101,7 +106,7 @@ function knownOverrides(overrides: Readonly<Record<string, string>>, faults: Fau
 function checkKeys(settings: Settings, faults: FaultList): void {
   const noted = faults.has('pranthora.apiKey') || faults.has('pranthora.apiKeyFile');
   if (noted || (!faults.has('routes') && !needsSharedKey(settings.routes))) return;
-  const allowed = 'PRANTHORA_API_KEY, or pranthora.apiKeyFile, or apiKeyEnv in every route';
+  const allowed = 'PRANTHORA_API_KEY, or pranthora.apiKeyFile, or apiKeyEnv or apiKeyFile in every route';
   faults.add({ path: 'pranthora.apiKey', message: 'required', allowed });
 }
 
@@ -109,21 +114,23 @@ interface Surroundings {
   readonly environment: Environment;
   /** Of the configuration file. */
   readonly folder: string;
-  readonly apiKey: string | undefined;
+  /** Those of `pranthora`; empty if there are none. */
+  readonly apiKeys: readonly string[];
+  readonly keySources: KeySources;
   readonly tls: TlsConfig | undefined;
   readonly sipTls: SipTlsConfig | undefined;
-  readonly withoutKeys: boolean;
 }
 
 function build(settings: Settings, faults: FaultList, surroundings: Surroundings): BridgeConfig {
-  const { environment, folder, apiKey, tls, sipTls, withoutKeys } = surroundings;
+  const { environment, folder, apiKeys, keySources, tls, sipTls } = surroundings;
+  const [apiKey] = apiKeys;
   const { url, connectTimeoutMs, startTimeoutMs, reconnect, ...network } = settings.pranthora;
   const { headers, ...customParameters } = network.customParameters;
-  const { allowHosts, proxy, noProxy } = network;
+  const { allowHosts, proxy, noProxy, sendCallId } = network;
   const { engine, listen, allow, scanners, maxCallsPerSource, maxRequestsPerSec, drachtio, ...sip } = settings.sip;
   const { minSec, expiresSec } = sip.sessionTimer;
   const { advertise: mediaAdvertise, freeswitch, ...media } = settings.media;
-  const defaults = { apiKey: apiKey ?? '', withoutKeys, url, environment };
+  const defaults = { apiKeys, url, keySources };
   return {
     pranthora: {
       url,
@@ -131,6 +138,7 @@ function build(settings: Settings, faults: FaultList, surroundings: Surroundings
       startTimeoutMs,
       reconnect,
       customParameters: { ...customParameters, ...present({ headers }) },
+      sendCallId,
       ...present({ apiKey, allowHosts, tls, proxy, noProxy }),
     },
     sip: {

@@ -1,5 +1,5 @@
 import { REDACTED } from './faults.js';
-import type { BridgeConfig, PranthoraConfig, ServerAddress, SipConfig } from './types.js';
+import type { BridgeConfig, PranthoraConfig, ServerAddress, SipConfig, Target } from './types.js';
 
 /** The same configuration with `[redacted]` in place of every secret. */
 export function redact(config: BridgeConfig): BridgeConfig {
@@ -9,8 +9,12 @@ export function redact(config: BridgeConfig): BridgeConfig {
     pranthora: redactPranthora(pranthora),
     sip: redactSip(sip),
     media: { ...media, freeswitch: media.freeswitch.map(redactServer) },
-    routes: routes.map((route) => ({ ...route, apiKey: REDACTED })),
+    routes: routes.map((route) => ({ ...route, targets: route.targets.map(redactTarget) })),
   };
+}
+
+function redactTarget(target: Target): Target {
+  return { ...target, apiKeys: target.apiKeys.map(() => REDACTED) };
 }
 
 function redactSip({ auth, ...sip }: SipConfig): SipConfig {
@@ -40,7 +44,7 @@ function withoutCredentials(proxy: string): string {
 
 /** Every secret there is, each once: what a log must never show. */
 export function secretsOf({ pranthora, sip, media, routes }: BridgeConfig): string[] {
-  const keys = [pranthora.apiKey ?? '', ...routes.map((route) => route.apiKey)];
+  const keys = [pranthora.apiKey ?? '', ...routes.flatMap(({ targets }) => targets.flatMap(({ apiKeys }) => apiKeys))];
   const servers = [sip.drachtio, ...media.freeswitch].map((server) => server.secret);
   const all = [...keys, ...servers, ...sipPasswords(sip), ...proxyPasswords(pranthora.proxy)];
   return [...new Set(all)].filter((secret) => secret !== '');

@@ -1,5 +1,6 @@
+import { hasOwnKey, type KeySources } from './api-key.js';
 import { isMapping } from './document.js';
-import { REDACTED, showKey, showValue } from './faults.js';
+import { showKey, showValue } from './faults.js';
 import type { FaultList } from './faults.js';
 import * as formats from './formats.js';
 import { normaliseNumber } from './number.js';
@@ -7,23 +8,27 @@ import { present } from './present.js';
 import { distinct } from './route-set.js';
 import type { UnnamedRoute } from './route-set.js';
 import { Section } from './section.js';
-import type { CallAction, Fallback, HeaderMatch, Route, RouteMatch, Target } from './types.js';
+import { readTargets } from './targets.js';
+import type { CallAction, Fallback, HeaderMatch, Route, RouteMatch } from './types.js';
 
-/** What a route falls back on where it says nothing of its own; keys are `''` where there is none. */
+/** What a route falls back on where it says nothing of its own. */
 export interface RouteDefaults {
-  readonly apiKey: string;
-  /** Whether a route may name a key that is not there. */
-  readonly withoutKeys: boolean;
+  readonly apiKeys: readonly string[];
   readonly url: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly keySources: KeySources;
 }
 
 const MATCHERS = ['did', 'prefix', 'pattern', 'default'] as const;
-const MAX_TARGETS = 16;
 
-/** Whether some route has no key of its own. */
+/** Whether some target has no key of its own, nor one of its route's. */
 export function needsSharedKey(list: readonly unknown[]): boolean {
-  return list.length === 0 || list.some((entry) => !isMapping(entry) || !Object.hasOwn(entry, 'apiKeyEnv'));
+  return list.length === 0 || list.some(isWithoutKey);
+}
+
+function isWithoutKey(entry: unknown): boolean {
+  if (!isMapping(entry)) return true;
+  const { targets } = entry;
+  return !hasOwnKey(entry) && (!Array.isArray(targets) || needsSharedKey(targets));
 }
 
 /** The routes of the file; what cannot be read is left out and noted in `faults`. */
@@ -49,10 +54,7 @@ function readRoute(section: Section, defaults: RouteDefaults): UnnamedRoute | un
     dtmf: readDtmf(section),
   };
   const required = {
-    targets: readTargets(section),
-    ...readProtocol(section),
-    apiKey: readApiKey(section, defaults),
-    url: section.read('url', formats.webSocketUrl) ?? defaults.url,
+    targets: readTargets(section, defaults),
     onAgentEnd: readAction(section, 'onAgentEnd') ?? 'hangup',
   };
   section.end();
@@ -99,64 +101,6 @@ function readHeader(section: Section): HeaderMatch | undefined {
   const text = kind && header.read(kind, kind === 'value' ? formats.headerValue : formats.pattern);
   header.end();
   return kind && text !== undefined ? { name, [kind]: text } : undefined;
-}
-
-function readTargets(section: Section): Target[] {
-  const kind = section.exactlyOne(['agentId', 'workflowId', 'targets']);
-  if (kind === undefined) return [];
-  if (kind !== 'targets') return targetOf(section, kind);
-  const list = section.read('targets', formats.anyList) ?? [];
-  if (list.length === 0 || list.length > MAX_TARGETS) {
-    section.fault('targets', 'wrong number of targets', { value: `${list.length}`, allowed: `1 to ${MAX_TARGETS}` });
-  }
-  return list.slice(0, MAX_TARGETS).flatMap((entry, index) => readTarget(section, entry, index));
-}
-
-function readTarget(section: Section, entry: unknown, index: number): Target[] {
-  const target = Section.of(`${section.path}.targets[${index}]`, entry, section.faults);
-  if (!target) return [];
-  const kind = target.exactlyOne(['agentId', 'workflowId']);
-  const read = kind ? targetOf(target, kind) : [];
-  const weight = target.read('weight', formats.wholeNumber(0, 1000));
-  target.end();
-  return read.map((entry) => ({ ...entry, ...present({ weight }) }));
-}
-
-function targetOf(section: Section, kind: 'agentId' | 'workflowId'): Target[] {
-  const id = section.read(kind, formats.pranthoraId);
-  if (id === undefined) return [];
-  return [kind === 'agentId' ? { agentId: id } : { workflowId: id }];
-}
-
-function readProtocol(section: Section): Pick<Route, 'mode' | 'encoding'> {
-  const mode = section.read('mode', formats.oneOf('websocket', 'handshake', 'telephony')) ?? 'websocket';
-  const encoding = section.read('encoding', formats.oneOf('mulaw', 'alaw')) ?? 'mulaw';
-  if (encoding === 'alaw' && mode !== 'telephony') {
-    section.fault('encoding', `mode ${mode} has no encoding`, {
-      value: showValue(encoding),
-      allowed: 'mode: telephony',
-    });
-  }
-  return { mode, encoding };
-}
-
-function readApiKey(section: Section, defaults: RouteDefaults): string {
-  if (!section.has('apiKeyEnv')) return defaults.apiKey;
-  // A name in lower case may be a key that was put where its variable's name belongs.
-  const raw = section.raw('apiKeyEnv');
-  const secret = typeof raw !== 'string' || !/^[A-Z][A-Z0-9_]*$/.test(raw);
-  const variable = section.read('apiKeyEnv', formats.environmentName, { secret });
-  if (variable === undefined) return '';
-  const value = secret ? REDACTED : showValue(variable);
-  const text = defaults.environment[variable] ?? '';
-  if (text.trim() === '' && defaults.withoutKeys) return '';
-  const key = formats.apiKey.parse(text);
-  if (text.trim() === '') section.fault('apiKeyEnv', 'names an environment variable that is not set', { value });
-  else if (key === undefined) {
-    const message = `names an environment variable that does not hold ${formats.apiKey.what}`;
-    section.fault('apiKeyEnv', message, { value, allowed: formats.apiKey.allowed });
-  }
-  return key ?? '';
 }
 
 function readFallback(section: Section): Fallback | undefined {

@@ -53,6 +53,7 @@ export const SCHEMA = {
       sipCallId: setting(formats.flag, { default: true }),
       headers: optional(formats.listOf(formats.headerName)),
     },
+    sendCallId: setting(formats.flag, { default: true }),
     reconnect: {
       maxAttempts: setting(formats.wholeNumber(0, 1000), { default: 8 }),
       initialDelayMs: setting(formats.wholeNumber(1, 60_000), { default: 200 }),
@@ -104,14 +105,15 @@ export const SCHEMA = {
     workers: setting(formats.workers, { default: 'auto', env: 'MEDIA_WORKERS' }),
     reorderMs: setting(formats.wholeNumber(0, 500), { default: 40 }),
     cushionMs: setting(formats.wholeNumber(0, 1000), { default: 200 }),
-    dtmf: setting(formats.oneOf('none', 'inband'), { default: 'none' }),
+    dtmf: setting(formats.oneOf('none', 'inband', 'event'), { default: 'none' }),
     freeswitch: setting(formats.anyList, { default: [] }),
   },
   call: {
     maxConcurrent: setting(formats.wholeNumber(1, 100_000), { default: 500, env: 'MAX_CALLS' }),
     maxDurationMs: setting(formats.wholeNumber(100, 7 * DAY_MS), { default: 14_400_000 }),
     rtpTimeoutMs: setting(formats.wholeNumber(100, DAY_MS), { default: 30_000 }),
-    farewellMs: setting(formats.wholeNumber(0, 600_000), { default: 10_000 }),
+    farewellMs: setting(formats.wholeNumber(0, 600_000), { default: 120_000 }),
+    settleMs: setting(formats.wholeNumber(0, 10_000), { default: 400 }),
     transferTimeoutMs: setting(formats.wholeNumber(100, 600_000), { default: 15_000 }),
   },
   http: {

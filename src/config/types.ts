@@ -23,7 +23,7 @@ export interface LogConfig {
 export interface PranthoraConfig {
   /** `ws:` or `wss:`, without query, fragment, credentials or trailing slash. */
   readonly url: string;
-  /** Absent when every route brings a key of its own. A call uses its route's `apiKey`, never this one. */
+  /** Absent when every target has a key of its own. A call uses its target's `apiKeys`, never this one. */
   readonly apiKey?: string;
   readonly connectTimeoutMs: number;
   readonly startTimeoutMs: number;
@@ -35,6 +35,8 @@ export interface PranthoraConfig {
   /** Hosts reached without the proxy, as in the `NO_PROXY` variable. */
   readonly noProxy?: readonly string[];
   readonly customParameters: CustomParametersConfig;
+  /** Whether Pranthora is told the call's UUID (`x-pranthora-callid`). */
+  readonly sendCallId: boolean;
   readonly reconnect: {
     readonly maxAttempts: number;
     readonly initialDelayMs: number;
@@ -152,7 +154,7 @@ export interface MediaConfig {
   /** The most the agent's speech is delayed to bridge the gaps in its arrival. */
   readonly cushionMs: number;
   /** What the agent hears of a key pressed. */
-  readonly dtmf: 'none' | 'inband';
+  readonly dtmf: 'none' | 'inband' | 'event';
   readonly freeswitch: readonly ServerAddress[];
 }
 
@@ -181,7 +183,10 @@ export interface CallConfig {
   readonly maxConcurrent: number;
   readonly maxDurationMs: number;
   readonly rtpTimeoutMs: number;
+  /** The longest an agent's last words may play. */
   readonly farewellMs: number;
+  /** How long an agent without a start message must not have refused the call before it is answered. */
+  readonly settleMs: number;
   /** From a REFER to its outcome. */
   readonly transferTimeoutMs: number;
 }
@@ -210,13 +215,6 @@ export interface Route {
   readonly header?: HeaderMatch;
   /** Tried in order; never empty. */
   readonly targets: readonly Target[];
-  readonly mode: RouteMode;
-  /** The G.711 law of the telephony mode. */
-  readonly encoding: 'mulaw' | 'alaw';
-  /** Resolved: from `apiKeyEnv`, else Pranthora's own. */
-  readonly apiKey: string;
-  /** Resolved: the route's own, else `pranthora.url`. */
-  readonly url: string;
   readonly maxConcurrent?: number;
   readonly fallback?: Fallback;
   readonly onAgentEnd: CallAction;
@@ -235,10 +233,23 @@ export interface HeaderMatch {
   readonly pattern?: string;
 }
 
-/** With a `weight` on any of them, the targets of a route are tried in an order drawn for each call, not as written. */
-export type Target = { readonly weight?: number } & (
-  { readonly agentId: string; readonly workflowId?: never } | { readonly workflowId: string; readonly agentId?: never }
-);
+export type TargetId =
+  { readonly agentId: string; readonly workflowId?: never } | { readonly workflowId: string; readonly agentId?: never };
+
+/** What a target has is its own, else its route's, else Pranthora's. */
+export type Target = TargetId & {
+  /** With one on any of them, a route's targets are tried in an order drawn for each call, not as written. */
+  readonly weight?: number;
+  readonly mode: RouteMode;
+  /** Of the telephony protocol, so for the modes telephony and handshake. */
+  readonly encoding: TargetEncoding;
+  readonly url: string;
+  /** One, or while it is being replaced two: the second is for when the first is refused. Empty without keys. */
+  readonly apiKeys: readonly string[];
+};
+
+/** A G.711 law, or `auto`: the caller's own. */
+export type TargetEncoding = 'mulaw' | 'alaw' | 'auto';
 
 export type RouteMode = 'websocket' | 'handshake' | 'telephony';
 

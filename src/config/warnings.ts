@@ -6,6 +6,8 @@ import type { BridgeConfig } from './types.js';
 
 const isLoopback = cidrMatcher(['127.0.0.0/8', '::1']);
 
+const MAX_NAMED = 5;
+
 /** What is allowed but probably not meant, a sentence each. */
 export function warningsAbout(config: BridgeConfig): string[] {
   return [
@@ -15,6 +17,7 @@ export function warningsAbout(config: BridgeConfig): string[] {
     ...openHttp(config),
     ...openSip(config),
     ...knownSecrets(config),
+    ...unheardDigits(config),
   ];
 }
 
@@ -27,7 +30,7 @@ function fewPorts({ media, call }: BridgeConfig): string[] {
 }
 
 function plainTransport({ pranthora, routes }: BridgeConfig): string[] {
-  const urls = new Set([pranthora.url, ...routes.map((route) => route.url)]);
+  const urls = new Set([pranthora.url, ...routes.flatMap(({ targets }) => targets.map(({ url }) => url))]);
   return [...urls]
     .filter((url) => url.startsWith('ws:') && !isLocal(new URL(url).hostname))
     .map((url) => `${url}: the API key and the conversation travel unencrypted; wss: encrypts them`);
@@ -66,6 +69,18 @@ function knownSecrets({ sip, media }: BridgeConfig): string[] {
     .map(
       ({ path, host }) => `${path}.secret: is the one every installation comes with, and ${host} is another machine`,
     );
+}
+
+/** Text from a client breaks the pure WebSocket, and it has no other place for an event. */
+function unheardDigits({ media, routes }: BridgeConfig): string[] {
+  if (media.dtmf !== 'event') return [];
+  const deaf = routes.filter(({ targets }) => targets.some(({ mode }) => mode === 'websocket'));
+  if (deaf.length === 0) return [];
+  const names = deaf.slice(0, MAX_NAMED).map(({ name }) => name);
+  const more = deaf.length > MAX_NAMED ? ` and ${deaf.length - MAX_NAMED} more` : '';
+  return [
+    `media.dtmf event: agents of mode websocket hear nothing of keys pressed (routes ${names.join(', ')}${more})`,
+  ];
 }
 
 function isLocal(hostname: string): boolean {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { BridgeStats } from '../bridge/messages.js';
 import type { Clock } from '../clock.js';
 import { withoutUriPasswords } from '../config/number.js';
@@ -34,6 +35,7 @@ export class CallAccount {
   readonly #identity: CallerIdentity;
   readonly #replacedBy: string[] = [];
   #sipSource: string;
+  readonly #agentCallId = randomUUID();
   readonly #receivedAt: Date;
   readonly #receivedAtMs: number;
   #answeredAt: Date | undefined;
@@ -71,12 +73,13 @@ export class CallAccount {
     const { invite, did, route, sipEngine, mediaEngine } = this.#options;
     return {
       callId: invite.callId,
+      agentCallId: this.#agentCallId,
       ...(this.#replacedBy.length > 0 ? { replacedBy: [...this.#replacedBy] } : {}),
       from: invite.from.user || withoutUriPasswords(invite.from.uri),
       ...this.#identity,
       to: invite.to.user || withoutUriPasswords(invite.to.uri),
       did,
-      ...(route ? { route: route.name, mode: route.mode, ...idsOf(this.target) } : {}),
+      ...(route ? { route: route.name, ...(this.target && { mode: this.target.mode }), ...idsOf(this.target) } : {}),
       sipEngine,
       mediaEngine,
       ...(this.codec === undefined ? {} : { codec: this.codec }),

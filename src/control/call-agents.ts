@@ -1,5 +1,5 @@
 import type { AgentAddress, BridgeEvent } from '../bridge/messages.js';
-import type { Target } from '../config/types.js';
+import type { Route, Target } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import { idsOf } from './call-account.js';
@@ -35,6 +35,11 @@ export class CallAgents {
   /** The next one to connect to; undefined when there is none left. */
   next(): AgentAddress | undefined {
     return this.#targets.next();
+  }
+
+  /** The configuration has changed. @returns the keys to show to the current agent from now on. */
+  renewKeys(routes: readonly Route[]): readonly string[] {
+    return this.#targets.renewKeys(routes);
   }
 
   ready(event: EventOf<'agent-ready'>): void {

@@ -54,7 +54,11 @@ const TEMPORARY_FAILURE = 41;
 const RECOVERY_ON_TIMER_EXPIRY = 102;
 
 const rejectWith = (status: number, warning: string): SipRejection => ({ status, warning });
-const tryLater = (warning: string): SipRejection => ({ status: 503, warning, retryAfterSec: RETRY_AFTER_SEC });
+const tryLater = (warning: string, retryAfterSec = RETRY_AFTER_SEC): SipRejection => ({
+  status: 503,
+  warning,
+  retryAfterSec,
+});
 
 export const callEnd = {
   callerHangup: (): CallEnd => ({
@@ -235,7 +239,7 @@ function agentEnded(ending: AgentEnding): CallEnd {
         endedBy: 'bridge',
         outcome: 'upstream_error',
         detail: ending.detail,
-        rejection: tryLater(ending.detail),
+        rejection: tryLater(ending.detail, ending.retryAfterSec),
         byeReason: { cause: TEMPORARY_FAILURE, text: ending.detail },
         ...code,
       };
@@ -252,6 +256,12 @@ export function withFallback(end: CallEnd, fallback: { redirect: string } | { re
   const rejection: SipRejection =
     'redirect' in fallback
       ? { status: 302, contact: fallback.redirect }
-      : { status: fallback.reject, warning: end.detail };
+      : { ...waitOf(end, fallback.reject), status: fallback.reject, warning: end.detail };
   return { ...end, rejection };
+}
+
+/** Of the statuses a fallback may have, 503 alone is about when to come again. */
+function waitOf({ rejection }: CallEnd, status: number): Pick<SipRejection, 'retryAfterSec'> {
+  const { retryAfterSec } = rejection ?? {};
+  return status === 503 && retryAfterSec !== undefined ? { retryAfterSec } : {};
 }

@@ -7,6 +7,8 @@ import { verdictOf } from './verdict.js';
 /** What is known of a call from its INVITE on. */
 export interface CallFacts {
   readonly callId: string;
+  /** The bridge's own name for the call, a UUID; Pranthora knows it too unless `pranthora.sendCallId` is off. */
+  readonly agentCallId: string;
   /** Call-IDs of those who took the caller's place one after the other (RFC 3891); absent if nobody did. */
   readonly replacedBy?: readonly string[];
   readonly from: string;

@@ -1,8 +1,7 @@
-import type { BridgeEvent, BridgeHandle, BridgePool } from '../bridge/messages.js';
-import type { CancelTimer, Clock } from '../clock.js';
-import type { CallAction, CustomParametersConfig, Route } from '../config/types.js';
+import type { AgentAddress, BridgeEvent, BridgeHandle } from '../bridge/messages.js';
+import type { CallAction, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
-import type { AcceptedOffer, MediaEngine } from '../media/engine.js';
+import type { AcceptedOffer } from '../media/engine.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import { isMeant, type DialogId } from '../signaling/replaces.js';
 import {
@@ -16,38 +15,17 @@ import { CallAgents } from './call-agents.js';
 import { CallerDialog } from './caller-dialog.js';
 import { CallerMedia } from './caller-media.js';
 import { CallerTransfer } from './caller-transfer.js';
+import type { CallDependencies } from './call-dependencies.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
 import { CallTargets } from './call-targets.js';
-import { customParameters } from './custom-parameters.js';
+import { aboutCall } from './custom-parameters.js';
 import { DigitFilter, type DigitPath } from './digit-filter.js';
-import type { EndedDialogs } from './ended-dialogs.js';
+import { Farewell } from './farewell.js';
 import { endOfFault } from './fault-end.js';
+import { MaxDuration } from './max-duration.js';
 import { handOver } from './replacing.js';
-import type { TargetBreaker } from './target-breaker.js';
-
-export interface CallDependencies {
-  readonly clock: Clock;
-  readonly wallTime: () => Date;
-  readonly logger: Logger;
-  readonly bridges: BridgePool;
-  readonly media: MediaEngine;
-  readonly sipEngine: string;
-  readonly maxDurationMs: number;
-  readonly transferTimeoutMs: number;
-  readonly logDigits: boolean;
-  readonly customParameters: CustomParametersConfig;
-  readonly breaker: TargetBreaker;
-  readonly endedDialogs: EndedDialogs;
-  /** A number in [0, 1), for targets with weights. */
-  readonly random: () => number;
-  /** How the last attempt to reach an agent went, for `/health`. */
-  readonly onAgentOutcome: (outcome: { ok: boolean; detail: string }) => void;
-}
-
-/** How long before its end a call that lasts too long is announced in the log: a minute, or a tenth of a short call. */
-const noticeMs = (maxDurationMs: number): number => Math.min(60_000, Math.round(maxDurationMs / 10));
 
 /**
  * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
@@ -66,6 +44,7 @@ export class Call {
 
   #state: CallState = 'received';
   #agents: CallAgents | undefined;
+  #farewell: Farewell | undefined;
   #offer: AcceptedOffer | undefined;
   #bridge: BridgeHandle | undefined;
   #bridgeClosed: Promise<void> = Promise.resolve();
@@ -78,7 +57,7 @@ export class Call {
   #isBeingReplaced = false;
   readonly #digits = new DigitFilter();
   readonly #transfer: CallerTransfer;
-  #cancelMaxDuration: CancelTimer | undefined;
+  readonly #maxDuration: MaxDuration;
 
   constructor(
     invite: IncomingInvite,
@@ -95,6 +74,12 @@ export class Call {
     const { clock, wallTime, sipEngine, media, transferTimeoutMs } = dependencies;
     this.#account = new CallAccount({ invite, ...plan, sipEngine, mediaEngine: media.name, clock, wallTime });
     this.#dialog = this.#newDialog();
+    this.#maxDuration = new MaxDuration({
+      ...{ clock, logger: this.#logger, maxDurationMs: dependencies.maxDurationMs },
+      onReached: () => {
+        this.end(callEnd.maxDuration(dependencies.maxDurationMs));
+      },
+    });
     this.#transfer = new CallerTransfer({
       timeoutMs: transferTimeoutMs,
       logger: this.#logger,
@@ -125,11 +110,12 @@ export class Call {
       return;
     }
     if (!this.#enter('accept')) return;
-    if (this.route) this.#agents = this.#newAgents(this.route);
+    if (this.route) this.#agents = this.#newAgents(this.route, this.#offer.codec === 'PCMA' ? 'alaw' : 'mulaw');
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => {
       this.#onBridgeEvent(event);
     });
+    this.#farewell = new Farewell(this.#bridge, this.#logger);
     this.#media = new CallerMedia(this.#bridge, (detail) => {
       this.#onMediaLost(detail);
     });
@@ -143,7 +129,7 @@ export class Call {
     if (!this.#enter('end')) return;
     const told = withFallback(end, this.route?.fallback);
     this.#account.end = told;
-    this.#cancelMaxDuration?.();
+    this.#maxDuration.cancel();
     void this.#closeOut(told);
   }
 
@@ -165,6 +151,11 @@ export class Call {
       // A transfer, or another replacement, is under way (RFC 3261 section 21.4.27).
       invite.reject({ status: 491 });
     }
+  }
+
+  /** The configuration has changed: the agent is shown its new keys from its next connection on. */
+  renewKeys(routes: readonly Route[]): void {
+    if (this.#agents && this.#isOpen()) this.#bridge?.renewKeys(this.#agents.renewKeys(routes));
   }
 
   snapshot(): CallSnapshot {
@@ -201,6 +192,9 @@ export class Call {
       case 'agent-ended':
         this.#onAgentEnded(event.ending);
         break;
+      case 'played-out':
+        this.#farewell?.played(event);
+        break;
       case 'interrupted':
         this.#agents?.interrupted(event);
         break;
@@ -235,15 +229,25 @@ export class Call {
     if (!this.#agents || !this.#isOpen()) return;
     const address = this.#agents.next();
     if (address) this.#bridge?.connectAgent(address);
-    else this.#transfer.insteadOf(callEnd.agentEnded(this.#agents.lastEnding), redirectOf(this.route));
+    else this.#leave(callEnd.agentEnded(this.#agents.lastEnding), redirectOf(this.route));
   }
 
-  #newAgents(route: Route): CallAgents {
-    const { onAgentOutcome, customParameters: wanted } = this.#dependencies;
-    const told = customParameters(wanted, this.#account.facts(), (name) => this.#invite.header(name));
-    const about = { callSid: this.callId, customParameters: told };
-    const targets = new CallTargets(route, { ...this.#dependencies, about });
-    return new CallAgents(targets, { logger: this.#logger, onOutcome: onAgentOutcome });
+  /** No agent is left: the call ends, or its caller is sent to `uri`, once they have heard what was said to them. */
+  #leave(end: CallEnd, uri: string | undefined): void {
+    const leave = (): void => {
+      this.#transfer.insteadOf(end, uri);
+    };
+    // While our answer is on its way, only an agent's own end is worth an answer still.
+    const isHeard = this.#state === 'active' || this.#state === 'transferring';
+    if (isHeard || (this.#state === 'answering' && end.endedBy === 'agent')) this.#farewell?.begin(leave);
+    else leave();
+  }
+
+  #newAgents(route: Route, callerLaw: AgentAddress['encoding']): CallAgents {
+    const facts = this.#account.facts();
+    const about = aboutCall(facts, this.#dependencies, (name) => this.#invite.header(name));
+    const targets = new CallTargets(route, { ...this.#dependencies, about, callerLaw });
+    return new CallAgents(targets, { logger: this.#logger, onOutcome: this.#dependencies.onAgentOutcome });
   }
 
   #isOpen(): boolean {
@@ -260,8 +264,12 @@ export class Call {
   /** The agent hung up, or is lost: then the route's next target, if any, takes over. */
   #onAgentEnded(ending: AgentEnding): void {
     if (!this.#isOpen()) return;
+    if (this.#farewell?.isUnderWay) {
+      this.#farewell.end();
+      return;
+    }
     if (ending.kind === 'agent-hangup') {
-      this.#transfer.insteadOf(callEnd.agentEnded(ending), referOf(this.route?.onAgentEnd));
+      this.#leave(callEnd.agentEnded(ending), referOf(this.route?.onAgentEnd));
       return;
     }
     this.#agents?.failed(ending);
@@ -273,6 +281,7 @@ export class Call {
     // Callers type card numbers and PINs: that there was a digit is logged, and which only if the operator wants it.
     this.#logger.info({ event: 'call.dtmf', path, ...(this.#dependencies.logDigits ? { digit } : {}) });
     const action = this.route?.dtmf?.[digit];
+    if (action === undefined) this.#bridge?.sendDigit(digit);
     if (action === undefined || this.#state !== 'active') return;
     if (action === 'hangup') this.end(callEnd.dtmfHangup());
     else this.#transfer.to(action.refer);
@@ -326,24 +335,12 @@ export class Call {
   }
 
   #onAnswered(): void {
-    const { clock, maxDurationMs } = this.#dependencies;
     this.#account.answered();
     if (!this.#enter('answered')) return;
     if (this.#media?.agreed) this.#bridge?.start();
-    this.#cancelMaxDuration = clock.after(maxDurationMs - noticeMs(maxDurationMs), () => {
-      this.#warnOfMaxDuration();
-    });
+    this.#maxDuration.begin();
     this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: this.#account.durationMs });
     if (this.#dialog.current) this.#transfer.answered(this.#dialog.current);
-  }
-
-  #warnOfMaxDuration(): void {
-    const { clock, maxDurationMs } = this.#dependencies;
-    const leftMs = noticeMs(maxDurationMs);
-    this.#logger.warn({ event: 'call.max_duration_near', leftMs });
-    this.#cancelMaxDuration = clock.after(leftMs, () => {
-      this.end(callEnd.maxDuration(maxDurationMs));
-    });
   }
 
   async #onAck(sdp: string | undefined): Promise<void> {

@@ -2,7 +2,8 @@ import type { CustomParametersConfig, NumberPlace, Route } from '../config/types
 import type { Logger } from '../logger.js';
 import type { RegistrationArrival } from '../signaling/registrations.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
-import { Call, type CallDependencies } from './call.js';
+import { Call } from './call.js';
+import type { CallDependencies } from './call-dependencies.js';
 import { calledNumber } from './called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
@@ -20,6 +21,7 @@ export interface ControllerSettings {
   /** Whether `call.dtmf` says which digit it was. */
   readonly logDigits: boolean;
   readonly customParameters: CustomParametersConfig;
+  readonly sendCallId: boolean;
   /** Whether calls from a source address are taken (`sip.allow`). */
   readonly allow: (address: string) => boolean;
   /** Where the number called stands in what comes from an address (`sip.didFrom`). */
@@ -31,7 +33,14 @@ export interface ControllerSettings {
 /** What a call needs, less what the controller adds. */
 export type ControllerDependencies = Omit<
   CallDependencies,
-  'maxDurationMs' | 'transferTimeoutMs' | 'logDigits' | 'customParameters' | 'breaker' | 'endedDialogs' | 'random'
+  | 'maxDurationMs'
+  | 'transferTimeoutMs'
+  | 'logDigits'
+  | 'customParameters'
+  | 'sendCallId'
+  | 'breaker'
+  | 'endedDialogs'
+  | 'random'
 > & {
   /** Hears of each call refused because its source has as many as it may. */
   readonly onSourceAtCapacity: () => void;
@@ -76,9 +85,10 @@ export class CallController {
     return this.#draining;
   }
 
-  /** New settings for the calls to come; those in progress keep theirs. */
+  /** New settings for the calls to come; those in progress keep theirs, but for the API keys. */
   configure(settings: ControllerSettings): void {
     this.#settings = settings;
+    for (const call of this.#calls.keys()) call.renewKeys(settings.routes);
   }
 
   /** `arrival`: it came over a registration of ours, so its sender is known and its Request-URI is our own Contact. */
@@ -108,13 +118,14 @@ export class CallController {
       fromUri: invite.from.uri,
       header: (name) => invite.header(name),
     });
-    const { maxDurationMs, transferTimeoutMs, logDigits, customParameters } = this.#settings;
+    const { maxDurationMs, transferTimeoutMs, logDigits, customParameters, sendCallId } = this.#settings;
     const dependencies = {
       ...this.#dependencies,
       maxDurationMs,
       transferTimeoutMs,
       logDigits,
       customParameters,
+      sendCallId,
       breaker: this.#breaker,
       endedDialogs: this.#endedDialogs,
       random: Math.random,

@@ -1,3 +1,4 @@
+import type { AgentAddress } from '../bridge/messages.js';
 import type { CustomParametersConfig } from '../config/types.js';
 import type { CallFacts } from './call-record.js';
 
@@ -18,4 +19,15 @@ export function customParameters(
     if (value !== undefined) told.push([name, value]);
   }
   return Object.fromEntries(told);
+}
+
+/** What every agent of a call is told about it. */
+export function aboutCall(
+  facts: CallFacts,
+  wanted: { readonly customParameters: CustomParametersConfig; readonly sendCallId: boolean },
+  header: (name: string) => string | undefined,
+): Pick<AgentAddress, 'callSid' | 'agentCallId' | 'customParameters'> {
+  const { callId, agentCallId } = facts;
+  const told = customParameters(wanted.customParameters, facts, header);
+  return { callSid: callId, ...(wanted.sendCallId && { agentCallId }), customParameters: told };
 }

@@ -4,19 +4,23 @@ import type { AgentEnding } from '../pranthora/endings.js';
 const MAX_FAILURES = 3;
 const FIRST_PAUSE_MS = 5_000;
 const MAX_PAUSE_MS = 60_000;
+/** The pause of a target that is the only way a call has: nothing is won by sparing it any longer. */
+const ONLY_WAY_PAUSE_MS = 1_000;
 
 interface TargetState {
   failures: number;
   pauseMs: number;
   openUntilMs: number;
+  lastTriedAtMs: number;
   /** One call tries whether the target is back; the others do not wait for it. */
   trying: boolean;
   last: AgentEnding;
 }
 
 /**
- * A circuit breaker for each target (agent at an address): when it could not be reached several times in a row, calls
- * go to the next target at once instead of waiting for `connectTimeoutMs` each, and only one call in a while tries it.
+ * A circuit breaker for each target (agent at an address, in one mode): when it could not be reached several times in a
+ * row, calls go to the next target at once instead of waiting for `connectTimeoutMs` each, and only one call in a while
+ * tries it. A call that has no other way tries it when a second has passed since the last one did.
  * Faults of configuration are answered in milliseconds and do not count.
  */
 export class TargetBreaker {
@@ -26,14 +30,14 @@ export class TargetBreaker {
   whyClosedOff(key: string, nowMs: number): AgentEnding | undefined {
     const state = this.#states.get(key);
     if (!state || state.failures < MAX_FAILURES) return undefined;
-    if (nowMs >= state.openUntilMs && !state.trying) {
-      state.trying = true;
-      return undefined;
-    }
-    return {
-      kind: 'unreachable',
-      detail: `not tried, unreachable ${state.failures} times in a row: ${state.last.detail}`,
-    };
+    return letThroughIf(nowMs >= state.openUntilMs && !state.trying, state, nowMs);
+  }
+
+  /** The same for a call that has no other way than this target. */
+  whyBarred(key: string, nowMs: number): AgentEnding | undefined {
+    const state = this.#states.get(key);
+    if (!state || state.failures < MAX_FAILURES) return undefined;
+    return letThroughIf(nowMs - state.lastTriedAtMs >= ONLY_WAY_PAUSE_MS, state, nowMs);
   }
 
   /** The target took a call. */
@@ -56,6 +60,7 @@ export class TargetBreaker {
     this.#states.set(key, state);
     state.failures += 1;
     state.last = ending;
+    state.lastTriedAtMs = nowMs;
     state.trying = false;
     // Of several calls that were waiting for it at once only the first says something new: one outage, one pause.
     if (state.failures < MAX_FAILURES || nowMs < state.openUntilMs) return;
@@ -64,4 +69,22 @@ export class TargetBreaker {
   }
 }
 
-const newState = (last: AgentEnding): TargetState => ({ failures: 0, pauseMs: 0, openUntilMs: 0, trying: false, last });
+function letThroughIf(isTime: boolean, state: TargetState, nowMs: number): AgentEnding | undefined {
+  if (!isTime) return closedOff(state);
+  state.trying = true;
+  state.lastTriedAtMs = nowMs;
+  return undefined;
+}
+
+function closedOff({ failures, last }: TargetState): AgentEnding {
+  const { detail, retryAfterSec } = last;
+  return {
+    kind: 'unreachable',
+    detail: `not tried, unreachable ${failures} times in a row: ${detail}`,
+    ...(retryAfterSec !== undefined && { retryAfterSec }),
+  };
+}
+
+function newState(last: AgentEnding): TargetState {
+  return { failures: 0, pauseMs: 0, openUntilMs: 0, lastTriedAtMs: 0, trying: false, last };
+}

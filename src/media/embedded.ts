@@ -50,6 +50,7 @@ export class EmbeddedMediaEngine implements MediaEngine {
     const negotiated = offer === undefined ? undefined : this.#negotiate(offer);
     if (negotiated) this.#targets.check(negotiated.stream, offeredBy);
     return {
+      codec: negotiated?.stream.codec ?? this.#options.codecs[0],
       connect: (bridgePort, localAddress, peerAddress = offeredBy) =>
         Promise.resolve(this.leg({ bridgePort, localAddress, peerAddress }, negotiated)),
     };

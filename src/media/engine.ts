@@ -16,6 +16,8 @@ export interface MediaEngine {
 }
 
 export interface AcceptedOffer {
+  /** What will be spoken, as far as it is known: without an offer, what we shall offer first. */
+  readonly codec?: CodecName | undefined;
   /**
    * Binds the accepted offer to the bridge's RTP port. `localAddress` is the address the caller reached us at,
    * `peerAddress` the one its signalling comes from, by default that of the offer.

@@ -14,12 +14,14 @@ export interface AgentAddress {
   /** `ws:` or `wss:`, with or without a path in front of the API. The handshake's `http:` or `https:` is derived. */
   readonly baseUrl: string;
   readonly target: AgentTarget;
-  /** Goes into the `x-api-key` header of upgrades and POSTs and nowhere else. */
-  readonly apiKey: string;
+  /** The first goes into the `x-api-key` header of upgrades and POSTs and nowhere else; the next if it is refused. */
+  readonly apiKeys: readonly string[];
   /** The law of the telephony protocol, should that be the one spoken. */
   readonly encoding: G711Law;
   /** What the telephony protocol's `start` calls the call; the same for all of a call's connections. */
   readonly callSid: string;
+  /** A UUID for the `x-pranthora-callid` header; absent where Pranthora is not to be told one. */
+  readonly agentCallId?: string;
   /** What else `start` tells of the call. */
   readonly accountSid?: string;
   readonly customParameters?: Readonly<Record<string, string>>;

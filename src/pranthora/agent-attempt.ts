@@ -26,13 +26,17 @@ export interface AgentAttemptHandlers extends Omit<AgentConnectionHandlers, 'onO
   onStart(info: AgentReadyInfo): void;
 }
 
-export interface AgentAttemptOptions extends AgentAddress {
+export interface AgentAttemptOptions extends Omit<AgentAddress, 'apiKeys'> {
+  /** Goes into the `x-api-key` header of the upgrade, and of the POST, and nowhere else. */
+  readonly apiKey: string;
   /** How to get there: TLS, proxy, hosts the key may be shown to. One for many sessions. */
   readonly network: AgentNetwork;
   /** From the first DNS query to the finished upgrade, the handshake's POST included. */
   readonly connectTimeoutMs: number;
   /** From the upgrade to being ready for audio. */
   readonly startTimeoutMs: number;
+  /** How long an agent without a start message must not have refused us before it counts as ready. */
+  readonly settleMs: number;
   readonly clock: Clock;
 }
 
@@ -78,6 +82,10 @@ export class AgentAttempt implements FrameSink {
 
   echoMark(name: string): void {
     this.#connection?.echoMark(name);
+  }
+
+  sendDigit(digit: string): void {
+    this.#connection?.sendDigit(digit);
   }
 
   close(): void {

@@ -1,7 +1,9 @@
 import type { CancelTimer } from '../clock.js';
 import type { Logger } from '../logger.js';
+import type { AgentAddress } from './agent-address.js';
 import { AgentAttempt, type AgentAttemptOptions, type AgentReadyInfo } from './agent-attempt.js';
-import type { AgentEnding } from './endings.js';
+import { ApiKeys } from './api-keys.js';
+import { printable, type AgentEnding } from './endings.js';
 import { FRAME_BYTES, type AudioFormat } from './protocol.js';
 import { reconnectDelayMs, type ReconnectLimits } from './reconnect-policy.js';
 import { UplinkQueue } from './uplink-queue.js';
@@ -9,7 +11,7 @@ import { UplinkQueue } from './uplink-queue.js';
 export type { AgentAddress, AgentMode } from './agent-address.js';
 export type { AgentReadyInfo } from './agent-attempt.js';
 
-export interface AgentSessionOptions extends AgentAttemptOptions {
+export interface AgentSessionOptions extends AgentAddress, Omit<AgentAttemptOptions, 'apiKey'> {
   readonly reconnect: ReconnectLimits & {
     /** How much of the caller's newest audio to keep while connecting again. */
     readonly keepMs: number;
@@ -66,18 +68,24 @@ const STABLE_AFTER_MS = 1_000;
 const MAX_PENDING_MARKS = 256;
 const NO_TIMER: CancelTimer = () => undefined;
 
+const SESSION_LOST = 1011;
+
 /**
- * The conversation with one agent, over one connection after another. Until the agent is ready for the first time any
- * failure ends it at once, for the caller still hears ringing and the PBX can act on the failure; after that, losses
- * that another connection can mend are mended.
+ * The conversation with one agent, over one connection after another. Until the agent is ready for the first time a
+ * failure ends it at once, for the caller still hears ringing and the PBX can act on the failure, unless it is of a kind
+ * that is over with the next connection; after that, losses that another connection can mend are mended.
  */
 export class AgentSession {
   readonly #options: AgentSessionOptions;
   readonly #handlers: AgentSessionHandlers;
   readonly #random: () => number;
+  readonly #keys: ApiKeys;
   #queue: UplinkQueue | undefined;
   #format: AudioFormat | undefined;
   #attempt: AgentAttempt | undefined;
+  /** The key that `#attempt` shows. */
+  #shownKey = '';
+  #hasAskedAgain = false;
   #state: AgentSessionState = 'connecting';
   #cancelRetry = NO_TIMER;
   /** Attempts to reconnect since the agent was last streaming stably. */
@@ -97,6 +105,7 @@ export class AgentSession {
     this.#options = options;
     this.#handlers = handlers;
     this.#random = options.random ?? Math.random;
+    this.#keys = new ApiKeys(options.apiKeys);
   }
 
   get state(): AgentSessionState {
@@ -142,6 +151,16 @@ export class AgentSession {
     else this.#attempt?.echoMark(name);
   }
 
+  /** Tells the agent of a key pressed, where it can be told; one pressed between two connections is lost. */
+  sendDigit(digit: string): void {
+    if (this.#state === 'streaming') this.#attempt?.sendDigit(digit);
+  }
+
+  /** What to show from the next connection on; the one there is stays. */
+  renewKeys(keys: readonly string[]): void {
+    this.#keys.renew(keys);
+  }
+
   /** Ends the conversation. No handler is called any more. */
   close(): void {
     if (this.#state === 'ended') return;
@@ -151,7 +170,11 @@ export class AgentSession {
   }
 
   #openConnection(): void {
-    this.#attempt = new AgentAttempt(this.#options, {
+    this.#shownKey = this.#keys.current;
+    // Once somebody listens to the caller there is nobody to refuse any more.
+    const settleMs = this.#wasReady() ? 0 : this.#options.settleMs;
+    const options = { ...this.#options, apiKey: this.#shownKey, settleMs };
+    this.#attempt = new AgentAttempt(options, {
       onOpen: (format) => {
         this.#onOpen(format);
       },
@@ -167,6 +190,10 @@ export class AgentSession {
       },
       onMark: (name) => {
         this.#onMark(name);
+      },
+      onError: (detail) => {
+        // It may repeat what the caller said, so it is not for everybody's eyes.
+        this.#options.logger.debug({ event: 'agent.error', detail: printable(detail) });
       },
       onIgnored: (what) => {
         this.#onIgnored(what);
@@ -227,6 +254,11 @@ export class AgentSession {
 
   #onEnding(ending: AgentEnding): void {
     this.#foreignMarks = this.#pendingMarks;
+    if (!this.#wasReady() && this.#mayAskAgain(ending)) {
+      this.#state = 'connecting';
+      this.#openConnection();
+      return;
+    }
     const delayMs = this.#wasReady() ? this.#reconnectDelayMs(ending) : 'give-up';
     if (delayMs === 'give-up') {
       this.#state = 'ended';
@@ -234,6 +266,14 @@ export class AgentSession {
     } else {
       this.#reconnect(ending, delayMs);
     }
+  }
+
+  /** Whether to connect again while the caller still hears ringing: once for a session lost, and for each other key. */
+  #mayAskAgain(ending: AgentEnding): boolean {
+    if (ending.isKeyRefused) return this.#keys.refuse(this.#shownKey);
+    const isFirst = ending.closeCode === SESSION_LOST && !this.#hasAskedAgain;
+    this.#hasAskedAgain ||= isFirst;
+    return isFirst;
   }
 
   #wasReady(): boolean {
@@ -244,8 +284,12 @@ export class AgentSession {
     const { clock, reconnect } = this.#options;
     const nowMs = clock.nowMs();
     this.#lostAtMs ??= nowMs;
-    if (this.#streamingSinceMs !== undefined && nowMs - this.#streamingSinceMs >= STABLE_AFTER_MS) this.#attempts = 0;
+    if (this.#streamingSinceMs !== undefined && nowMs - this.#streamingSinceMs >= STABLE_AFTER_MS) {
+      this.#attempts = 0;
+      this.#keys.accept();
+    }
     this.#streamingSinceMs = undefined;
+    if (ending.isKeyRefused) return this.#keys.refuse(this.#shownKey) ? 0 : 'give-up';
     return reconnectDelayMs(this.#attempts, ending, reconnect, this.#random);
   }
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { WebSocket, type ClientOptions, type RawData } from 'ws';
-import type { CancelTimer, Clock } from '../clock.js';
+import { systemWallMs, type CancelTimer, type Clock } from '../clock.js';
 import {
   callEnded,
   classifyClose,
@@ -14,6 +14,8 @@ import {
 import { FlightWindow } from './flight-window.js';
 import type { AgentNetwork, Route, RouteOptions } from './network.js';
 import type { AgentMessageHandlers, AgentProtocol } from './protocol.js';
+import { requestHeaders } from './request-headers.js';
+import { retryAfterSec } from './retry-after.js';
 import type { FrameSink } from './uplink-queue.js';
 
 export interface AgentConnectionOptions {
@@ -21,10 +23,13 @@ export interface AgentConnectionOptions {
   readonly url: string;
   /** Goes into the `x-api-key` header of the upgrade and nowhere else. */
   readonly apiKey: string;
+  readonly agentCallId?: string;
   /** From the first DNS query to the finished upgrade. */
   readonly connectTimeoutMs: number;
   /** From the upgrade to being ready for audio. */
   readonly startTimeoutMs: number;
+  /** Where the server need not say anything first: how long from the upgrade it must not have refused us. */
+  readonly settleMs: number;
   /** For this connection alone: it may count what is sent. */
   readonly protocol: AgentProtocol;
   readonly network: AgentNetwork;
@@ -39,6 +44,7 @@ export interface AgentConnectionHandlers {
   onAudio(bytes: Uint8Array): void;
   onInterruption(receivedAtMs: number, spelling: string): void;
   onMark(name: string): void;
+  onError(detail: string): void;
   onIgnored(what: string): void;
   /** Exactly once, nothing after it, and never once `close` was called. */
   onEnding(ending: AgentEnding): void;
@@ -69,12 +75,15 @@ export class AgentConnection implements FrameSink {
       this.#onMediaStart();
     },
     onAudio: (bytes) => {
+      this.#onAccepted();
       this.#handlers.onAudio(bytes);
     },
     onInterruption: (spelling) => {
+      this.#onAccepted();
       this.#handlers.onInterruption(this.#options.clock.nowMs(), spelling);
     },
     onMark: (name) => {
+      this.#onAccepted();
       this.#handlers.onMark(name);
     },
     onHangup: (spelling) => {
@@ -82,7 +91,15 @@ export class AgentConnection implements FrameSink {
       this.#sendText(this.#options.protocol.closing());
       this.#end(callEnded(spelling));
     },
+    // What a refusal may begin with.
+    onError: (detail) => {
+      this.#handlers.onError(detail);
+    },
+    onReport: () => {
+      this.#onAccepted();
+    },
     onIgnored: (what) => {
+      this.#onAccepted();
       this.#handlers.onIgnored(what);
     },
   };
@@ -150,6 +167,11 @@ export class AgentConnection implements FrameSink {
     if (!isStuck) this.#sendText(this.#options.protocol.markEcho(name));
   }
 
+  /** Tells the agent of a key the caller has pressed, where its protocol has a word for that. */
+  sendDigit(digit: string): void {
+    if (this.#state === 'streaming') this.#sendText(this.#options.protocol.digit(digit));
+  }
+
   /** Says goodbye (1000) and lets go of the socket within a second, whether or not the other side answers. */
   close(): void {
     this.#sendText(this.#options.protocol.closing());
@@ -162,7 +184,7 @@ export class AgentConnection implements FrameSink {
   }
 
   #connect(): WebSocket {
-    const { url, apiKey, protocol, network } = this.#options;
+    const { url, protocol, network } = this.#options;
     const route = (this.#route = network.route(new URL(url)));
     // ws hands on to node:tls what it does not know, but has another type for `checkServerIdentity` than that.
     const way: Omit<RouteOptions, 'checkServerIdentity'> = route.options;
@@ -170,7 +192,7 @@ export class AgentConnection implements FrameSink {
     // sends one header byte a second is never idle. `closeTimeout` is missing in the type definitions.
     const options: ClientOptions & { closeTimeout: number } = {
       ...way,
-      headers: { 'x-api-key': apiKey },
+      headers: requestHeaders(this.#options),
       perMessageDeflate: false,
       followRedirects: false,
       maxPayload: protocol.maxMessageBytes,
@@ -184,14 +206,16 @@ export class AgentConnection implements FrameSink {
       this.#onUpgraded();
     });
     socket.on('unexpected-response', (_request, response) => {
-      this.#end(route.refusal() ?? classifyUpgradeStatus(response.statusCode ?? 0));
+      const waitSec = retryAfterSec(response.headers, systemWallMs());
+      this.#end(route.refusal() ?? classifyUpgradeStatus(response.statusCode ?? 0, waitSec));
     });
     socket.on('message', (data, isBinary) => {
       this.#onMessage(data, isBinary);
     });
     socket.on('pong', (data) => {
       if (this.#inFlight.pong(data, this.#options.clock.nowMs())) this.#ping();
-      this.#onSignOfLife();
+      this.#isAlive = true;
+      this.#settle();
     });
     socket.on('error', (error) => {
       this.#end(route.classify(error));
@@ -215,11 +239,7 @@ export class AgentConnection implements FrameSink {
     if (protocol.clientBegins) this.#beginStream();
   }
 
-  /**
-   * Where the server has nothing to say before the audio, a pong tells that it is there. Pranthora refuses a key or an
-   * agent by closing what it has just accepted: after one round trip such a refusal has mostly come, and the caller is
-   * not answered in vain.
-   */
+  /** Where the server has nothing to say before the audio, a pong tells that it is there. */
   #beginStream(): void {
     // The handler may have closed us.
     if (this.#state !== 'awaiting-start') return;
@@ -227,8 +247,26 @@ export class AgentConnection implements FrameSink {
     this.#socket?.ping();
   }
 
-  #onSignOfLife(): void {
-    this.#isAlive = true;
+  /**
+   * Pranthora refuses a key or an agent by closing what it has just accepted, once it has looked them up. A pong comes
+   * from its WebSocket library, long before that; so a server that is silent is given time to refuse us.
+   */
+  #settle(): void {
+    const { clock, protocol, settleMs } = this.#options;
+    if (this.#state !== 'awaiting-start' || !protocol.clientBegins) return;
+    const leftMs = this.#upgradedAtMs + settleMs - clock.nowMs();
+    if (leftMs <= 0) {
+      this.#onMediaStart();
+      return;
+    }
+    this.#cancelTimer();
+    this.#cancelTimer = clock.after(leftMs, () => {
+      this.#onMediaStart();
+    });
+  }
+
+  /** The server has said something that is no refusal. Where a start message is due, only that counts. */
+  #onAccepted(): void {
     if (this.#options.protocol.clientBegins) this.#onMediaStart();
   }
 
@@ -241,7 +279,7 @@ export class AgentConnection implements FrameSink {
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
-    this.#onSignOfLife();
+    this.#isAlive = true;
     // Always a Buffer with the default `binaryType`.
     if (this.#state !== 'ended' && Buffer.isBuffer(data)) this.#options.protocol.decode(data, isBinary, this.#messages);
   }

@@ -18,12 +18,18 @@ export interface AgentEnding {
   readonly closeCode?: number;
   /** The HTTP status, when the upgrade was refused. */
   readonly httpStatus?: number;
+  /** Pranthora does not take the key shown; another one may do. */
+  readonly isKeyRefused?: true;
+  /** Pranthora's own word on when to come again, 1 to 3600. */
+  readonly retryAfterSec?: number;
 }
+
+const KEY_REFUSED = 4001;
 
 /** The API key is refused, the agent is unknown, or a parameter is missing (guide, "WebSocket Close Codes"). */
 const CONFIGURATION_CLOSE_CODES = new Map([
   [1008, 'Pranthora misses a required parameter'],
-  [4001, 'Pranthora refused the API key'],
+  [KEY_REFUSED, 'Pranthora refused the API key'],
   [4002, 'Pranthora misses the agent or workflow id'],
   [4003, 'Pranthora does not know the agent or workflow'],
 ]);
@@ -47,7 +53,7 @@ const MAX_FAULTS = 4;
  */
 export function classifyClose(code: number, reason: string): AgentEnding {
   if (code === 1000) return closedNormally(reason);
-  if (code === 1011 && /session not found/i.test(reason)) {
+  if (code === 1011 && /session[\s_-]*not[\s_-]*found/i.test(reason)) {
     return closed('session-not-found', 'Pranthora does not know the session any more', code, reason);
   }
   const fault = CONFIGURATION_CLOSE_CODES.get(code);
@@ -56,15 +62,17 @@ export function classifyClose(code: number, reason: string): AgentEnding {
   return closed('unreachable', trouble, code, reason);
 }
 
+/** Only the reason tells the session's time limit from the agent's own end, and servers spell it in many ways. */
 function closedNormally(reason: string): AgentEnding {
-  return /session timeout/i.test(reason)
+  return /tim(?:e|ed|ing)[\s_-]*out/i.test(reason)
     ? closed('session-timeout', 'Pranthora ended the session at its time limit', 1000, reason)
     : closed('agent-hangup', 'the agent ended the call', 1000, reason);
 }
 
 function closed(kind: AgentEndingKind, what: string, closeCode: number, reason: string): AgentEnding {
   const said = printable(reason);
-  return { kind, detail: `${what} (close ${closeCode}${said && `, "${said}"`})`, closeCode };
+  const detail = `${what} (close ${closeCode}${said && `, "${said}"`})`;
+  return { kind, detail, closeCode, ...(closeCode === KEY_REFUSED && { isKeyRefused: true }) };
 }
 
 /** The agent said so in a message, `spelling`; its close frame may follow or not. */
@@ -75,16 +83,21 @@ export function callEnded(spelling: string): AgentEnding {
 /**
  * What an HTTP answer other than 101 means. Redirects and successes are answers of the wrong server, and a request
  * refused as wrong stays wrong; asked to wait (408, 425, 429) or told of trouble (5xx) we may come again.
+ * @param retryAfterSec what the answer says of that.
  */
-export function classifyUpgradeStatus(status: number): AgentEnding {
+export function classifyUpgradeStatus(status: number, retryAfterSec?: number): AgentEnding {
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
-    return { kind: 'unreachable', detail: `Pranthora answered HTTP ${status}`, httpStatus: status };
+    const detail = `Pranthora answered HTTP ${status}`;
+    return { kind: 'unreachable', detail, httpStatus: status, ...(retryAfterSec !== undefined && { retryAfterSec }) };
   }
-  return { kind: 'configuration', detail: upgradeFault(status), httpStatus: status };
+  const detail = upgradeFault(status);
+  return { kind: 'configuration', detail, httpStatus: status, ...(isRefusalOfKey(status) && { isKeyRefused: true }) };
 }
 
+const isRefusalOfKey = (status: number): boolean => status === 401 || status === 403;
+
 function upgradeFault(status: number): string {
-  if (status === 401 || status === 403) return `Pranthora refused the API key (HTTP ${status})`;
+  if (isRefusalOfKey(status)) return `Pranthora refused the API key (HTTP ${status})`;
   if (status === 404) return 'no such agent or no Pranthora at this address (HTTP 404)';
   if (status === 422) return 'Pranthora refused the parameters (HTTP 422)';
   if (status >= 300 && status < 400)
@@ -185,6 +198,6 @@ export function pingTimeout(timeoutMs: number): AgentEnding {
 }
 
 /** Cut to a bound, control characters out: it goes into logs, metrics' labels and SIP `Reason` texts. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.slice(0, MAX_REASON_CHARS).replace(/[^\x20-\x7e]|["\\]/g, '?');
 }

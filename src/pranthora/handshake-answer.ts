@@ -31,14 +31,16 @@ export function readHandshakeAnswer(
   if (base.protocol === 'wss:' && url.protocol === 'ws:') {
     return handshakeRefused('gives up the encryption (ws:) of the configured wss:');
   }
-  if (!network.allows(url, base)) return handshakeRefused(`leads to a host that is not allowed, ${shown(url.host)}`);
-  const protocol = protocolAt(url);
-  return protocol ? { url: text, protocol } : handshakeRefused('names neither media-stream nor web-media-stream');
+  if (!network.allows(url, base)) {
+    return handshakeRefused(`leads to a host that is not allowed, ${shown(url.host)}; pranthora.allowHosts allows it`);
+  }
+  return { url: text, protocol: protocolAt(url) };
 }
 
 function webSocketUrlIn(body: Buffer): string | undefined {
   try {
-    const answer: unknown = JSON.parse(body.toString('utf8'));
+    // What is trimmed is a byte order mark, which JSON may not begin with.
+    const answer: unknown = JSON.parse(body.toString('utf8').trim());
     const url = isObject(answer) ? answer['websocket_url'] : undefined;
     return typeof url === 'string' ? url : undefined;
   } catch {
@@ -46,10 +48,9 @@ function webSocketUrlIn(body: Buffer): string | undefined {
   }
 }
 
-function protocolAt(url: URL): AgentEndpoint['protocol'] | undefined {
-  const segments = url.pathname.split('/');
-  if (segments.includes('web-media-stream')) return 'websocket';
-  return segments.includes('media-stream') ? 'telephony' : undefined;
+/** The guide has the telephony protocol spoken at whatever URL is returned; one alone is known to be the other's. */
+function protocolAt(url: URL): AgentEndpoint['protocol'] {
+  return url.pathname.split('/').includes('web-media-stream') ? 'websocket' : 'telephony';
 }
 
 /** A URL's host is ASCII already; it only needs a bound. */

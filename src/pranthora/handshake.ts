@@ -1,6 +1,6 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { CancelTimer, Clock } from '../clock.js';
+import { systemWallMs, type CancelTimer, type Clock } from '../clock.js';
 import {
   classifyRequestError,
   classifyUpgradeStatus,
@@ -10,6 +10,8 @@ import {
 } from './endings.js';
 import { readHandshakeAnswer, type AgentEndpoint } from './handshake-answer.js';
 import type { AgentNetwork, Route } from './network.js';
+import { requestHeaders } from './request-headers.js';
+import { retryAfterSec } from './retry-after.js';
 import { handshakeUrl, type AgentTarget } from './urls.js';
 
 export interface HandshakeOptions {
@@ -18,6 +20,7 @@ export interface HandshakeOptions {
   readonly target: AgentTarget;
   /** Goes into the `x-api-key` header and nowhere else. */
   readonly apiKey: string;
+  readonly agentCallId?: string;
   /** From the first DNS query to the last byte of the answer. */
   readonly timeoutMs: number;
   readonly network: AgentNetwork;
@@ -77,14 +80,14 @@ export class Handshake {
   }
 
   #post(): ClientRequest {
-    const { baseUrl, target, apiKey, network } = this.#options;
+    const { baseUrl, target, network } = this.#options;
     const url = handshakeUrl(baseUrl);
     const body = JSON.stringify(
       'agentId' in target ? { agent_id: target.agentId } : { workflow_id: target.workflowId },
     );
     const route = (this.#route = network.route(url));
     const headers = {
-      'x-api-key': apiKey,
+      ...requestHeaders(this.#options),
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
       accept: 'application/json',
@@ -106,7 +109,8 @@ export class Handshake {
   #onResponse(response: IncomingMessage): void {
     const status = response.statusCode ?? 0;
     if (status < 200 || status >= 300) {
-      this.#end(this.#route?.refusal() ?? classifyUpgradeStatus(status));
+      const waitSec = retryAfterSec(response.headers, systemWallMs());
+      this.#end(this.#route?.refusal() ?? classifyUpgradeStatus(status, waitSec));
       return;
     }
     const chunks: Buffer[] = [];

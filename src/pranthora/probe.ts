@@ -1,10 +1,6 @@
-import type { Logger } from '../logger.js';
-import type { AgentAttemptOptions } from './agent-attempt.js';
-import { AgentSession } from './agent-session.js';
+import { AgentSession, type AgentSessionOptions } from './agent-session.js';
 
-export interface ProbeOptions extends AgentAttemptOptions {
-  readonly logger: Logger;
-}
+export type ProbeOptions = Omit<AgentSessionOptions, 'reconnect'>;
 
 /**
  * Opens an agent for real and leaves it again as soon as it is ready for audio: the key is good, the agent exists.

@@ -24,6 +24,10 @@ export interface AgentMessageHandlers {
   onMark(name: string): void;
   /** The agent ended the call; `spelling` says how. */
   onHangup(spelling: string): void;
+  /** Something went wrong at the agent's; `detail` in its own words, of any length and content. */
+  onError(detail: string): void;
+  /** How the conversation goes, for people to look at. */
+  onReport(spelling: string): void;
   /** A message without meaning here; `what` is short and fit for a log. */
   onIgnored(what: string): void;
 }
@@ -46,6 +50,8 @@ export interface AgentProtocol {
   encodeAudio(frame: Uint8Array): Uint8Array | string;
   /** Tells the agent that what it said before this mark has been played or discarded. Undefined where it is not told. */
   markEcho(name: string): string | undefined;
+  /** Tells the agent of a key the caller has pressed. Undefined where it cannot be told. */
+  digit(digit: string): string | undefined;
   /** What ends the stream, before the close frame. */
   closing(): string | undefined;
 }

@@ -1,6 +1,6 @@
 import type { G711Law } from '../audio/g711.js';
 import { FRAME_BYTES, FRAME_MS, type AgentMessageHandlers, type AgentProtocol } from './protocol.js';
-import { decodeEvent, decodeText, isObject } from './server-text.js';
+import { decodeEvent, decodeText } from './server-text.js';
 
 export interface TelephonyStreamOptions {
   /** Names this connection's stream; unique. */
@@ -10,6 +10,8 @@ export interface TelephonyStreamOptions {
   readonly encoding: G711Law;
   readonly customParameters?: Readonly<Record<string, string>>;
 }
+
+const OPENING_BRACE = 0x7b;
 
 /**
  * One stream of the telephony protocol: JSON in text messages, G.711 in base64, as the guide has it and in the fuller
@@ -38,15 +40,15 @@ export class TelephonyProtocol implements AgentProtocol {
   }
 
   decode(data: Buffer, isBinary: boolean, handlers: AgentMessageHandlers): void {
-    if (isBinary) {
+    // There is no binary audio here: JSON is JSON in either kind of message.
+    if (isBinary && data[0] !== OPENING_BRACE) {
       handlers.onIgnored(`binary message of ${data.length} bytes`);
       return;
     }
-    decodeText(data.toString('utf8'), handlers, (key, name, message) => {
-      if (key === 'event' && name === 'media') decodeMedia(message['media'], handlers);
+    decodeText(data.toString('utf8'), handlers, (event) => {
       // The server's own `stop` event is about the stream; its interruption is `clear`.
-      else if (key === 'event' && name === 'stop') handlers.onHangup('stop event');
-      else decodeEvent(key, name, message, handlers);
+      if (event.key === 'event' && event.name === 'stop') handlers.onHangup('stop event');
+      else decodeEvent(event, handlers);
     });
   }
 
@@ -91,6 +93,11 @@ export class TelephonyProtocol implements AgentProtocol {
     return this.#event('mark', `,"mark":${JSON.stringify({ name })}`);
   }
 
+  /** Twilio's `dtmf` event: `0` to `9`, `*`, `#`, `A` to `D`. */
+  digit(digit: string): string {
+    return this.#event('dtmf', `,"dtmf":${JSON.stringify({ track: 'inbound_track', digit })}`);
+  }
+
   /** The `stop` event, if there is a stream to stop. */
   closing(): string | undefined {
     if (!this.#open) return undefined;
@@ -102,25 +109,4 @@ export class TelephonyProtocol implements AgentProtocol {
   #event(name: string, rest: string): string {
     return `{"event":"${name}","sequenceNumber":"${++this.#messages}${this.#streamSid}${rest}}`;
   }
-}
-
-function decodeMedia(media: unknown, handlers: AgentMessageHandlers): void {
-  const payload = isObject(media) ? media['payload'] : undefined;
-  if (typeof payload !== 'string') {
-    handlers.onIgnored('media without a payload');
-    return;
-  }
-  const bytes = decodeBase64(payload);
-  if (!bytes) handlers.onIgnored('media that is not base64');
-  else if (bytes.length > 0) handlers.onAudio(bytes);
-}
-
-/** RFC 4648 §4, with or without padding. Undefined for anything else. */
-function decodeBase64(text: string): Buffer | undefined {
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  const digits = text.length - padding;
-  if (digits % 4 === 1 || (padding > 0 && text.length % 4 !== 0)) return undefined;
-  const bytes = Buffer.from(text, 'base64');
-  // Node skips over what is not of the alphabet, and then there are too few bytes.
-  return bytes.length === Math.floor((digits * 3) / 4) ? bytes : undefined;
 }

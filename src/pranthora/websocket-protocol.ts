@@ -1,8 +1,8 @@
 import type { AgentProtocol } from './protocol.js';
 import { decodeEvent, decodeText } from './server-text.js';
 
-/** The control messages known are under 100 bytes; what is much longer is not worth the parsing. */
-const MAX_TEXT_BYTES = 64 * 1024;
+/** Control messages are under 100 bytes; speech in JSON is longer, and holds up the other calls while it is read. */
+const MAX_TEXT_BYTES = 1024 * 1024;
 
 /**
  * The pure WebSocket protocol: binary messages are 16 kHz mono 16-bit little-endian PCM both ways, text messages come
@@ -19,13 +19,14 @@ export const webSocketProtocol: AgentProtocol = {
     } else if (data.length > MAX_TEXT_BYTES) {
       handlers.onIgnored(`text of ${data.length} bytes`);
     } else {
-      decodeText(data.toString('utf8'), handlers, (key, name, message) => {
-        decodeEvent(key, name, message, handlers);
+      decodeText(data.toString('utf8'), handlers, (event) => {
+        decodeEvent(event, handlers);
       });
     }
   },
   opening: () => undefined,
   encodeAudio: (frame) => frame,
   markEcho: () => undefined,
+  digit: () => undefined,
   closing: () => undefined,
 };

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RenegotiationRefused } from '../../src/signaling/sip-endpoint.js';
 import { STATS } from '../support/fake-bridge-pool.js';
 import { CallBench, ENDINGS, OFFER, route, settle, TELL_ALL } from './call-bench.js';
+import { agent, workflow } from '../support/targets.js';
 
 describe('a call ends', () => {
   it('by the caller: the record says all there is to say', async () => {
@@ -13,6 +14,7 @@ describe('a call ends', () => {
     expect(bench.record(invite)).toEqual({
       level: 'info',
       event: 'call.ended',
+      agentCallId: expect.stringMatching(/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/) as string,
       callId: 'abc@pbx',
       from: 'bob',
       to: '15551234',
@@ -57,7 +59,7 @@ describe('a call ends', () => {
   });
 
   it('by the loss of the agent, after the other targets', async () => {
-    const bench = new CallBench({ routes: [route({ targets: [{ agentId: 'a' }, { agentId: 'b' }] })] });
+    const bench = new CallBench({ routes: [route({ targets: [agent('a'), agent('b')] })] });
     const { invite, dialog, bridge } = await bench.answered();
     bridge.agentEnded(ENDINGS.unreachable);
     expect(bridge.agents).toHaveLength(2);
@@ -333,12 +335,13 @@ describe('during a call', () => {
     const bench = new CallBench({ maxDurationMs: 60_000 });
     const first = await bench.answered();
     bench.controller.configure({
-      routes: [route({ name: 'new', targets: [{ workflowId: 'w' }] })],
+      routes: [route({ name: 'new', targets: [workflow('w')] })],
       maxConcurrent: 2,
       maxDurationMs: 10_000,
       transferTimeoutMs: 15_000,
       logDigits: false,
       customParameters: TELL_ALL,
+      sendCallId: true,
       allow: () => true,
       didPlaces: () => ['requestUri'],
     });
@@ -356,7 +359,7 @@ describe('during a call', () => {
 it('a thousand calls, ended in every way at any moment, leave nothing behind', async () => {
   const bench = new CallBench({
     maxConcurrent: 30,
-    routes: [route({ targets: [{ agentId: 'a' }, { agentId: 'b' }], fallback: { reject: 486 } })],
+    routes: [route({ targets: [agent('a'), agent('b')], fallback: { reject: 486 } })],
   });
   for (let i = 0; i < 1_000; i++) {
     const invite = bench.receive({ holdAnswer: i % 3 === 0 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MediaUnavailable } from '../../src/media/engine.js';
 import { CallBench, ENDINGS, OFFER, route, settle } from './call-bench.js';
+import { agent, workflow } from '../support/targets.js';
 
 describe('a call that is answered', () => {
   it('rings, connects the agent, listens, answers and speaks, in that order', async () => {
@@ -16,7 +17,8 @@ describe('a call that is answered', () => {
         mode: 'websocket',
         baseUrl: 'wss://pranthora.example',
         target: { agentId: 'agent-1' },
-        apiKey: 'key',
+        apiKeys: ['key'],
+        agentCallId: bench.controller.call(invite.callId)?.agentCallId,
         encoding: 'mulaw',
         callSid: invite.callId,
         customParameters: { from: 'alice', to: '15551234', did: '15551234', sipCallId: invite.callId },
@@ -90,12 +92,16 @@ describe('a call whose agent fails before the answer', () => {
   });
 
   it("goes to the route's targets in order", async () => {
-    const targets = [{ agentId: 'a' }, { workflowId: 'w' }, { agentId: 'b' }];
+    const targets = [agent('a'), workflow('w'), agent('b')];
     const bench = new CallBench({ routes: [route({ targets })] });
     const invite = bench.connecting();
     bench.bridge.agentEnded(ENDINGS.configuration);
     bench.bridge.agentEnded(ENDINGS.unreachable);
-    expect(bench.bridge.agents.map(({ target }) => target)).toEqual(targets);
+    expect(bench.bridge.agents.map(({ target }) => target)).toEqual([
+      { agentId: 'a' },
+      { workflowId: 'w' },
+      { agentId: 'b' },
+    ]);
     expect(invite.finals).toBe(0);
     bench.bridge.agentReady();
     await settle();
@@ -108,7 +114,7 @@ describe('a call whose agent fails before the answer', () => {
   });
 
   it('is refused for what the last target said', async () => {
-    const bench = new CallBench({ routes: [route({ targets: [{ agentId: 'a' }, { agentId: 'b' }] })] });
+    const bench = new CallBench({ routes: [route({ targets: [agent('a'), agent('b')] })] });
     const invite = bench.connecting();
     bench.bridge.agentEnded(ENDINGS.configuration);
     bench.bridge.agentEnded(ENDINGS.unreachable);
@@ -117,7 +123,7 @@ describe('a call whose agent fails before the answer', () => {
   });
 
   it('does not try another target when the agent declines', async () => {
-    const bench = new CallBench({ routes: [route({ targets: [{ agentId: 'a' }, { agentId: 'b' }] })] });
+    const bench = new CallBench({ routes: [route({ targets: [agent('a'), agent('b')] })] });
     const invite = bench.connecting();
     bench.bridge.agentEnded(ENDINGS.hangup);
     await bench.expectAllOver();
@@ -398,7 +404,7 @@ describe('while the 200 is on its way', () => {
   });
 
   it('another target may take over', async () => {
-    const bench = new CallBench({ routes: [route({ targets: [{ agentId: 'a' }, { agentId: 'b' }] })] });
+    const bench = new CallBench({ routes: [route({ targets: [agent('a'), agent('b')] })] });
     const invite = bench.connecting({ holdAnswer: true });
     bench.bridge.agentReady();
     await settle();

@@ -9,6 +9,7 @@ import { FakeBridgePool, type FakeBridge } from '../support/fake-bridge-pool.js'
 import { FakeClock } from '../support/fake-clock.js';
 import { FakeInvite, type FakeDialog, type FakeInviteOptions } from '../support/fake-invite.js';
 import { RecordingLogger } from '../support/recording-logger.js';
+import { agent } from '../support/targets.js';
 
 export const OFFER = [
   'v=0',
@@ -37,15 +38,23 @@ export function route(changes: Partial<Route> = {}): Route {
   return {
     name: 'main',
     match: { default: true },
-    targets: [{ agentId: 'agent-1' }],
-    mode: 'websocket',
-    encoding: 'mulaw',
-    apiKey: 'key',
-    url: 'wss://pranthora.example',
+    targets: [agent('agent-1')],
     onAgentEnd: 'hangup',
     ...changes,
   };
 }
+
+const SETTINGS: ControllerSettings = {
+  routes: [route()],
+  maxConcurrent: 100,
+  maxDurationMs: 600_000,
+  transferTimeoutMs: 15_000,
+  logDigits: false,
+  customParameters: TELL_ALL,
+  sendCallId: true,
+  allow: () => true,
+  didPlaces: () => ['requestUri'],
+};
 
 /** Lets every promise that can go on do so. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -115,17 +124,7 @@ export class CallBench {
 
   constructor(settings: Partial<ControllerSettings> = {}) {
     this.controller = new CallController(
-      {
-        routes: [route()],
-        maxConcurrent: 100,
-        maxDurationMs: 600_000,
-        transferTimeoutMs: 15_000,
-        logDigits: false,
-        customParameters: TELL_ALL,
-        allow: () => true,
-        didPlaces: () => ['requestUri'],
-        ...settings,
-      },
+      { ...SETTINGS, ...settings },
       {
         clock: this.clock,
         wallTime: () => new Date(START + this.clock.nowMs() - 1_000),
@@ -141,6 +140,11 @@ export class CallBench {
         },
       },
     );
+  }
+
+  /** A reload. */
+  configure(settings: Partial<ControllerSettings>): void {
+    this.controller.configure({ ...SETTINGS, ...settings });
   }
 
   /** An INVITE comes. */

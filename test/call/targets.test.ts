@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CallBench, ENDINGS, route, settle, TELL_ALL } from './call-bench.js';
+import { agent, workflow } from '../support/targets.js';
 
 /** A call that finds its only agent unreachable, after `waitedMs`. */
 async function unreachable(bench: CallBench, waitedMs: number): Promise<void> {
@@ -34,12 +35,13 @@ describe('a target that cannot be reached', () => {
     const bench = new CallBench();
     for (let i = 0; i < 3; i++) await unreachable(bench, 4_000);
     bench.controller.configure({
-      routes: [route({ targets: [{ agentId: 'agent-1' }, { agentId: 'agent-2' }] })],
+      routes: [route({ targets: [agent('agent-1'), agent('agent-2')] })],
       maxConcurrent: 10,
       maxDurationMs: 600_000,
       transferTimeoutMs: 15_000,
       logDigits: false,
       customParameters: TELL_ALL,
+      sendCallId: true,
       allow: () => true,
       didPlaces: () => ['requestUri'],
     });
@@ -139,8 +141,9 @@ describe('what agents are told of a call', () => {
   });
 
   it('is the same for every target of the route', async () => {
+    const telephony = { mode: 'telephony', encoding: 'alaw' } as const;
     const bench = new CallBench({
-      routes: [route({ mode: 'telephony', encoding: 'alaw', targets: [{ agentId: 'a' }, { workflowId: 'w' }] })],
+      routes: [route({ targets: [agent('a', telephony), workflow('w', telephony)] })],
     });
     const invite = bench.connecting();
     bench.bridge.agentEnded(ENDINGS.unreachable);

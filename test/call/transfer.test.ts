@@ -4,6 +4,7 @@ import type { CallRecord } from '../../src/control/call-record.js';
 import type { FakeBridge } from '../support/fake-bridge-pool.js';
 import type { FakeDialog, FakeInvite } from '../support/fake-invite.js';
 import { CallBench, ENDINGS, OFFER, route, settle } from './call-bench.js';
+import { agent } from '../support/targets.js';
 
 const SURVEY = 'sip:survey@pbx.example';
 const DESK = 'sip:desk@pbx.example';
@@ -203,7 +204,7 @@ describe('a transfer that a digit has asked for', () => {
   });
 
   it('does not keep another agent from taking over', async () => {
-    const targets = [{ agentId: 'a' }, { agentId: 'b' }];
+    const targets = [agent('a'), agent('b')];
     const call = await transferring('a digit asks for it', { targets });
     call.bridge.agentEnded(ENDINGS.unreachable);
     expect(call.bridge.agents).toHaveLength(2);

@@ -132,7 +132,7 @@ describe.each(MODES)('mode %s', (mode) => {
   );
 
   it('a wrong key is refused, and told nobody', async () => {
-    const call = await dial({ scenario: 'silent' }, { mode, apiKey: 'wrong-key' });
+    const call = await dial({ scenario: 'silent' }, { mode, apiKeys: ['wrong-key'] });
     const ending = await call.ending();
     expect(ending).toMatchObject(mode === 'handshake' ? { httpStatus: 401 } : { closeCode: 4001 });
     expect(ending.kind).toBe('configuration');

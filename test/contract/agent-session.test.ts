@@ -148,13 +148,14 @@ describe('a conversation', () => {
     const call = await ready({
       onOpen: (session) => {
         session.start();
-        for (const text of ['{"event":"transcript","text":"private"}', 'private', '{"event":']) session.sendText(text);
+        session.sendText('{"type":"transcript","role":"user","text":"private"}');
+        for (const text of ['{"event":"summary","text":"private"}', 'private', '{"event":']) session.sendText(text);
         session.sendText('{"event":"mark","mark":{"name":"tts_completed"}}');
       },
     });
     await call.until('mark tts_completed');
     expect(call.session.stats.ignoredMessages).toBe(3);
-    expect(call.logged).toEqual([{ event: 'agent.message-ignored', what: 'event "transcript"' }]);
+    expect(call.logged).toEqual([{ event: 'agent.message-ignored', what: 'event "summary"' }]);
   });
 
   it('is no more after close(), which may be called again', async () => {
@@ -187,7 +188,7 @@ describe('an agent that cannot be had', () => {
   });
 
   it('a wrong key', async () => {
-    const call = dial(await simulate(), { apiKey: 'wrong' });
+    const call = dial(await simulate(), { apiKeys: ['wrong'] });
     expect(await call.ending()).toMatchObject({ kind: 'configuration', closeCode: 4001 });
   });
 
@@ -198,13 +199,14 @@ describe('an agent that cannot be had', () => {
     expect(ending.detail).toContain('start_media_streaming within 50 ms');
   });
 
-  it('hangs up, times out or loses the session before the start: no second try', async () => {
+  it('hangs up or times out before the start: no second try; loses the session: one', async () => {
     const closes = [
-      [1000, 'Call terminated by agent', 'agent-hangup'],
-      [1000, 'Session timeout reached', 'session-timeout'],
-      [1011, 'Session not found', 'session-not-found'],
+      [1000, 'Call terminated by agent', 'agent-hangup', 1],
+      [1000, 'Session timeout reached', 'session-timeout', 1],
+      [1011, 'Session not found', 'session-not-found', 2],
+      [1011, '', 'unreachable', 2],
     ] as const;
-    for (const [code, reason, kind] of closes) {
+    for (const [code, reason, kind, tries] of closes) {
       const call = dial(
         await simulate({
           scenario: {
@@ -215,7 +217,7 @@ describe('an agent that cannot be had', () => {
         }),
       );
       expect(await call.ending()).toMatchObject({ kind, closeCode: code });
-      expect(simulator?.sessions).toHaveLength(1);
+      expect(simulator?.sessions).toHaveLength(tries);
       await simulator?.stop();
     }
   });
@@ -250,7 +252,7 @@ describe('an agent that cannot be had', () => {
   });
 
   it('has an impossible key, which is not told', async () => {
-    const ending = await dial(await simulate(), { apiKey: 'secret\r\nx-other: 1' }).ending();
+    const ending = await dial(await simulate(), { apiKeys: ['secret\r\nx-other: 1'] }).ending();
     expect(ending.kind).toBe('configuration');
     expect(ending.detail).toContain('API key');
     expect(ending.detail).not.toContain('secret');

@@ -136,7 +136,9 @@ describe('the answer to a handshake', () => {
     );
     expect(await lost.ending()).toMatchObject({
       kind: 'configuration',
-      detail: expect.stringMatching(/a host that is not allowed, 127\.0\.0\.1:\d+$/) as string,
+      detail: expect.stringMatching(
+        /a host that is not allowed, 127\.0\.0\.1:\d+; pranthora\.allowHosts allows it$/,
+      ) as string,
     });
     await stranger.stop();
     expect(heard).toEqual([]);
@@ -173,7 +175,7 @@ describe('the answer to a handshake', () => {
     call = new Call('not a url', { mode: 'handshake' }).connect();
     expect(call.events).toEqual([]);
     expect(await call.ending()).toMatchObject({ kind: 'configuration' });
-    const lost = await shake(() => undefined, { apiKey: 'secret\r\nx-other: 1' });
+    const lost = await shake(() => undefined, { apiKeys: ['secret\r\nx-other: 1'] });
     const ending = await lost.ending();
     expect(ending.detail).toBe('the API key holds characters no HTTP header may carry');
   });

@@ -230,7 +230,7 @@ describe.each([
     expect(rig.count('interrupted')).toBe(0);
   });
 
-  it("plays an agent's last words before it tells that the agent has hung up", async () => {
+  it('tells at once that the agent has hung up, and when its last words have been played', async () => {
     const agent = new ListeningAgent();
     const { phone } = await start(agent);
     await rig.started();
@@ -240,12 +240,14 @@ describe.each([
     rig.session.close(1000, 'Call terminated by agent');
     const { ending } = await rig.event('agent-ended');
     expect(ending).toMatchObject({ kind: 'agent-hangup', closeCode: 1000 });
+    rig.bridge.playOut();
+    expect((await rig.event('played-out')).leftMs).toBe(0);
     const spoken = phone.packets.slice(before).filter((each) => !isSilentPacket(each));
     expect(spoken.length).toBeGreaterThanOrEqual(20);
     // The caller's jitter buffer gets time to play them.
     expect(phone.packets.slice(-2).every(isSilentPacket)).toBe(true);
     await phone.receive(3); // and the stream goes on until the bridge is closed
-    expect(rig.count('agent-ended')).toBe(1);
+    expect(rig.count('played-out')).toBe(1);
   });
 
   it('does not let last words last longer than it may', async () => {
@@ -257,18 +259,31 @@ describe.each([
     rig.session.sendAudio(Buffer.from(speech16k(30_000).buffer));
     rig.session.close(1000, 'done');
     await rig.event('agent-ended');
+    rig.bridge.playOut();
+    expect((await rig.event('played-out')).leftMs).toBeGreaterThan(29_000);
     const tookMs = performance.now() - startedAtMs;
     expect(tookMs).toBeGreaterThanOrEqual(295);
     expect(tookMs).toBeLessThan(600);
   });
 
-  it('tells at once that the agent has hung up before the answer', async () => {
+  it('plays what an agent said that has hung up while the caller was being answered', async () => {
+    const { phone } = await start(new ListeningAgent());
+    await rig.connected();
+    rig.session.sendAudio(Buffer.from(speech16k(400).buffer));
+    rig.session.close(1000, 'not today');
+    await rig.event('agent-ended');
+    rig.bridge.playOut();
+    rig.bridge.setMedia(phone.media);
+    rig.bridge.start();
+    await rig.event('played-out');
+    expect(phone.packets.filter((each) => !isSilentPacket(each)).length).toBeGreaterThanOrEqual(20);
+  });
+
+  it('has nothing to play before the start when nothing was said', async () => {
     await start(new ListeningAgent());
     await rig.connected();
-    rig.session.sendAudio(Buffer.from(speech16k(5_000).buffer));
-    rig.session.close(1000, 'not today');
-    const { ending } = await rig.event('agent-ended');
-    expect(ending.kind).toBe('agent-hangup');
+    rig.bridge.playOut();
+    expect((await rig.event('played-out')).leftMs).toBe(0);
   });
 
   it('lets time go on without packets while it is held', async () => {

@@ -63,6 +63,10 @@ export class FakeBridge implements BridgeHandle {
   readonly commands: string[] = [];
   readonly agents: AgentAddress[] = [];
   readonly media: BridgeMedia[] = [];
+  readonly keys: (readonly string[])[] = [];
+  readonly digits: string[] = [];
+  /** The agent has more to be heard than nothing: `playedOut` says when it is. */
+  holdPlayout = false;
   isClosed = false;
   readonly #onEvent: (event: BridgeEvent) => void;
   readonly #holdClosed: boolean;
@@ -89,6 +93,25 @@ export class FakeBridge implements BridgeHandle {
 
   confirm(): void {
     this.commands.push('confirm');
+  }
+
+  renewKeys(apiKeys: readonly string[]): void {
+    this.commands.push('renew-keys');
+    this.keys.push(apiKeys);
+  }
+
+  sendDigit(digit: string): void {
+    this.commands.push('send-digit');
+    this.digits.push(digit);
+  }
+
+  playOut(): void {
+    this.commands.push('play-out');
+    if (!this.holdPlayout) this.playedOut();
+  }
+
+  playedOut(leftMs = 0): void {
+    this.tell({ kind: 'played-out', leftMs });
   }
 
   close(): void {

@@ -13,6 +13,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       connectTimeoutMs: 4_000,
       startTimeoutMs: 4_000,
       customParameters: { from: true, fromName: true, assertedIdentity: true, to: true, did: true, sipCallId: true },
+      sendCallId: true,
       reconnect: { maxAttempts: 8, initialDelayMs: 200, maxDelayMs: 5_000, keepMs: 400 },
     },
     sip: {
@@ -44,6 +45,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       maxDurationMs: 60_000,
       rtpTimeoutMs: 30_000,
       farewellMs: 10_000,
+      settleMs: 400,
       transferTimeoutMs: 15_000,
     },
     http: { host: '127.0.0.1', port: 0 },
@@ -53,11 +55,9 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       {
         name: 'demo',
         match: { did: DEMO_NUMBER },
-        targets: [{ agentId: DEMO_AGENT }],
-        mode: 'websocket',
-        encoding: 'mulaw',
-        apiKey: DEMO_API_KEY,
-        url: pranthoraUrl,
+        targets: [
+          { agentId: DEMO_AGENT, mode: 'websocket', encoding: 'mulaw', apiKeys: [DEMO_API_KEY], url: pranthoraUrl },
+        ],
         onAgentEnd: 'hangup',
       },
     ],

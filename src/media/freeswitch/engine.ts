@@ -80,6 +80,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
       offer === undefined ? undefined : negotiateOffer(offer, this.#codecs(), { order: this.#options.codecOrder });
     if (negotiated) this.#options.targets.check(negotiated.stream, offeredBy);
     return {
+      codec: negotiated?.stream.codec ?? this.#options.codecs[0],
       connect: (bridgePort, localAddress, peerAddress = offeredBy) =>
         this.#connect({ bridgePort, localAddress, peerAddress }, negotiated),
     };

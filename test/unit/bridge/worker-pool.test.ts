@@ -14,7 +14,7 @@ const AGENT = {
   mode: 'websocket',
   baseUrl: 'ws://127.0.0.1:9',
   target: { agentId: 'agent' },
-  apiKey: 'key',
+  apiKeys: ['key'],
   encoding: 'mulaw',
   callSid: 'call-1',
 } as const;

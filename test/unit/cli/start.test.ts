@@ -73,7 +73,7 @@ describe('start', () => {
     io.signals.emit('SIGHUP', 'SIGHUP');
     expect(io.lines.at(-1)).toMatchObject({ event: 'config.reloaded', routes: 1, needRestart: ['http.port'] });
     expect(bridge.configured).toMatchObject([
-      { call: { maxConcurrent: 3 }, http: { port: 8080 }, routes: [{ apiKey: 'another-key-987' }] },
+      { call: { maxConcurrent: 3 }, http: { port: 8080 }, routes: [{ targets: [{ apiKeys: ['another-key-987'] }] }] },
     ]);
     await end();
     expect(io.lines.find(({ event }) => event === 'bridge.draining')).toMatchObject({ drainMs: 7 });

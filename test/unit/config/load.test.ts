@@ -20,6 +20,7 @@ describe('precedence', () => {
         connectTimeoutMs: 4000,
         startTimeoutMs: 4000,
         customParameters: { from: true, fromName: true, assertedIdentity: true, to: true, did: true, sipCallId: true },
+        sendCallId: true,
         reconnect: { maxAttempts: 8, initialDelayMs: 200, maxDelayMs: 5000, keepMs: 400 },
       },
       sip: {
@@ -50,7 +51,8 @@ describe('precedence', () => {
         maxConcurrent: 500,
         maxDurationMs: 14_400_000,
         rtpTimeoutMs: 30_000,
-        farewellMs: 10_000,
+        farewellMs: 120_000,
+        settleMs: 400,
         transferTimeoutMs: 15_000,
       },
       http: { host: '127.0.0.1', port: 8080 },
@@ -60,11 +62,15 @@ describe('precedence', () => {
         {
           name: 'default',
           match: { default: true },
-          targets: [{ agentId: 'a1' }],
-          mode: 'websocket',
-          encoding: 'mulaw',
-          apiKey: KEY,
-          url: 'wss://api.pranthora.com',
+          targets: [
+            {
+              agentId: 'a1',
+              mode: 'websocket',
+              encoding: 'mulaw',
+              apiKeys: [KEY],
+              url: 'wss://api.pranthora.com',
+            },
+          ],
           onAgentEnd: 'hangup',
         },
       ],
@@ -181,7 +187,7 @@ describe('precedence', () => {
 describe('faults', () => {
   it('reports everything missing when there is nothing at all', () => {
     expect(faultsIn(() => loadConfig({ env: {} }))).toEqual([
-      'pranthora.apiKey: required (allowed: PRANTHORA_API_KEY, or pranthora.apiKeyFile, or apiKeyEnv in every route)',
+      'pranthora.apiKey: required (allowed: PRANTHORA_API_KEY, or pranthora.apiKeyFile, or apiKeyEnv or apiKeyFile in every route)',
       'routes: required, at least one (allowed: a list in the file given by --config)',
     ]);
   });
@@ -316,7 +322,7 @@ describe('the API key', () => {
     const file = temporaryFile(`${ROUTES}pranthora: {apiKeyFile: key.txt}\n`);
     writeFileSync(join(dirname(file), 'key.txt'), 'from-file\n');
     const { config, sources } = loadConfig({ file, env: {} });
-    expect([config.pranthora.apiKey, config.routes[0]?.apiKey]).toEqual(['from-file', 'from-file']);
+    expect([config.pranthora.apiKey, config.routes[0]?.targets[0]?.apiKeys]).toEqual(['from-file', ['from-file']]);
     expect(sources.get('pranthora.apiKey')).toBe('file');
     // A stronger source decides, whichever of the two forms it takes.
     expect(loadConfig({ file, env: { PRANTHORA_API_KEY: 'from-env' } }).config.pranthora.apiKey).toBe('from-env');
@@ -351,8 +357,10 @@ describe('the API key', () => {
   it('is not needed where every route has its own', () => {
     const content = 'routes: [{default: true, agentId: a, apiKeyEnv: SALES_KEY}]';
     const { config } = load(content, { env: { PRANTHORA_API_KEY: '', SALES_KEY: 'sales' } });
-    expect([config.pranthora.apiKey, config.routes[0]?.apiKey]).toEqual([undefined, 'sales']);
-    expect(load(content, { env: { PRANTHORA_API_KEY: '' }, withoutKeys: true }).config.routes[0]?.apiKey).toBe('');
+    expect([config.pranthora.apiKey, config.routes[0]?.targets[0]?.apiKeys]).toEqual([undefined, ['sales']]);
+    expect(
+      load(content, { env: { PRANTHORA_API_KEY: '' }, withoutKeys: true }).config.routes[0]?.targets[0]?.apiKeys,
+    ).toEqual([]);
   });
 });
 

@@ -120,7 +120,7 @@ drainMs: 1
     const { config, needRestart } = applyReload(running, next);
     expect(config).toMatchObject({
       pranthora: { apiKey: 'new-key' },
-      routes: [{ targets: [{ agentId: 'new' }], apiKey: 'new-key' }],
+      routes: [{ targets: [{ agentId: 'new', apiKeys: ['new-key'] }] }],
       call: { maxConcurrent: 3 },
       log: { level: 'debug', pretty: false },
       drainMs: 1,
@@ -168,7 +168,8 @@ describe('the configurations in the repository', () => {
     expect(missing).toEqual([]);
     const routes = at(example, 'routes') as object[];
     const keys = new Set(routes.flatMap((route) => Object.keys(route)));
-    const all = 'did prefix pattern default name from header agentId workflowId targets mode encoding apiKeyEnv url';
+    const all =
+      'did prefix pattern default name from header agentId workflowId targets mode encoding apiKeyEnv apiKeyFile url';
     expect([...keys].sort()).toEqual([...all.split(' '), 'maxConcurrent', 'fallback', 'onAgentEnd', 'dtmf'].sort());
   });
 

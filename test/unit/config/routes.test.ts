@@ -43,16 +43,21 @@ describe('a route', () => {
 `,
       { SALES_KEY: 'sales-key' },
     );
+    const connection = {
+      mode: 'telephony',
+      encoding: 'alaw',
+      apiKeys: ['sales-key'],
+      url: 'wss://other.example',
+    };
     expect(route).toEqual({
       name: 'sales',
       match: { pattern: '^\\+?1555' },
       from: ['+1555*', '*@pbx.example'],
       header: { name: 'X-Tenant', pattern: '^acme' },
-      targets: [{ agentId: 'a1' }, { workflowId: 'w1' }],
-      mode: 'telephony',
-      encoding: 'alaw',
-      apiKey: 'sales-key',
-      url: 'wss://other.example',
+      targets: [
+        { agentId: 'a1', ...connection },
+        { workflowId: 'w1', ...connection },
+      ],
       maxConcurrent: 5,
       fallback: { redirect: 'sip:operator@pbx.example' },
       onAgentEnd: { refer: 'tel:+15550199' },
@@ -69,10 +74,8 @@ describe('a route', () => {
       '- {default: true, workflowId: w, from: alice, fallback: {reject: 486}, onAgentEnd: hangup}\n',
     );
     expect(route).toMatchObject({
-      apiKey: KEY,
-      url: 'wss://api.pranthora.com',
       from: ['alice'],
-      targets: [{ workflowId: 'w' }],
+      targets: [{ workflowId: 'w', apiKeys: [KEY], url: 'wss://api.pranthora.com' }],
       fallback: { reject: 486 },
       onAgentEnd: 'hangup',
     });
@@ -99,7 +102,7 @@ describe('a route', () => {
     ],
     [
       'default: true, targets: [{agentId: a, key: x}]',
-      'routes[0].targets[0].key: unknown key (allowed: agentId, workflowId, weight)',
+      'routes[0].targets[0].key: unknown key (allowed: agentId, workflowId, weight, mode,',
     ],
     ['default: true, agentId: a, mode: http', 'routes[0].mode: expected one of the known values (got "http";'],
     ['default: true, agentId: a, encoding: alaw', 'routes[0].encoding: mode websocket has no encoding (got "alaw";'],

@@ -2,17 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Route, RouteMatch } from '../../../src/config/types.js';
 import { selectRoute } from '../../../src/control/dial-plan.js';
 import type { RoutableCall } from '../../../src/control/dial-plan.js';
+import { agent } from '../../support/targets.js';
 
 function route(name: string, match: RouteMatch, conditions: Pick<Route, 'from' | 'header'> = {}): Route {
   return {
     name,
     match,
     ...conditions,
-    targets: [{ agentId: name }],
-    mode: 'websocket',
-    encoding: 'mulaw',
-    apiKey: 'key',
-    url: 'wss://example.com',
+    targets: [agent(name)],
     onAgentEnd: 'hangup',
   };
 }

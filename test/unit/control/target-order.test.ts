@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Target } from '../../../src/config/types.js';
 import { orderTargets } from '../../../src/control/target-order.js';
 import { seededRandom } from '../../support/signal.js';
 
 const DRAWS = 20_000;
+
+interface Target {
+  readonly agentId: string;
+  readonly weight?: number;
+}
 
 const named = (agentId: string, weight?: number): Target => ({ agentId, ...(weight === undefined ? {} : { weight }) });
 

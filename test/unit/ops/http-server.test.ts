@@ -28,6 +28,7 @@ const health: Health = {
 };
 const snapshot: CallSnapshot = {
   callId: 'a/b c@host',
+  agentCallId: '7d3c4a52-8f0e-4d39-9c7b-0c9f3a5d2e11',
   from: 'sip:a@b',
   to: 'sip:c@d',
   did: 'c',

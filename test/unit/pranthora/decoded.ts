@@ -14,6 +14,8 @@ export function decodedBy(protocol: AgentProtocol, message: string | Buffer, isB
     onInterruption: record('interruption'),
     onMark: record('mark'),
     onHangup: record('hangup'),
+    onError: record('error'),
+    onReport: record('report'),
     onIgnored: record('ignored'),
   };
   protocol.decode(Buffer.from(message), isBinary, handlers);

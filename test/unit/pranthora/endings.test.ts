@@ -21,12 +21,23 @@ describe('what a close code means', () => {
     [1000, 'SESSION TIMEOUT', 'session-timeout'],
     [1000, 'Call terminated by agent', 'agent-hangup'],
     [1000, '', 'agent-hangup'],
+    [1000, 'session_timeout', 'session-timeout'],
+    [1000, 'Session  timeout', 'session-timeout'],
+    [1000, 'SESSION-TIME-OUT', 'session-timeout'],
+    [1000, 'sessionTimeout', 'session-timeout'],
+    [1000, 'Session timed out.', 'session-timeout'],
+    [1000, 'timed_out', 'session-timeout'],
+    [1000, 'Idle timeout reached', 'session-timeout'],
+    [1000, '{"reason":"idle_timeout"}', 'session-timeout'],
+    [1000, 'The caller is out of time', 'agent-hangup'],
+    [1000, 'Sometimes outside', 'agent-hangup'],
     [1001, '', 'unreachable'],
     [1002, '', 'unreachable'],
     [1005, '', 'unreachable'],
     [1006, '', 'unreachable'],
     [1008, 'Missing required parameter', 'configuration'],
     [1011, 'Session not found', 'session-not-found'],
+    [1011, 'session_not_found', 'session-not-found'],
     [1011, 'unexpected condition', 'unreachable'],
     [1012, '', 'unreachable'],
     [1013, '', 'unreachable'],
@@ -69,6 +80,26 @@ describe('what an HTTP answer to the upgrade means', () => {
     expect(ending).toMatchObject({ kind, httpStatus: status });
     expect(ending.detail).toContain(String(status));
   });
+});
+
+describe('a key that is refused', () => {
+  it.each([401, 403])('is told by HTTP %i', (status) => {
+    expect(classifyUpgradeStatus(status).isKeyRefused).toBe(true);
+  });
+
+  it('is told by close code 4001, and by nothing else', () => {
+    expect(classifyClose(4001, '').isKeyRefused).toBe(true);
+    for (const ending of [classifyClose(4003, ''), classifyUpgradeStatus(404), proxyRefused(403), proxyRefused(407)]) {
+      expect(ending.isKeyRefused).toBeUndefined();
+    }
+  });
+});
+
+it('tells when to come again where coming again is of use', () => {
+  expect(classifyUpgradeStatus(503, 30)).toMatchObject({ retryAfterSec: 30 });
+  expect(classifyUpgradeStatus(429, 30)).toMatchObject({ retryAfterSec: 30 });
+  expect(classifyUpgradeStatus(404, 30)).not.toHaveProperty('retryAfterSec');
+  expect(classifyUpgradeStatus(503)).not.toHaveProperty('retryAfterSec');
 });
 
 describe('what a network error means', () => {

@@ -13,16 +13,21 @@ describe('the path decides the protocol, and the URL is used as given', () => {
     ['wss://P.example:443/api/call/media-stream/workflows/w1?token=x', 'telephony'],
     ['wss://p.example/v2/media-stream', 'telephony'],
     ['wss://p.example/api/call/web-media-stream?agent_id=a1', 'websocket'],
+    // Whatever else it is, the guide has the telephony protocol spoken there.
+    ['wss://p.example/s/0c9f3a5d2e11', 'telephony'],
+    ['wss://p.example', 'telephony'],
+    ['wss://p.example/?x=/web-media-stream/', 'telephony'],
+    ['wss://p.example/my-web-media-stream/a', 'telephony'],
   ])('%s', (url, protocol) => {
     expect(leadingTo(url)).toEqual({ url, protocol });
   });
 
-  it.each(['wss://p.example/api/call/', 'wss://p.example/?x=/media-stream/', 'wss://p.example/my-media-stream/a'])(
-    '%s names none',
-    (url) => {
-      expect(leadingTo(url)).toMatchObject({ kind: 'configuration' });
-    },
-  );
+  it.each(['\ufeff', ' \n', ''])('and the answer may begin with %j', (before) => {
+    expect(read(`${before}{"websocket_url":"wss://p.example/a"}\n`)).toEqual({
+      url: 'wss://p.example/a',
+      protocol: 'telephony',
+    });
+  });
 });
 
 describe('where the key may be shown', () => {
@@ -33,7 +38,7 @@ describe('where the key may be shown', () => {
   ])('%s is a stranger', (url, shown) => {
     const answer = leadingTo(url);
     expect(answer).toMatchObject({ kind: 'configuration' });
-    expect(JSON.stringify(answer)).toContain(`not allowed, ${shown}`);
+    expect(JSON.stringify(answer)).toContain(`not allowed, ${shown}; pranthora.allowHosts allows it`);
   });
 
   it.each([

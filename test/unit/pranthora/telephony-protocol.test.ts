@@ -82,6 +82,17 @@ describe('what is sent', () => {
     expect(protocol.closing()).toBeUndefined();
   });
 
+  it('tells keys pressed as Twilio does', () => {
+    const protocol = stream();
+    protocol.opening();
+    expect(parsed(protocol.digit('#'))).toEqual({
+      event: 'dtmf',
+      sequenceNumber: '2',
+      streamSid: 'MZ1',
+      dtmf: { track: 'inbound_track', digit: '#' },
+    });
+  });
+
   it('is JSON whatever the identifiers and names hold', () => {
     const protocol = stream({ streamSid: AWKWARD, callSid: AWKWARD, customParameters: { [AWKWARD]: AWKWARD } });
     expect(parsed(protocol.opening())).toMatchObject({
@@ -123,6 +134,10 @@ describe('what comes from the server', () => {
     ['{"event_type":"interruption"}', 'event_type:interruption'],
     [' STOP\n', 'stop'],
     ['clear', 'clear'],
+    ['"clear"', 'clear'],
+    ['{"type":"interruption"}', 'type:interruption'],
+    // The `stop` of the stream's end is Twilio's, and has Twilio's key.
+    ['{"type":"stop"}', 'type:stop'],
   ])('%s interrupts', (text, spelling) => {
     expect(decode(text)).toEqual([['interruption', spelling]]);
   });
@@ -150,7 +165,14 @@ describe('what comes from the server', () => {
     expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]);
   });
 
-  it('binary messages are not of this protocol', () => {
+  it('binary messages are not of this protocol, unless they are JSON', () => {
     expect(decode(Buffer.alloc(160), true)).toEqual([['ignored', 'binary message of 160 bytes']]);
+    expect(decode('', true)).toEqual([['ignored', 'binary message of 0 bytes']]);
+    expect(decode(Buffer.from('{"event":"clear"}'), true)).toEqual([['interruption', 'event:clear']]);
+    expect(decode(Buffer.from(media('AAAA')), true)).toEqual([['audio', Buffer.alloc(3)]]);
+  });
+
+  it('media under another key', () => {
+    expect(decode('{"type":"media","media":{"payload":"AAAA"}}')).toEqual([['audio', Buffer.alloc(3)]]);
   });
 });

@@ -24,6 +24,23 @@ describe('text from the server', () => {
     ['{"event_type":"stop_speaking"}', 'event_type:stop_speaking'],
     ['{"event":"Interruption"}', 'event:interruption'],
     ['{"event_type":"stop","event":7}', 'event_type:stop'],
+    ['"stop"', 'stop'],
+    ['"STOP"\n', 'stop'],
+    ['"clear"', 'clear'],
+    ['\ufeffstop', 'stop'],
+    ['\ufeff{"event":"stop"}', 'event:stop'],
+    ['interruption', 'interruption'],
+    ['"stop_speaking"', 'stop_speaking'],
+    ['{"type":"interruption"}', 'type:interruption'],
+    ['{"type": " Stop-Speaking "}', 'type:stop-speaking'],
+    ['{"type":"stopSpeaking"}', 'type:stopspeaking'],
+    ['{"type":"control","event":"clear"}', 'event:clear'],
+    ['{"type":"event","event":"interruption"}', 'event:interruption'],
+    ['{"event":"event","type":"interruption"}', 'type:interruption'],
+    ['{"event":{"type":"clear"}}', 'type:clear'],
+    ['{"type":"message","data":{"event":"stop"}}', 'event:stop'],
+    ['{"data":{"event_type":"stop"}}', 'event_type:stop'],
+    [JSON.stringify('{"event":"clear"}'), 'event:clear'],
   ])('%s interrupts', (text, spelling) => {
     expect(decode(text)).toEqual([['interruption', spelling]]);
   });
@@ -31,6 +48,9 @@ describe('text from the server', () => {
   it.each([
     ['{"event":"call-end"}', 'call-end'],
     ['{"event_type":"call_end"}', 'call_end'],
+    ['{"type":"call-end"}', 'call-end'],
+    ['{"type":"CallEnd"}', 'callend'],
+    ['"call-end"', 'call-end'],
   ])('%s ends the call', (text, spelling) => {
     expect(decode(text)).toEqual([['hangup', spelling]]);
   });
@@ -48,21 +68,48 @@ describe('text from the server', () => {
     ['', /neither/],
     ['hello', /neither/],
     ['stopp', /neither/],
-    ['"stop"', /neither/],
+    ['"stopp"', /neither/],
+    ['"stop', /invalid JSON/],
+    [JSON.stringify(JSON.stringify('stop')), /invalid JSON/],
+    ['"[\\"stop\\"]"', /neither/],
+    ['stop.', /neither/],
+    ['7', /neither/],
+    ['{"type":"tool_call","data":{"type":"stop"}}', /^event "tool_call"$/],
+    ['{"type":"event"}', /without an event/],
     ['[{"event":"stop"}]', /neither/],
     ['{"event":"stop"', /invalid JSON/],
     ['{}', /without an event/],
     ['{"event":null}', /without an event/],
     ['{"event":["stop"]}', /without an event/],
     ['{"__proto__":{"event":"stop"}}', /without an event/],
-    ['{"event":"transcript","text":"secret words"}', /^event "transcript"$/],
   ])('%s is ignored', (text, what) => {
     expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]);
   });
 
   it('ignores an oversized text without parsing it', () => {
-    const text = `{"event":"stop","padding":"${'x'.repeat(64 * 1024)}"}`;
+    const text = `{"event":"stop","padding":"${'x'.repeat(1024 * 1024)}"}`;
     expect(decode(text)).toEqual([['ignored', `text of ${text.length} bytes`]]);
+  });
+
+  it.each(['transcript', 'first_response', 'agent_stop'])('takes %s for a report, and says nothing of it', (name) => {
+    expect(decode(`{"type":"${name}","role":"user","text":"secret words"}`)).toEqual([['report', name]]);
+  });
+
+  it.each([
+    ['{"type":"error","message":"overloaded"}', 'overloaded'],
+    ['{"event":"error","error":{"message":"no credit"}}', 'no credit'],
+    ['{"event":"error","error":"no credit"}', 'no credit'],
+    ['{"type":"error"}', 'no message'],
+  ])('%s is an error', (text, detail) => {
+    expect(decode(text)).toEqual([['error', detail]]);
+  });
+
+  it('takes speech in JSON, in base64, for what it sends in binary', () => {
+    const payload = Buffer.from([1, 2, 3, 4]);
+    const media = { media: { payload: payload.toString('base64') } };
+    expect(decode(JSON.stringify({ type: 'media', ...media }))).toEqual([['audio', payload]]);
+    expect(decode(JSON.stringify({ event: 'media', ...media }))).toEqual([['audio', payload]]);
+    expect(decode('{"type":"media"}')).toEqual([['ignored', 'media without a payload']]);
   });
 
   it('survives text nested as deep as the size limit allows', () => {
@@ -97,5 +144,6 @@ it('never sends text: the server would take it for a broken message', () => {
   expect(webSocketProtocol.clientBegins).toBe(false);
   expect(webSocketProtocol.opening()).toBeUndefined();
   expect(webSocketProtocol.markEcho('m')).toBeUndefined();
+  expect(webSocketProtocol.digit('1')).toBeUndefined();
   expect(webSocketProtocol.closing()).toBeUndefined();
 });

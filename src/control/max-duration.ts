@@ -1,0 +1,40 @@
+import type { CancelTimer, Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
+
+export interface MaxDurationOptions {
+  readonly maxDurationMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onReached: () => void;
+}
+
+/** How long before its end a call that lasts too long is announced in the log: a minute, or a tenth of a short call. */
+const noticeMs = (maxDurationMs: number): number => Math.min(60_000, Math.round(maxDurationMs / 10));
+
+/** The longest a call may last after its answer: said in the log some time before, and then told. */
+export class MaxDuration {
+  readonly #options: MaxDurationOptions;
+  #cancel: CancelTimer | undefined;
+
+  constructor(options: MaxDurationOptions) {
+    this.#options = options;
+  }
+
+  begin(): void {
+    const { clock, maxDurationMs } = this.#options;
+    this.#cancel = clock.after(maxDurationMs - noticeMs(maxDurationMs), () => {
+      this.#warn();
+    });
+  }
+
+  cancel(): void {
+    this.#cancel?.();
+  }
+
+  #warn(): void {
+    const { clock, logger, maxDurationMs, onReached } = this.#options;
+    const leftMs = noticeMs(maxDurationMs);
+    logger.warn({ event: 'call.max_duration_near', leftMs });
+    this.#cancel = clock.after(leftMs, onReached);
+  }
+}
