@@ -125,7 +125,7 @@ export class Call {
         const happened = this.events.filter((one) => one === event).length;
         if (happened < times) throw new Error(`no "${event}" in ${JSON.stringify(this.events.slice(-20))}`);
       },
-      { timeout: 8_000, interval: 2 },
+      { interval: 2 },
     );
   }
 

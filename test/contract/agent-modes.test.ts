@@ -22,7 +22,7 @@ afterEach(async () => {
   simulator = undefined;
   await vi.waitFor(() => {
     expect(left?.sessions.every(({ isClosed }) => isClosed)).not.toBe(false);
-  }, 3_000);
+  });
   await left?.stop();
   await vi.waitFor(() => {
     expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
@@ -56,7 +56,7 @@ function agent(index = 0): SimulatorSession {
 async function closed(session: SimulatorSession): Promise<void> {
   await vi.waitFor(() => {
     expect(session.isClosed).toBe(true);
-  }, 3_000);
+  });
 }
 
 const violations = (): unknown[] => simulator?.sessions.flatMap((session) => session.violations) ?? [];

@@ -40,10 +40,10 @@ afterEach(async () => {
   expect(call?.clock.pendingTimers ?? 0).toBe(0);
   await vi.waitFor(() => {
     expect(simulator?.sessions.every(({ isClosed }) => isClosed) ?? true).toBe(true);
-  }, 3_000);
+  });
   await vi.waitFor(() => {
     expect(proxy?.openSockets ?? 0).toBe(0);
-  }, 3_000);
+  });
   await simulator?.stop();
   await proxy?.stop();
   call = simulator = proxy = undefined;

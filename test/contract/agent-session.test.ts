@@ -20,7 +20,7 @@ afterEach(async () => {
   const left = simulator;
   await vi.waitFor(() => {
     expect(left?.sessions.every(({ isClosed }) => isClosed)).not.toBe(false);
-  }, 3_000);
+  });
   await left?.stop();
   await vi.waitFor(() => {
     expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
@@ -55,7 +55,7 @@ function agent(index = 0): SimulatorSession {
 async function agentHeard(frames: number, index = 0): Promise<void> {
   await vi.waitFor(() => {
     expect(agent(index).report().framesReceived).toBeGreaterThanOrEqual(frames);
-  }, 5_000);
+  });
 }
 
 const RECONNECT = { maxAttempts: 3, initialDelayMs: 10, maxDelayMs: 40, keepMs: 400 };
@@ -109,7 +109,7 @@ describe('a conversation', () => {
     expect(call.events.indexOf('audio')).toBeLessThan(call.events.indexOf('ready'));
     await vi.waitFor(() => {
       expect(Buffer.concat(call.audio)).toHaveLength(greeting.length);
-    }, 3_000);
+    });
     expect(Buffer.concat(call.audio)).toEqual(greeting);
   });
 

@@ -36,7 +36,7 @@ describe('behind drachtio-server, in a dialog', () => {
   };
 
   beforeEach(async () => {
-    rig = await AgentRig.start({ secret: SECRET, timers: { t1Ms: 5, t2Ms: 40, t4Ms: 50 } });
+    rig = await AgentRig.start({ secret: SECRET });
     const clock = new FakeClock();
     strangers = new Strangers(clock, logger);
     const filter = new DrachtioFilter({

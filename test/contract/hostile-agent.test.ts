@@ -14,7 +14,7 @@ afterEach(async () => {
   expect(call?.clock.pendingTimers).toBe(0);
   await vi.waitFor(() => {
     expect(server?.sockets.size).toBe(0);
-  }, 3_000);
+  });
   await server?.stop();
   await vi.waitFor(() => {
     expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
@@ -244,7 +244,7 @@ it('a server that does not read gets no backlog: what waits is bounded, what is 
   peer?.resume();
   await vi.waitFor(() => {
     expect(received).toBeGreaterThanOrEqual(framesSent * 648);
-  }, 5_000);
+  });
   congested.session.sendFrame(numberedFrame(0), FRAMES * 20);
   congested.session.tick(FRAMES * 20);
   expect(congested.session.stats.framesSent).toBeGreaterThan(framesSent);

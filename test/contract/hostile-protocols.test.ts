@@ -17,7 +17,7 @@ afterEach(async () => {
   expect(call?.clock.pendingTimers).toBe(0);
   await vi.waitFor(() => {
     expect(server?.sockets.size ?? 0).toBe(0);
-  }, 3_000);
+  });
   await server?.stop();
   server = undefined;
   await vi.waitFor(() => {

@@ -22,7 +22,7 @@ afterEach(async () => {
     () => {
       expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 });
     },
-    { timeout: 5_000, interval: 10 },
+    { interval: 10 },
   );
   await rig.close();
   await dns.close();

@@ -73,7 +73,7 @@ async function expectUnharmed(): Promise<void> {
     () => {
       expect(rig.agent.stats()).toMatchObject({ dialogs: 1, serverTransactions: 0, clientTransactions: 0 });
     },
-    { timeout: 10_000, interval: 50 },
+    { interval: 50 },
   );
 }
 

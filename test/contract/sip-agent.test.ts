@@ -15,7 +15,7 @@ async function nothingLeft(rig: AgentRig): Promise<void> {
     () => {
       expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 });
     },
-    { timeout: 5_000, interval: 10 },
+    { interval: 10 },
   );
 }
 

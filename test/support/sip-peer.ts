@@ -5,7 +5,7 @@ import { connect as connectSecurely, createServer as createSecureServer } from '
 import { identityFault } from '../../src/sip-agent/tls-identity.js';
 
 /** How long a test waits for a message that should be there in a moment. */
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 15_000;
 
 /** A SIP message as a peer sees it: text, read without the product's own parser. */
 export class SipText {

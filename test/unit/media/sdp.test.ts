@@ -11,6 +11,7 @@ import {
   type NegotiatedOffer,
   type NegotiatedStream,
 } from '../../../src/media/sdp.js';
+import { processorMs } from '../../support/processor-time.js';
 import { seededRandom } from '../../support/signal.js';
 import { offerOf, OFFERS } from './offers.js';
 
@@ -404,14 +405,15 @@ describe('what cannot be used', () => {
 
   it('is told in little time, whatever it is', () => {
     const fillers = ['a=rtpmap:1', 'a=fmtp:1 ', 'a=candidate:1 ', 'a=ssrc:1 ', 'a=extmap:1', 'a=imageattr:1 ', 'a=x '];
-    const started = performance.now();
-    for (const filler of fillers) {
-      for (const stuffing of [' ', 'a', '1', '/', ':', '1 ', 'a=', '[x=1] ']) {
-        const line = `${filler}${stuffing.repeat(1_000)}`.slice(0, 1_020);
-        negotiate((OFFERS.twilio + `${line}\r\n`.repeat(60)).slice(0, 65_536));
+    const tookMs = processorMs(() => {
+      for (const filler of fillers) {
+        for (const stuffing of [' ', 'a', '1', '/', ':', '1 ', 'a=', '[x=1] ']) {
+          const line = `${filler}${stuffing.repeat(1_000)}`.slice(0, 1_020);
+          negotiate((OFFERS.twilio + `${line}\r\n`.repeat(60)).slice(0, 65_536));
+        }
       }
-    }
-    expect((performance.now() - started) / (fillers.length * 8)).toBeLessThan(50);
+    });
+    expect(tookMs / (fillers.length * 8)).toBeLessThan(50);
   });
 
   it('never throws anything but an SdpError: 20,000 mutations', () => {

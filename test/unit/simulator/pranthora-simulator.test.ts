@@ -62,13 +62,13 @@ class Client {
   async heard(count: number): Promise<void> {
     await vi.waitFor(() => {
       expect(this.audio.length).toBeGreaterThanOrEqual(count);
-    }, 5_000);
+    });
   }
 
   async read(text: string): Promise<void> {
     await vi.waitFor(() => {
       expect(this.texts).toContain(text);
-    }, 5_000);
+    });
   }
 }
 

@@ -3,6 +3,7 @@ import { parseNameAddr, parseParams, parseVia, splitHeaderList } from '../../../
 import { LIMITS } from '../../../src/sip-agent/limits.js';
 import { parseDatagram, StreamParser } from '../../../src/sip-agent/parse.js';
 import { parseSipUri } from '../../../src/sip-agent/uri.js';
+import { processorMs } from '../../support/processor-time.js';
 import { savedCorpus } from '../../support/sip-fuzz.js';
 import { inviteText, inviteWith } from './sip-texts.js';
 
@@ -12,16 +13,18 @@ const GROWTH = LARGE / SMALL;
 /** So many that the compiler has had its turn. */
 const RUNS_OF_SLOW = 40;
 
-/** The least processor time of several runs: what the work takes when nothing disturbs it. */
-function leastMs(work: () => unknown, runs = 12): number {
-  let least = Infinity;
-  for (let run = 0; run < runs; run++) {
-    const before = process.cpuUsage();
-    work();
-    const { user, system } = process.cpuUsage(before);
-    least = Math.min(least, (user + system) / 1_000);
+/**
+ * Expects of the least processor time of several runs, what the work takes when nothing disturbs it, that `one` stays
+ * below what `other` allows it. More runs are made while it does not: a busy machine has its quiet moments.
+ */
+function expectLess(one: () => unknown, other: () => unknown, allowedMs: (otherMs: number) => number, runs = 12): void {
+  let oneMs = Infinity;
+  let otherMs = Infinity;
+  for (let run = 0; run < runs || (run < 20 * runs && oneMs >= allowedMs(otherMs)); run++) {
+    oneMs = Math.min(oneMs, processorMs(one));
+    otherMs = Math.min(otherMs, processorMs(other));
   }
-  return least;
+  expect(oneMs).toBeLessThan(allowedMs(otherMs));
 }
 
 /**
@@ -32,7 +35,7 @@ function expectLinear(work: (length: number) => () => unknown): void {
   const small = work(SMALL);
   const large = work(LARGE);
   large();
-  expect(leastMs(large)).toBeLessThan(Math.max(5, 3 * GROWTH * leastMs(small)));
+  expectLess(large, small, (smallMs) => Math.max(5, 3 * GROWTH * smallMs));
 }
 
 const PIECES = [
@@ -49,10 +52,15 @@ describe('the slowest messages of 64 KB that were found', () => {
   // Under two was measured. Without a limit on Contacts it was more than six.
   test.each(slow)('$name takes less than five times what ordinary INVITEs of 64 KB take', ({ bytes }) => {
     expect(bytes.length).toBeGreaterThan(60_000);
-    const ordinaryMs = leastMs(() => {
+    const ordinaryOnes = (): void => {
       for (let octets = 0; octets < bytes.length; octets += ordinary.length) parseDatagram(ordinary);
-    }, RUNS_OF_SLOW);
-    expect(leastMs(() => parseDatagram(bytes), RUNS_OF_SLOW) / ordinaryMs).toBeLessThan(5);
+    };
+    expectLess(
+      () => parseDatagram(bytes),
+      ordinaryOnes,
+      (ordinaryMs) => 5 * ordinaryMs,
+      RUNS_OF_SLOW,
+    );
   });
 
   test('there are some', () => {

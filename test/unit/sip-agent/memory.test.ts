@@ -49,16 +49,25 @@ function message(method: string, index: number, headers: readonly string[] = [],
   return { message: parsed.message, envelope: parsed.envelope };
 }
 
-/** What is kept for each message of which `keep` returns what outlives it. */
+/**
+ * What is kept for each message of which `keep` returns what outlives it. The heap is the whole process's, which may
+ * take up something else meanwhile: what seems too much is measured again, and the least counts.
+ */
 function octetsKept(keep: (index: number) => unknown): number {
+  let next = 0;
   // What is made once is not counted.
-  keep(MESSAGES);
-  const kept: unknown[] = [];
-  const before = octetsInUse();
-  for (let index = 0; index < MESSAGES; index++) kept.push(keep(index));
-  const octets = (octetsInUse() - before) / MESSAGES;
-  expect(kept).toHaveLength(MESSAGES);
-  return octets;
+  keep(next++);
+  const measure = (): number => {
+    const kept: unknown[] = [];
+    const before = octetsInUse();
+    while (kept.length < MESSAGES) kept.push(keep(next++));
+    const octets = (octetsInUse() - before) / MESSAGES;
+    expect(kept).toHaveLength(MESSAGES);
+    return octets;
+  };
+  let least = measure();
+  for (let again = 0; again < 3 && least >= MAX_OCTETS_EACH; again++) least = Math.min(least, measure());
+  return least;
 }
 
 test('what is cut out of a message does not keep the message', () => {
@@ -97,11 +106,13 @@ test.each([
     cancel: () => undefined,
     abandoned: () => undefined,
   });
+  let served = 0;
   const octets = octetsKept((index) => {
+    served += 1;
     const { message: request, envelope } = message(method, index, [], branch);
     layer.receiveRequest(request, envelope, flow);
   });
-  expect(layer.serverTransactions).toBe(MESSAGES + 1);
+  expect(layer.serverTransactions).toBe(served);
   expect(octets).toBeLessThan(MAX_OCTETS_EACH);
   clock.advance(64_000);
   expect(layer.serverTransactions).toBe(0);

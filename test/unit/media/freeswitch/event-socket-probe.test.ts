@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { askEventSocket } from '../../../../src/media/freeswitch/event-socket-probe.js';
 import { EventSocketServer, type Script } from '../../../support/event-socket.js';
 import { FakeClock } from '../../../support/fake-clock.js';
+import { processorMsUntil } from '../../../support/processor-time.js';
 import { seededRandom } from '../../../support/signal.js';
 
 const GREETING = 'Content-Type: auth/request\n\n';
@@ -188,10 +189,9 @@ describe('the probe of an event socket', () => {
     });
 
     it('a hundred thousand empty messages: are read in little time', async () => {
-      const startedAtMs = performance.now();
-      const answer = await ask(say('\n\n'.repeat(100_000) + GREETING), say(ACCEPTED), say(answerOf(STATUS)));
-      expect(answer.body).toBe(STATUS);
-      expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+      const asked = ask(say('\n\n'.repeat(100_000) + GREETING), say(ACCEPTED), say(answerOf(STATUS)));
+      expect(await processorMsUntil(asked)).toBeLessThan(2_000);
+      expect((await asked).body).toBe(STATUS);
     });
 
     it('noise: two hundred times, and it always comes to an end', async () => {
