@@ -302,6 +302,7 @@ export class CallBridge implements Ticking {
     this.#endpoint?.setRemote({ ...remote, latch, ...(rtcp ? { rtcp } : {}), ...(peer === undefined ? {} : { peer }) });
     const target = this.#endpoint?.target;
     if (target?.address !== before?.address || target?.port !== before?.port) this.#liveness.targetChanged();
+    this.#liveness.isTargetPeer = this.#endpoint?.isTargetPeer === true;
   }
 
   #start(): void {

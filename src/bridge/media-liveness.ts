@@ -5,22 +5,28 @@
 const UNCONFIRMED_PACKETS = 100;
 
 /**
- * And after the ACK, which shows that the SIP is not forged but not whose the address in its SDP is. Long enough for the
- * first RTCP report of a listener (RFC 3550 section 6.2: some 3 s, 5 s where it is not randomised).
+ * And after the ACK, when it does not come from the host in the SDP: it shows that the SIP is not forged, but not whose that
+ * host is. Long enough for the first RTCP report of a listener (RFC 3550 section 6.2: some 3 s, 5 s where it is not
+ * randomised).
  */
 const UNPROVEN_PACKETS = 400;
 
 /** After this much time with a target that is there, the call may send one more packet to the next one that is not. */
 const EARNS_PACKET_MS = 400;
 
+const PACKET_MS = 20;
+
 /**
  * Whether anybody is there. RTP can be aimed: an SDP may name an address that never asked for it. So a target gets only
- * a few packets until it has given a sign of life itself: RTP or RTCP from where ours goes to. What is said in SIP is none,
- * and a re-INVITE renews neither the few packets nor the time until the call counts as dead.
+ * a few packets until it has given a sign of life itself: RTP or RTCP from where ours goes to. An ACK is one of the host it
+ * comes from, which so may listen for as long as a call may be silent. All else that is said in SIP is none, and a re-INVITE
+ * renews neither the few packets nor the time until the call counts as dead.
  *
  * States: `unproven` until the first sign from the target, again whenever the target is another one; then `proven`.
  */
 export class MediaLiveness {
+  /** Whether ours go to the host that the SIP comes from. */
+  isTargetPeer = false;
   readonly #rtpTimeoutMs: number;
   #isConfirmed = false;
   #isProven = false;
@@ -81,9 +87,14 @@ export class MediaLiveness {
   /** Whether one more packet may be sent, and is: to be asked once for each. */
   maySend(): boolean {
     if (this.#isProven) return true;
-    if (this.#unprovenPackets >= (this.#isConfirmed ? UNPROVEN_PACKETS : UNCONFIRMED_PACKETS)) return false;
+    if (this.#unprovenPackets >= this.#maxUnproven()) return false;
     this.#unprovenPackets += 1;
     return true;
+  }
+
+  #maxUnproven(): number {
+    if (!this.#isConfirmed) return UNCONFIRMED_PACKETS;
+    return this.isTargetPeer ? Math.max(this.#rtpTimeoutMs / PACKET_MS, UNPROVEN_PACKETS) : UNPROVEN_PACKETS;
   }
 
   /** For how long there has been no sign, once that is too long; told again only after as long. Else undefined. */

@@ -180,6 +180,11 @@ export class RtpEndpoint {
     return this.#latch.target;
   }
 
+  /** Whether that is the host its SIP comes from. */
+  get isTargetPeer(): boolean {
+    return this.#latch.isTargetPeer;
+  }
+
   /** Sends a packet to the target. */
   send(packet: Buffer): void {
     if (this.#closed) return;

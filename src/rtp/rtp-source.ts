@@ -28,6 +28,10 @@ export class RtpSource {
   /** Since it has been heard, or has been the call's source. */
   sinceMs: number;
   heardAtMs: number;
+  /** When it was last sending a run, or was first heard. */
+  ranAtMs: number;
+  /** When it was the call's source for the first time. */
+  takenAtMs = Infinity;
   packets = 0;
   #run = 0;
   #ssrc = 0;
@@ -37,7 +41,7 @@ export class RtpSource {
 
   constructor({ address, port }: TransportAddress, nowMs: number) {
     this.at = { address, port };
-    this.sinceMs = this.heardAtMs = nowMs;
+    this.sinceMs = this.heardAtMs = this.ranAtMs = nowMs;
   }
 
   /** It has once sent a run of consecutive packets of one stream. */
@@ -60,12 +64,15 @@ export class RtpSource {
   }
 
   hear({ ssrc, sequenceNumber }: StreamPosition, nowMs: number): void {
-    const isNext = ssrc === this.#ssrc && sequenceNumber === ((this.#sequenceNumber + 1) & 0xffff);
-    this.#run = isNext && this.isSending(nowMs) ? this.#run + 1 : 1;
+    const ahead = ssrc === this.#ssrc ? (sequenceNumber - this.#sequenceNumber) & 0xffff : undefined;
+    // Some networks deliver each packet twice: that neither continues a run nor ends it.
+    if (ahead === 0 && this.packets > 0) return;
+    this.#run = ahead === 1 && this.isSending(nowMs) ? this.#run + 1 : 1;
     this.#isProven ||= this.fits;
     this.#ssrc = ssrc;
     this.#sequenceNumber = sequenceNumber;
     this.heardAtMs = nowMs;
+    if (this.fits) this.ranAtMs = nowMs;
     this.packets += 1;
   }
 

@@ -17,12 +17,14 @@
 //   proven    the source, which   the source     signalled: at its first packet, always
 //             has sent what fits                 of a higher rank: when it fits
 //                                                one that was the source before, of the same rank, and was so for more
-//                                                packets: at its first packet
+//                                                packets (ESTABLISHED_PACKETS count as all; then who was first): at its
+//                                                first packet
 //                                                `other`, within CONTEST_MS: when it fits and is nearer to the SIP's address
 //   silent    the source, not     the source     as proven, and who fits and goes on with its stream (SSRC and sequence):
 //             heard for a second                 moved behind another NAT, or to another network
 //                                                who fits with another stream: after as much silence as there was sound (1 to
-//                                                5 s); `other` never so from a source that is signalled or host, and proven
+//                                                5 s), in which single packets count as silence if both are of one rank; `other`
+//                                                never so from a source that is signalled or host, and proven
 //
 // A new address in the SDP leads to `open`. The one signalled until then is barred until it is signalled again, for its
 // owner has said that it is not there any more; a source that no SDP named, for a second only: it was behind a NAT, and may
@@ -59,6 +61,9 @@ const LEARN_AFTER_MS = SILENT_AFTER_MS / 2;
 /** One that has been heard for long is waited for, though not longer than this. */
 const MAX_PATIENCE_MS = 5_000;
 
+/** Five seconds of 20 ms: who has sent as much is not outdone by one who sends for longer while it is silent. */
+const ESTABLISHED_PACKETS = 250;
+
 /** How long the first of several strangers may lose its place to a nearer one. */
 const CONTEST_MS = 3_000;
 
@@ -86,13 +91,20 @@ export class SourceLatch {
   #signalled: TransportAddress | undefined;
   #peer: string | undefined;
   #current: RtpSource | undefined;
-  readonly #candidates = new SourceCandidates();
+  /** By rank: a crowd of strangers must not take the places of better ones. */
+  readonly #candidates = [OTHER, HOST, SIGNALLED].map(() => new SourceCandidates());
   #formers: RtpSource[] = [];
   #barred: { readonly at: TransportAddress; readonly untilMs: number }[] = [];
 
   /** Where to send: to the source of what comes, or while nothing has come, to the SDP's address. */
   get target(): TransportAddress | undefined {
     return this.#current?.at ?? this.#signalled;
+  }
+
+  /** Whether that is the host its SIP comes from. */
+  get isTargetPeer(): boolean {
+    const { target } = this;
+    return target !== undefined && this.#isPeer(target.address);
   }
 
   /** Where RTP really comes from, once it does. */
@@ -118,7 +130,7 @@ export class SourceLatch {
     this.#barred = this.#barred.filter(({ at }) => !isSame(at, signalled.address, signalled.port));
     // Named for the first time: what came before may well be the same side behind NAT, and stays until the address speaks.
     if (!before) return;
-    this.#candidates.clear();
+    this.#clearCandidates();
     this.#formers = [];
     if (isSame(this.#current?.at, signalled.address, signalled.port)) return;
     this.#leave(before, nowMs);
@@ -129,7 +141,7 @@ export class SourceLatch {
     if (this.#signalled) this.#leave(this.#signalled, nowMs);
     this.#signalled = undefined;
     this.#current = undefined;
-    this.#candidates.clear();
+    this.#clearCandidates();
     this.#formers = [];
   }
 
@@ -152,7 +164,7 @@ export class SourceLatch {
    * call's by now, this one among them: none while the source is being learned.
    */
   hear(position: StreamPosition, from: TransportAddress, bytes: Buffer, nowMs: number): readonly Buffer[] {
-    const source = this.#candidates.hear(from, position, nowMs);
+    const source = this.#candidates[this.#rankOf(from)]?.hear(from, position, nowMs);
     if (!source) return [];
     if (!this.#mayTake(source, nowMs)) {
       source.hold(bytes);
@@ -170,7 +182,7 @@ export class SourceLatch {
   /** Whether `hear` could come to take a source of that rank. */
   #mayContest(current: RtpSource, rank: Rank, from: TransportAddress, nowMs: number): boolean {
     const currentRank = this.#rankOf(current.at);
-    if (rank > currentRank || nowMs - current.heardAtMs >= LEARN_AFTER_MS) return true;
+    if (rank > currentRank || nowMs - this.#activeAtMs(current, rank) >= LEARN_AFTER_MS) return true;
     if (rank < currentRank) return false;
     return !current.isProven || this.#isContested(current, rank, nowMs) || this.#isSenior(from, current);
   }
@@ -186,10 +198,16 @@ export class SourceLatch {
     if (!source.fits) return false;
     if (rank > currentRank || (rank === currentRank && !current.isProven)) return true;
     if (this.#isContested(current, rank, nowMs) && this.#isNearer(source.at, current.at)) return true;
-    const silentMs = nowMs - current.heardAtMs;
-    if (source.continues(current)) return silentMs >= SILENT_AFTER_MS;
+    if (source.continues(current)) return nowMs - current.heardAtMs >= SILENT_AFTER_MS;
     if (rank === OTHER && currentRank > OTHER && current.isProven) return false;
-    return silentMs >= patienceMs(current);
+    const activeAtMs = this.#activeAtMs(current, rank);
+    const soundMs = activeAtMs - current.sinceMs;
+    return nowMs - activeAtMs >= Math.min(Math.max(soundMs, SILENT_AFTER_MS), MAX_PATIENCE_MS);
+  }
+
+  /** When the source was last heard. Single packets do not keep it its place before one of its own rank. */
+  #activeAtMs(current: RtpSource, rank: Rank): number {
+    return rank === this.#rankOf(current.at) ? current.ranAtMs : current.heardAtMs;
   }
 
   /** Only strangers are contested, for of all others the rank tells. */
@@ -201,7 +219,10 @@ export class SourceLatch {
   /** It was the call's source for longer, and gave way because it was silent. */
   #isSenior(source: TransportAddress, current: RtpSource): boolean {
     const former = this.#formers.find(({ at }) => isSame(at, source.address, source.port));
-    return !!former && former.packets > current.packets && !this.#isNearer(current.at, former.at);
+    if (!former || this.#isNearer(current.at, former.at)) return false;
+    const lead = established(former) - established(current);
+    const wasFirst = established(former) === ESTABLISHED_PACKETS && former.takenAtMs < current.takenAtMs;
+    return lead > 0 || (lead === 0 && wasFirst);
   }
 
   #isNearer(one: TransportAddress, other: TransportAddress): boolean {
@@ -219,13 +240,18 @@ export class SourceLatch {
     if (signalled && withoutZone(signalled.address) === bare) {
       return signalled.port === port ? SIGNALLED : HOST;
     }
-    return this.#peer !== undefined && withoutZone(this.#peer) === bare ? HOST : OTHER;
+    return this.#isPeer(bare) ? HOST : OTHER;
+  }
+
+  #isPeer(address: string): boolean {
+    return this.#peer !== undefined && withoutZone(this.#peer) === withoutZone(address);
   }
 
   #take(source: RtpSource, nowMs: number): void {
-    this.#candidates.remove(source);
+    for (const candidates of this.#candidates) candidates.remove(source);
     const former = this.#formers.find(({ at }) => isSame(at, source.at.address, source.at.port));
-    if (former) source.packets += former.packets;
+    source.packets += former?.packets ?? 0;
+    source.takenAtMs = Math.min(former?.takenAtMs ?? nowMs, nowMs);
     this.#formers = this.#formers.filter((each) => each !== former);
     if (this.#current) this.#formers = [...this.#formers, this.#current].slice(-MAX_REMEMBERED);
     source.sinceMs = nowMs;
@@ -239,6 +265,10 @@ export class SourceLatch {
     this.#current = undefined;
   }
 
+  #clearCandidates(): void {
+    for (const candidates of this.#candidates) candidates.clear();
+  }
+
   #bar(at: TransportAddress, untilMs: number): void {
     this.#barred = [...this.#barred, { at, untilMs }].slice(-MAX_REMEMBERED);
   }
@@ -248,6 +278,4 @@ export class SourceLatch {
   }
 }
 
-function patienceMs({ sinceMs, heardAtMs }: RtpSource): number {
-  return Math.min(Math.max(heardAtMs - sinceMs, SILENT_AFTER_MS), MAX_PATIENCE_MS);
-}
+const established = ({ packets }: RtpSource): number => Math.min(packets, ESTABLISHED_PACKETS);

@@ -134,6 +134,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
         codecOrder: this.#options.codecOrder,
         offeredCodecs: this.#options.codecs,
         negotiated,
+        peerAddress: at.peerAddress,
         checkTarget: (stream) => {
           this.#options.targets.check(stream, at.peerAddress);
         },

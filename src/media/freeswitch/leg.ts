@@ -30,6 +30,8 @@ export interface FreeSwitchLegParts {
   /** For offers of our own. */
   readonly offeredCodecs: readonly StreamEncoding[];
   readonly negotiated: NegotiatedOffer | undefined;
+  /** The address the caller's signalling comes from; '' when it is not known. */
+  readonly peerAddress: string;
   /** Throws SdpError where the caller wants its RTP where none is sent to. */
   readonly checkTarget: (stream: NegotiatedStream) => void;
   readonly replaceWith: (lastOffer: string | undefined) => Promise<MediaLeg>;
@@ -86,9 +88,19 @@ export class FreeSwitchLeg implements MediaLeg {
   /** The caller's wishes (hold) on the stream between FreeSWITCH and the bridge. */
   get media(): BridgeMedia | undefined {
     if (!this.#stream) return undefined;
-    const { sending, receiving } = this.#stream;
+    const { sending, receiving, remote } = this.#stream;
+    const { encoding, peerAddress } = this.#parts;
+    // FreeSWITCH stands for the caller: where its RTP goes to the host that the SIP comes from, so does ours.
+    const peer = remote?.address === peerAddress ? this.#toBridge.remote?.address : undefined;
     // FreeSWITCH sends from the address it has named.
-    return { ...this.#toBridge, encoding: this.#parts.encoding, latch: 'expected', sending, receiving };
+    return {
+      ...this.#toBridge,
+      encoding,
+      latch: 'expected',
+      sending,
+      receiving,
+      ...(peer === undefined ? {} : { peer }),
+    };
   }
 
   async acceptAnswer(sdp: string): Promise<void> {

@@ -65,6 +65,28 @@ describe('MediaLiveness', () => {
     expect(call.timeouts).toEqual([30_020, 60_040].filter((ms) => ms <= 60_000));
   });
 
+  it('sends to the host that the ACK came from for as long as the call may be silent', () => {
+    const call = answered();
+    call.liveness.isTargetPeer = true;
+    expect(call.pass(29_000)).toBe(1_450);
+    for (let i = 0; i < 10; i++) {
+      call.pass(6_000);
+      call.describe(true);
+      call.liveness.targetChanged();
+    }
+    expect(call.sent).toBe(1_500);
+    expect(call.timeouts).toEqual([30_020, 60_040]);
+  });
+
+  it('but no more than two seconds before that ACK, and eight once it is told to go elsewhere', () => {
+    const call = new Call();
+    call.liveness.isTargetPeer = true;
+    expect(call.pass(10_000)).toBe(100);
+    call.liveness.confirm();
+    call.liveness.isTargetPeer = false;
+    expect(call.pass(20_000)).toBe(300);
+  });
+
   it('goes on when a sign comes after that, and keeps a caller whose only signs are seconds apart', () => {
     const call = answered();
     call.pass(20_000);

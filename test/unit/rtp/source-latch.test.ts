@@ -105,6 +105,13 @@ describe('SourceLatch, closed and open', () => {
     expect(play(latch, [{ at: RELAY, fromMs: 0, toMs: 2_000 }])).toMatchObject({ taken: [100], firstMs: [60] });
   });
 
+  it('takes others whose packets all come twice', () => {
+    const speakers = [steady(RELAY, 0, 2_000, { ssrc: 5 }), steady(RELAY, 3, 2_003, { ssrc: 5 })];
+    const heard = play(expecting(PRIVATE), speakers);
+    expect(heard.firstMs[0]).toBe(60);
+    expect((heard.taken[0] ?? 0) + (heard.taken[1] ?? 0)).toBeGreaterThan(190);
+  });
+
   it.each([
     ['that come singly', { everyMs: 900 }],
     ['with gaps', { everyMs: 250 }],
@@ -124,6 +131,15 @@ describe('SourceLatch, closed and open', () => {
     const latch = expecting(SDP);
     expect(one(latch, { ...SDP, port: 0 }, 0)).toBe(false);
     expect(latch.target).toEqual(SDP);
+  });
+
+  it('knows whether it sends to the host of the SIP', () => {
+    const latch = expecting(SDP);
+    expect(latch.isTargetPeer).toBe(false);
+    one(latch, NAT, 0);
+    expect(latch.isTargetPeer).toBe(true);
+    expect(expecting(NAT).isTargetPeer).toBe(true);
+    expect(new SourceLatch().isTargetPeer).toBe(false);
   });
 
   it("admits only the SDP's host when told so", () => {
@@ -159,6 +175,9 @@ const steady = (at: TransportAddress, fromMs: number, toMs: number, rest: Partia
   ...{ at, fromMs, toMs },
   ...rest,
 });
+
+/** One who is taken, and as many who send whole streams as are learned at once. */
+const CROWD = Array.from({ length: 33 }, (_, i) => steady({ address: `203.0.113.${i}`, port: 7 }, 5 * i, 2_000));
 
 const CONTESTS: Contest[] = [
   {
@@ -237,6 +256,31 @@ const CONTESTS: Contest[] = [
       caller: [steady(NAT, 0, 2_000, { ssrc: 5 }), steady(NAT, 2_000, 4_000, { ssrc: 6, sequence: 9 })],
     },
     ...{ others: [steady(STRANGER, 100, 4_000), steady({ ...NAT, port: 1 }, 500, 4_000)], missed: 0, mistaken: 0 },
+  },
+  {
+    name: 'a stranger proves himself before the caller begins, and sends a packet each 900 ms from then on',
+    ...{ signalled: PRIVATE, caller: [steady(FAR_RELAY, 1_000, 7_000, { ssrc: 5 })] },
+    others: [steady(STRANGER, 0, 80), steady(STRANGER, 900, 7_000, { everyMs: 900, sequence: 200 })],
+    ...{ missed: 10, mistaken: 6 },
+  },
+  {
+    name: 'a stranger sends for longer than the caller has talked, while the caller is silent',
+    signalled: PRIVATE,
+    caller: [steady(FAR_RELAY, 0, 6_000, { ssrc: 5 }), steady(FAR_RELAY, 60_000, 70_000, { ssrc: 5 })],
+    others: [steady(STRANGER, 6_000, 70_000)],
+    ...{ missed: 0, mistaken: 2_500 },
+  },
+  {
+    name: "as many strangers as are learned at once send whole streams, and the SDP's address is late",
+    ...{ signalled: SDP, caller: [steady(SDP, 300, 2_000)] },
+    others: CROWD,
+    ...{ missed: 0, mistaken: 20 },
+  },
+  {
+    name: 'the same, and the caller is behind the NAT that its SIP comes from',
+    ...{ signalled: PRIVATE, caller: [steady(NAT, 300, 2_000)] },
+    others: CROWD,
+    ...{ missed: 0, mistaken: 20 },
   },
   {
     name: 'a flood from thousands of addresses',
