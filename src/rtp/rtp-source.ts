@@ -146,12 +146,16 @@ export function withoutZone(address: string): string {
   return at < 0 ? address : address.slice(0, at);
 }
 
-/** How many leading bits two addresses have in common; 0 where they are not of one kind. */
+/** What a provider has in common, in bytes. Less of it is shared by chance. */
+const NETWORK_BYTES = { IPv4: 2, IPv6: 4 };
+
+/** How many leading bits two addresses have in common; 0 where they are of different kinds, or of different networks. */
 export function commonBits(one: string, other: string): number {
   if (!ipaddr.isValid(one) || !ipaddr.isValid(other)) return 0;
   const [a, b] = [ipaddr.process(one).toByteArray(), ipaddr.process(other).toByteArray()];
   if (a.length !== b.length) return 0;
   const at = a.findIndex((byte, i) => byte !== b[i]);
   if (at < 0) return 8 * a.length;
+  if (at < (a.length === 4 ? NETWORK_BYTES.IPv4 : NETWORK_BYTES.IPv6)) return 0;
   return 8 * at + Math.clz32((a[at] ?? 0) ^ (b[at] ?? 0)) - 24;
 }

@@ -61,8 +61,8 @@ const LEARN_AFTER_MS = SILENT_AFTER_MS / 2;
 /** One that has been heard for long is waited for, though not longer than this. */
 const MAX_PATIENCE_MS = 5_000;
 
-/** Five seconds of 20 ms: who has sent as much is not outdone by one who sends for longer while it is silent. */
-const ESTABLISHED_PACKETS = 250;
+/** Two seconds of 20 ms: who has sent as much is not outdone by one who sends for longer while it is silent. */
+const ESTABLISHED_PACKETS = 100;
 
 /** How long the first of several strangers may lose its place to a nearer one. */
 const CONTEST_MS = 3_000;
@@ -197,7 +197,7 @@ export class SourceLatch {
     if (rank === currentRank && this.#isSenior(source.at, current)) return true;
     if (!source.fits) return false;
     if (rank > currentRank || (rank === currentRank && !current.isProven)) return true;
-    if (this.#isContested(current, rank, nowMs) && this.#isNearer(source.at, current.at)) return true;
+    if (this.#isOutdone(current, source, nowMs)) return true;
     if (source.continues(current)) return nowMs - current.heardAtMs >= SILENT_AFTER_MS;
     if (rank === OTHER && currentRank > OTHER && current.isProven) return false;
     const activeAtMs = this.#activeAtMs(current, rank);
@@ -213,20 +213,21 @@ export class SourceLatch {
   /** Only strangers are contested, for of all others the rank tells. */
   #isContested(current: RtpSource, rank: Rank, nowMs: number): boolean {
     const areStrangers = rank === OTHER && this.#rankOf(current.at) === OTHER;
-    return areStrangers && nowMs - current.sinceMs < CONTEST_MS;
+    return areStrangers && nowMs - current.takenAtMs < CONTEST_MS;
   }
 
   /** It was the call's source for longer, and gave way because it was silent. */
   #isSenior(source: TransportAddress, current: RtpSource): boolean {
     const former = this.#formers.find(({ at }) => isSame(at, source.address, source.port));
-    if (!former || this.#isNearer(current.at, former.at)) return false;
+    if (!former) return false;
     const lead = established(former) - established(current);
     const wasFirst = established(former) === ESTABLISHED_PACKETS && former.takenAtMs < current.takenAtMs;
     return lead > 0 || (lead === 0 && wasFirst);
   }
 
-  #isNearer(one: TransportAddress, other: TransportAddress): boolean {
-    return this.#nearness(one) > this.#nearness(other);
+  #isOutdone(current: RtpSource, source: RtpSource, nowMs: number): boolean {
+    const isContested = this.#isContested(current, this.#rankOf(source.at), nowMs);
+    return isContested && this.#nearness(source.at) > this.#nearness(current.at);
   }
 
   #nearness({ address }: TransportAddress): number {
@@ -253,7 +254,10 @@ export class SourceLatch {
     source.packets += former?.packets ?? 0;
     source.takenAtMs = Math.min(former?.takenAtMs ?? nowMs, nowMs);
     this.#formers = this.#formers.filter((each) => each !== former);
-    if (this.#current) this.#formers = [...this.#formers, this.#current].slice(-MAX_REMEMBERED);
+    // One that a nearer one outdid has never been the call's.
+    if (this.#current && !this.#isOutdone(this.#current, source, nowMs)) {
+      this.#formers = [...this.#formers, this.#current].slice(-MAX_REMEMBERED);
+    }
     source.sinceMs = nowMs;
     this.#current = source;
   }

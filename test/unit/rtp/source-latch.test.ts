@@ -271,6 +271,18 @@ const CONTESTS: Contest[] = [
     ...{ missed: 0, mistaken: 2_500 },
   },
   {
+    name: 'the same, and the stranger is near the SIP',
+    signalled: PRIVATE,
+    caller: [steady(FAR_RELAY, 0, 6_000, { ssrc: 5 }), steady(FAR_RELAY, 60_000, 70_000, { ssrc: 5 })],
+    others: [steady(RELAY, 6_000, 70_000)],
+    ...{ missed: 0, mistaken: 2_500 },
+  },
+  {
+    name: 'a stranger comes soon after the caller, whose address has a few more bits in common with that of the SIP',
+    ...{ signalled: PRIVATE, caller: [steady(FAR_RELAY, 0, 6_000)] },
+    ...{ others: [steady({ address: '198.60.1.1', port: 9 }, 500, 6_000)], missed: 0, mistaken: 0 },
+  },
+  {
     name: "as many strangers as are learned at once send whole streams, and the SDP's address is late",
     ...{ signalled: SDP, caller: [steady(SDP, 300, 2_000)] },
     others: CROWD,
