@@ -335,8 +335,8 @@ function owner({ http }: BridgeConfig): string {
 function bridgeHostSettings(config: BridgeConfig): BridgeHostSettings {
   const { connectTimeoutMs, startTimeoutMs, reconnect } = config.pranthora;
   const { rtpTimeoutMs, farewellMs, settleMs } = config.call;
-  const { bind, ports, reorderMs, cushionMs, dtmf } = config.media;
-  const media = { bind, ports, reorderMs, cushionMs, dtmf };
+  const { bind, ports, reorderMs, cushionMs, dtmf, holdToAgent } = config.media;
+  const media = { bind, ports, reorderMs, cushionMs, dtmf, holdToAgent };
   return {
     bridge: { ...media, rtpTimeoutMs, farewellMs, settleMs, connectTimeoutMs, startTimeoutMs, reconnect },
     network: networkSettings(config),

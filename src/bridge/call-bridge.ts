@@ -18,6 +18,7 @@ import { PathMonitor } from './path-monitor.js';
 import { PayloadTypes } from './payload-types.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
+import { WayToCaller } from './way-to-caller.js';
 
 /** 20 ms of 16-bit samples at 16 kHz. */
 const MAX_FRAME_BYTES = 640;
@@ -42,6 +43,8 @@ export interface BridgeSettings {
   readonly cushionMs: number;
   /** What the agent is told of keys: their tones, or events where its protocol has them. */
   readonly dtmf: UplinkOptions['dtmf'] | 'event';
+  /** What the agent hears of a caller that has put it on hold: nothing, or what comes, which may be music. */
+  readonly holdToAgent: 'silence' | 'audio';
   readonly rtpTimeoutMs: number;
   readonly farewellMs: number;
   readonly connectTimeoutMs: number;
@@ -88,6 +91,10 @@ export class CallBridge implements Ticking {
   #addressed: AgentAddress | undefined;
   #media: BridgeMedia | undefined;
   #payloadTypes = new PayloadTypes();
+  readonly #wayToCaller = new WayToCaller();
+  /** Our packets have been wanted. */
+  #wasSending = false;
+  #hasOverflowed = false;
   #stopTicking: (() => void) | undefined;
   #farewell: FarewellWatch | 'when-started' | undefined;
   #startedAtMs: number | undefined;
@@ -238,7 +245,7 @@ export class CallBridge implements Ticking {
         },
         onAudio: (bytes) => {
           if (this.#downlink.isEmpty) this.#path.speechBegan(clock.nowMs());
-          this.#downlink.push(bytes);
+          if (this.#downlink.push(bytes) > 0) this.#onOverflow();
         },
         onInterruption: (receivedAtMs) => {
           // Marks that an interruption discards are echoed too (Twilio's way): the agent counts on each of them.
@@ -282,6 +289,7 @@ export class CallBridge implements Ticking {
   #setMedia(media: BridgeMedia): void {
     this.#media = media;
     this.#payloadTypes = new PayloadTypes(media);
+    this.#wasSending ||= media.sending;
     const { payloadBytes } = this.#downlink.frame;
     this.#downlink.encoding = media.encoding;
     // A frame of another size is another stream, with an SSRC of its own.
@@ -336,7 +344,7 @@ export class CallBridge implements Ticking {
     const nowMs = this.#dependencies.clock.nowMs();
     const carried = this.#payloadTypes.carriedBy(packet.payloadType);
     if (carried === undefined) return;
-    if (carried === 'comfort-noise') {
+    if (carried === 'comfort-noise' || (carried !== 'telephone-event' && this.#isMuted)) {
       this.#uplink.receiveComfortNoise(packet);
     } else if (carried !== 'telephone-event') {
       this.#uplink.encoding = carried;
@@ -347,6 +355,17 @@ export class CallBridge implements Ticking {
       const digit = this.#telephoneEvents.receive(packet);
       if (digit !== undefined) this.#emit({ kind: 'dtmf', bridge: this.id, digit });
     }
+  }
+
+  /** On hold: the music that may come is for no agent. A stream that was one-way from the beginning is no hold. */
+  get #isMuted(): boolean {
+    return this.#wasSending && this.#media?.sending === false && this.#settings.holdToAgent === 'silence';
+  }
+
+  #onOverflow(): void {
+    if (this.#hasOverflowed) return;
+    this.#hasOverflowed = true;
+    this.#emit({ kind: 'queue-full', bridge: this.id, queuedMs: Math.round(this.#downlink.stats.queuedMs) });
   }
 
   #sendFrame(frame: Buffer): void {
@@ -362,7 +381,9 @@ export class CallBridge implements Ticking {
     const sending = this.#media?.sending === true && this.#liveness.maySend();
     if (!sending) this.#sender.skip();
     const packet = sending ? this.#sender.nextPacket() : this.#unsent;
-    const speech = this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
+    const isHeard = this.#wayToCaller.isOpen(this.#media, this.#liveness.isProven, nowMs - startedAtMs);
+    const speech = isHeard && this.#downlink.nextPayload(packet, RTP_HEADER_BYTES);
+    if (!isHeard) this.#downlink.wait(packet, RTP_HEADER_BYTES);
     if (sending) {
       this.#endpoint?.send(packet);
       this.#path.sent(packet, speech, nowMs);

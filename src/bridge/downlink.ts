@@ -7,6 +7,12 @@ import { PlayoutGate } from './playout-gate.js';
 
 const FRAME_MS = 20;
 
+/**
+ * Nothing has come for so long: what comes next is another utterance, whether or not the one before has been played. Half
+ * a sample at its end belongs to nothing; within an utterance, the other half is in the next message, which follows at once.
+ */
+const UTTERANCE_GAP_MS = 400;
+
 /** Speech kept at most; Pranthora sends a whole answer faster than it is spoken. */
 export const MAX_QUEUED_MS = 120_000;
 
@@ -30,6 +36,8 @@ export class Downlink {
   /** Frames of silence still to be encoded like speech, so that its end is played and the encoder forgets it. */
   #tailFrames = 0;
   readonly #gate: PlayoutGate;
+  /** Payloads made since the agent's last message. */
+  #framesSincePush = 0;
   #interruptedAtMs: number | undefined;
   #pendingDiscardMs = 0;
 
@@ -83,6 +91,8 @@ export class Downlink {
 
   /** Speech from Pranthora in its format, cut anywhere. Returns how many bytes found no room. */
   push(bytes: Uint8Array): number {
+    if (this.#framesSincePush * FRAME_MS >= UTTERANCE_GAP_MS) this.#queue.dropCarry();
+    this.#framesSincePush = 0;
     this.#receivedMs += (bytes.length * FRAME_MS) / FRAME_BYTES[this.#format];
     return this.#queue.push(bytes);
   }
@@ -131,8 +141,15 @@ export class Downlink {
     this.#queue.dropCarry();
   }
 
+  /** Writes 20 ms of silence; what is queued waits. For as long as nothing has been played. */
+  wait(payload: Uint8Array, offset: number): void {
+    this.#framesSincePush += 1;
+    this.#framer.silence(payload, offset);
+  }
+
   /** Writes the next 20 ms into `payload` at `offset`; true when they carry speech. */
   nextPayload(payload: Uint8Array, offset: number): boolean {
+    this.#framesSincePush += 1;
     if (this.#gate.mayPlay(this.#queue.queuedMs)) {
       this.#playSpeech(payload, offset);
       return true;

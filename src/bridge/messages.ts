@@ -32,6 +32,8 @@ export interface BridgeMedia {
   readonly accepted?: readonly AcceptedPayload[];
   /** Where the other side wants its RTP; absent while unknown (hold with 0.0.0.0, a host name, or no answer yet). */
   readonly remote?: TransportAddress;
+  /** It may be an address that nobody can be reached at from here: the other side is behind NAT, it seems. */
+  readonly remoteIsDoubtful?: boolean;
   /** Where it wants its RTCP; absent when that is the port after the RTP's. */
   readonly rtcp?: RtcpRemote;
   /** Another party than before: what was known of where its RTP comes from is void. */
@@ -185,6 +187,8 @@ export type BridgeEvent =
   | { readonly kind: 'dtmf'; readonly bridge: BridgeId; readonly digit: string }
   /** The thread the bridge was on is gone, and all of it; only `close` is answered any more. */
   | { readonly kind: 'lost'; readonly bridge: BridgeId; readonly detail: string }
+  /** The agent says more than can be queued: the rest is lost. Told once. */
+  | { readonly kind: 'queue-full'; readonly bridge: BridgeId; readonly queuedMs: number }
   | { readonly kind: 'rtp-timeout'; readonly bridge: BridgeId; readonly silentMs: number }
   /** Every few seconds, for `/calls`. */
   | { readonly kind: 'stats'; readonly bridge: BridgeId; readonly stats: BridgeStats }

@@ -106,6 +106,7 @@ export const SCHEMA = {
     reorderMs: setting(formats.wholeNumber(0, 500), { default: 40 }),
     cushionMs: setting(formats.wholeNumber(0, 1000), { default: 200 }),
     dtmf: setting(formats.oneOf('none', 'inband', 'event'), { default: 'none' }),
+    holdToAgent: setting(formats.oneOf('silence', 'audio'), { default: 'silence' }),
     freeswitch: setting(formats.anyList, { default: [] }),
   },
   call: {

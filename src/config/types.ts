@@ -155,6 +155,8 @@ export interface MediaConfig {
   readonly cushionMs: number;
   /** What the agent hears of a key pressed. */
   readonly dtmf: 'none' | 'inband' | 'event';
+  /** What the agent hears of a caller that has put it on hold. */
+  readonly holdToAgent: 'silence' | 'audio';
   readonly freeswitch: readonly ServerAddress[];
 }
 

@@ -210,6 +210,12 @@ export class Call {
       case 'lost':
         this.end(callEnd.mediaUnavailable(event.detail));
         break;
+      case 'queue-full':
+        this.#logger.warn(
+          { event: 'agent.queue_full', queuedMs: event.queuedMs },
+          'what the agent says on top is lost',
+        );
+        break;
       case 'rtp-timeout':
         // A caller who is being sent on may be on hold; that it is not for ever is seen to there.
         if (!this.#transfer.underWay) this.end(callEnd.rtpTimeout(event.silentMs));

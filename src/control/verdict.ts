@@ -24,7 +24,7 @@ export function verdictOf(stats: BridgeStats, sipSource?: string): string | unde
   const { path } = stats;
   if (!path || path.activeMs === 0) return undefined;
   const missing = [missingFromCaller(stats, path, sipSource), ...missingToCaller(stats, path)].filter(isSaid);
-  const remarks = [otherSource(stats, path), hold(path), strangers(stats, path)].filter(isSaid);
+  const remarks = [otherSource(stats, path), hold(path), strangers(stats, path), overflow(stats)].filter(isSaid);
   return [...(missing.length === 0 ? ['two-way audio'] : missing), ...remarks].join('; ');
 }
 
@@ -94,6 +94,11 @@ function hold({ activeMs, sendingMs, receivingMs }: PathStats): string | undefin
 function strangers({ remote }: BridgeStats, { refused }: PathStats): string | undefined {
   if (!remote || !refused || isSame(remote, refused.source)) return undefined;
   return `RTP from another address, ${hostPort(refused.source)}, refused`;
+}
+
+function overflow({ downlink }: BridgeStats): string | undefined {
+  if (downlink.overflowedMs === 0) return undefined;
+  return `${seconds(downlink.overflowedMs)} of the agent's speech found no room in the queue`;
 }
 
 const isSaid = (text: string | undefined): text is string => text !== undefined;

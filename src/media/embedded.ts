@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { StreamEncoding } from '../audio/encodings.js';
 import type { BridgeMedia, TransportAddress } from '../bridge/messages.js';
+import ipaddr from 'ipaddr.js';
 import {
   MediaUnavailable,
   type AcceptedOffer,
@@ -122,8 +123,10 @@ class EmbeddedMediaLeg implements MediaLeg {
   get media(): BridgeMedia | undefined {
     const { codec } = this;
     const { peerAddress } = this.#parts;
+    const remote = this.#stream?.remote?.address;
     const peer = peerAddress === '' ? {} : { peer: peerAddress };
-    return this.#stream && codec && { ...this.#stream, encoding: codec, ...peer };
+    const doubt = remote !== undefined && isBehindNat(remote, peerAddress) ? { remoteIsDoubtful: true } : {};
+    return this.#stream && codec && { ...this.#stream, encoding: codec, ...peer, ...doubt };
   }
 
   acceptAnswer(sdp: string): Promise<void> {
@@ -163,6 +166,11 @@ class EmbeddedMediaLeg implements MediaLeg {
   #local(): LocalDescription {
     return { sessionId: this.#sessionId, version: this.#version, rtp: this.#parts.rtp, rtcpMux: true };
   }
+}
+
+/** An address of a private network, while the SIP came from elsewhere. */
+function isBehindNat(address: string, peerAddress: string): boolean {
+  return peerAddress !== '' && address !== peerAddress && ipaddr.process(address).range() !== 'unicast';
 }
 
 /** Runs what throws as what rejects. */

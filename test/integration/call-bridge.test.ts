@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { BridgeSettings } from '../../src/bridge/call-bridge.js';
+import type { BridgeMedia } from '../../src/bridge/messages.js';
 import { echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { BridgeProgram } from '../support/child-bridge.js';
@@ -306,6 +307,42 @@ describe.each([
     const heldMs = (phone.packets[before]?.atMs ?? 0) - (phone.packets[before - 1]?.atMs ?? 0);
     expect(Math.abs(gapMs - heldMs)).toBeLessThanOrEqual(200);
     expect(phone.packets.slice(before).every(isSilentPacket)).toBe(true);
+  });
+
+  it.each(['silence', 'audio'] as const)(
+    'lets the agent hear %s of a caller that plays music on hold',
+    async (holdToAgent) => {
+      const agent = new ListeningAgent();
+      const { phone } = await start(agent, { holdToAgent });
+      await rig.started();
+      const loudMsOf = async (media: Partial<BridgeMedia>): Promise<number> => {
+        rig.bridge.setMedia({ ...phone.media, ...media });
+        await agent.hear(10);
+        const before = rig.session.receivedAudio().length;
+        for (let i = 0; i < 25; i++) {
+          phone.speak(SPEECH_8K);
+          await agent.hear(1);
+        }
+        const audio = rig.session.receivedAudio().subarray(before);
+        return audio.reduce((loud, sample) => loud + (Math.abs(sample) > 1_000 ? 1 : 0), 0) / 16;
+      };
+      expect(await loudMsOf({})).toBeGreaterThan(200);
+      const onHoldMs = await loudMsOf({ sending: false });
+      if (holdToAgent === 'silence') expect(onHoldMs).toBe(0);
+      else expect(onHoldMs).toBeGreaterThan(200);
+      expect(await loudMsOf({})).toBeGreaterThan(200);
+    },
+  );
+
+  it('tells once that the agent says more than can be queued', async () => {
+    await start(new ListeningAgent());
+    await rig.started();
+    for (let i = 0; i < 130; i++) rig.session.sendAudio(Buffer.from(speech16k(1_000).buffer));
+    expect((await rig.event('queue-full')).queuedMs).toBeGreaterThan(115_000);
+    rig.bridge.close();
+    const { stats } = await rig.event('closed');
+    expect(stats.downlink.overflowedMs).toBeGreaterThan(0);
+    expect(rig.events.filter(({ kind }) => kind === 'queue-full')).toHaveLength(1);
   });
 
   it('misses the RTP of a caller who should send, and tells again only after as long', async () => {

@@ -20,6 +20,7 @@ export const SETTINGS: BridgeSettings = {
   reorderMs: 40,
   cushionMs: 200,
   dtmf: 'none',
+  holdToAgent: 'silence',
   rtpTimeoutMs: 60_000,
   farewellMs: 5_000,
   settleMs: 0,

@@ -38,6 +38,7 @@ export function demoConfig(pranthoraUrl: string): BridgeConfig {
       reorderMs: 40,
       cushionMs: 200,
       dtmf: 'none',
+      holdToAgent: 'silence',
       freeswitch: [],
     },
     call: {

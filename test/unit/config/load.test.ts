@@ -45,6 +45,7 @@ describe('precedence', () => {
         reorderMs: 40,
         cushionMs: 200,
         dtmf: 'none',
+        holdToAgent: 'silence',
         freeswitch: [],
       },
       call: {
@@ -147,6 +148,7 @@ describe('precedence', () => {
       reorderMs: 40,
       cushionMs: 200,
       dtmf: 'none',
+      holdToAgent: 'silence',
       freeswitch: [{ host: 'fs', port: 8022, secret: 's2' }],
     });
     expect([config.call.maxConcurrent, config.http, config.log, config.drainMs]).toEqual([

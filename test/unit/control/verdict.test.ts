@@ -34,6 +34,7 @@ describe('the verdict', () => {
 
   it.each<[string, Changes]>([
     ['two-way audio', {}],
+    ["two-way audio; 30 s of the agent's speech found no room in the queue", { downlink: { overflowedMs: 30_000 } }],
     [
       'no RTP from the caller: the SDP said 198.51.100.9:4000, nothing arrived in 4 s',
       { ...NOTHING_CAME, path: { activeMs: 4_000, receivingMs: 4_000, sendingMs: 4_000 } },

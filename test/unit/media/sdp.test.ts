@@ -683,6 +683,19 @@ describe('EmbeddedMediaEngine', () => {
     return [sessionId, sessionVersion];
   };
 
+  it.each([
+    ['10.1.2.3', '198.51.100.1', true],
+    ['10.1.2.3', '10.1.2.4', true],
+    ['10.1.2.3', '10.1.2.3', undefined],
+    ['10.1.2.3', '', undefined],
+    ['8.8.8.8', '9.9.9.9', undefined],
+    ['phone.example.com', '198.51.100.1', undefined],
+  ])('doubts that a caller is at %s when its SIP comes from %s: %s', async (address, peer, doubtful) => {
+    const offer = offerOf('audio 4000 RTP/AVP 0', [], `IN IP4 ${address}`);
+    const leg = await engine.accept(offer, peer).connect(4, '10.0.0.9', peer);
+    expect(leg.media?.remoteIsDoubtful).toBe(doubtful);
+  });
+
   it('says where it is: what is advertised, else what is bound, else what the caller reached', async () => {
     const addressOf = async (bind: string, advertise?: string, peer = '192.0.2.9'): Promise<string> => {
       const advertisedTo = (address: string): string | undefined => (address === '192.0.2.9' ? advertise : undefined);
