@@ -6,22 +6,23 @@ import type { CancelTimer, Clock } from '../clock.js';
 const INTERVAL_MS = 1000;
 
 /**
- * Tells when a file is another than it was: looks at its state once a second, since events miss what editors (which
- * replace files) and Kubernetes (which swaps a link above them) do. What changes after `new` is noticed.
+ * Tells when one of some files is another than it was: looks at their state once a second, since events miss what
+ * editors (which replace files) and Kubernetes (which swaps a link above them) do. What changes after `new` is noticed;
+ * of a file that joins them later, what changes after the first look at it.
  */
 export class FileWatch {
-  readonly #file: string;
+  readonly #files: () => readonly string[];
   readonly #clock: Clock;
   readonly #onChange: () => void;
-  #state: string;
+  #states: ReadonlyMap<string, string>;
   #cancel: CancelTimer;
   #closed = false;
 
-  constructor(file: string, clock: Clock, onChange: () => void) {
-    this.#file = file;
+  constructor(files: () => readonly string[], clock: Clock, onChange: () => void) {
+    this.#files = files;
     this.#clock = clock;
     this.#onChange = onChange;
-    this.#state = stateOf(statSync(file, { throwIfNoEntry: false }));
+    this.#states = new Map(files().map((file) => [file, stateOf(statSync(file, { throwIfNoEntry: false }))]));
     this.#cancel = this.#later();
   }
 
@@ -36,12 +37,13 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    const state = stateOf(await stat(this.#file).catch(() => undefined));
+    const looks = this.#files().map(async (file) => [file, stateOf(await stat(file).catch(() => undefined))] as const);
+    const states = new Map(await Promise.all(looks));
     if (this.#closed) return;
     this.#cancel = this.#later();
-    if (state === this.#state) return;
-    this.#state = state;
-    this.#onChange();
+    const before = this.#states;
+    this.#states = states;
+    if ([...states].some(([file, state]) => (before.get(file) ?? state) !== state)) this.#onChange();
   }
 }
 

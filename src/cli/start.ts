@@ -5,6 +5,7 @@ import type { Bridge } from '../compose.js';
 import { ConfigError, formatFault } from '../config/faults.js';
 import { secretsOf } from '../config/redact.js';
 import { applyReload } from '../config/reload.js';
+import type { LoadedConfig } from '../config/load.js';
 import type { BridgeConfig } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import { ListenFault } from '../ops/bind-fault.js';
@@ -40,7 +41,7 @@ Example:
 export function registerStart(program: Command, io: Io, startBridge: StartBridge = startComposed): void {
   addConfigOptions(program.command('start', { isDefault: true }))
     .description('run the bridge (the default command)')
-    .option('--watch', 'reload when the configuration file changes')
+    .option('--watch', 'reload when the configuration file, or a file of an API key, changes')
     .addHelpText('after', EXAMPLE)
     // A misspelt command ends up here, since this is the default one.
     .allowExcessArguments()
@@ -58,7 +59,8 @@ const startComposed: StartBridge = async (config, dependencies) => {
 };
 
 async function runDaemon(options: StartOptions, io: Io, startBridge: StartBridge): Promise<void> {
-  const { config, warnings, file } = loadRunnable(options, io);
+  const loaded = loadRunnable(options, io);
+  const { config, warnings, file } = loaded;
   if (options.watch && file === undefined) {
     io.err('error: --watch needs a configuration file to watch\n');
     throw new ExitCode(2);
@@ -77,8 +79,8 @@ async function runDaemon(options: StartOptions, io: Io, startBridge: StartBridge
   ];
   try {
     const bridge = await startOrExit(config, log, startBridge);
-    const reloader = new Reloader(config, () => loadRunnable(options, io).config, bridge, log);
-    await serve(bridge, reloader, { io, logger: log.logger, watched: options.watch ? file : undefined });
+    const reloader = new Reloader(loaded, () => loadRunnable(options, io), bridge, log);
+    await serve(bridge, reloader, { io, logger: log.logger, isWatched: options.watch === true });
   } finally {
     await log.flush();
     for (const release of releases) release();
@@ -102,7 +104,7 @@ async function startOrExit(config: BridgeConfig, log: Log, startBridge: StartBri
 async function serve(
   bridge: Bridge,
   reloader: Reloader,
-  { io, logger, watched }: { io: Io; logger: Logger; watched: string | undefined },
+  { io, logger, isWatched }: { io: Io; logger: Logger; isWatched: boolean },
 ): Promise<void> {
   const reload = (): void => {
     reloader.reload();
@@ -114,7 +116,7 @@ async function serve(
     drainMs: () => reloader.config.drainMs,
     reload,
   });
-  const watch = watched === undefined ? undefined : new FileWatch(watched, systemClock, reload);
+  const watch = isWatched ? new FileWatch(() => reloader.watched, systemClock, reload) : undefined;
   const { routes, sip, media } = reloader.config;
   const engines = { sipEngine: sip.engine, mediaEngine: media.engine };
   logger.info({
@@ -132,12 +134,14 @@ async function serve(
 /** Holds the running configuration and replaces it, or says loudly why not. */
 class Reloader {
   #config: BridgeConfig;
-  readonly #load: () => BridgeConfig;
+  #watched: readonly string[];
+  readonly #load: () => LoadedConfig;
   readonly #bridge: Bridge;
   readonly #log: Log;
 
-  constructor(config: BridgeConfig, load: () => BridgeConfig, bridge: Bridge, log: Log) {
+  constructor({ config, watched }: LoadedConfig, load: () => LoadedConfig, bridge: Bridge, log: Log) {
     this.#config = config;
+    this.#watched = watched;
     this.#load = load;
     this.#bridge = bridge;
     this.#log = log;
@@ -147,14 +151,21 @@ class Reloader {
     return this.#config;
   }
 
+  /** The files that the running configuration came from. */
+  get watched(): readonly string[] {
+    return this.#watched;
+  }
+
   reload(): void {
     const { logger, setLevel, setSecrets } = this.#log;
     try {
-      const { config, needRestart } = applyReload(this.#config, this.#load());
-      // Calls in progress go on with the keys they began with.
+      const loaded = this.#load();
+      const { config, needRestart } = applyReload(this.#config, loaded.config);
+      // A call in progress whose route is gone goes on with the key it began with.
       setSecrets([...secretsOf(this.#config), ...secretsOf(config)]);
       this.#bridge.configure(config);
       this.#config = config;
+      this.#watched = loaded.watched;
       setLevel(config.log.level);
       logger.info({ event: 'config.reloaded', routes: config.routes.length, needRestart });
     } catch (error) {

@@ -59,6 +59,8 @@ export class TelephonyWire implements SimulatorWire {
         return this.#onMedia(message['media']);
       case 'mark':
         return this.#onMark(message['mark']);
+      case 'dtmf':
+        return { kind: 'text', text: data.toString('utf8') };
       case 'stop':
         this.#stopped = true;
         return { kind: 'stop' };

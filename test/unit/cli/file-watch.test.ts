@@ -10,7 +10,11 @@ describe('FileWatch', () => {
     const file = temporaryFile('one');
     const clock = new FakeClock();
     let changes = 0;
-    const watch = new FileWatch(file, clock, () => (changes += 1));
+    const watch = new FileWatch(
+      () => [file],
+      clock,
+      () => (changes += 1),
+    );
     await look(clock);
     expect(changes).toBe(0);
     writeFileSync(file, 'longer');
@@ -29,12 +33,35 @@ describe('FileWatch', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('looks at files that join later, without taking their joining for a change', async () => {
+    const files = [temporaryFile('one')];
+    const later = temporaryFile('two');
+    const clock = new FakeClock();
+    let changes = 0;
+    const watch = new FileWatch(
+      () => files,
+      clock,
+      () => (changes += 1),
+    );
+    files.push(later);
+    await look(clock);
+    expect(changes).toBe(0);
+    writeFileSync(later, 'longer');
+    await look(clock);
+    expect(changes).toBe(1);
+    watch.close();
+  });
+
   it('tells nothing once closed, not even what it is just looking at', async () => {
     const file = temporaryFile('one');
     const clock = new FakeClock();
-    const watch = new FileWatch(file, clock, () => {
-      throw new Error('told after it was closed');
-    });
+    const watch = new FileWatch(
+      () => [file],
+      clock,
+      () => {
+        throw new Error('told after it was closed');
+      },
+    );
     writeFileSync(file, 'longer');
     clock.advance(1000);
     watch.close();

@@ -356,6 +356,30 @@ describe('the API key', () => {
     expect(faultsOf(`${ROUTES}pranthora: {url: "wss://user:secret@host"}`)[0]).toContain('"wss://[redacted]@host"');
   });
 
+  it('may be two in a file of two lines, byte order mark and all, and three in none', () => {
+    const content = (text: string): string => temporaryFile(text);
+    const keysIn = (text: string): unknown =>
+      load(
+        'routes: [{default: true, targets: [{agentId: a, apiKeyFile: FILE}, {agentId: b}]}]'.replace(
+          'FILE',
+          content(text),
+        ),
+      ).config.routes[0]?.targets.map(({ apiKeys }) => apiKeys);
+    expect(keysIn('\ufeffnew-key\r\n  old-key \r\n\r\n')).toEqual([['new-key', 'old-key'], [KEY]]);
+    expect(keysIn('same\nsame\n')).toEqual([['same'], [KEY]]);
+    for (const text of ['one\ntwo\nthree', '', '\n\n', 'one two\nthree']) {
+      const faults = faultsOf(`routes: [{default: true, agentId: a, apiKeyFile: ${content(text)}}]`);
+      expect(faults).toEqual([expect.stringMatching(/^routes\[0\]\.apiKeyFile: the file does not hold an API key/)]);
+      expect(faults[0]).not.toMatch(/three|one two/);
+    }
+  });
+
+  it('has files that are watched', () => {
+    const key = temporaryFile('key');
+    const { watched, file } = load(`routes: [{default: true, agentId: a, apiKeyFile: ${key}}]`);
+    expect(watched).toEqual([file, key]);
+  });
+
   it('is not needed where every route has its own', () => {
     const content = 'routes: [{default: true, agentId: a, apiKeyEnv: SALES_KEY}]';
     const { config } = load(content, { env: { PRANTHORA_API_KEY: '', SALES_KEY: 'sales' } });

@@ -106,6 +106,22 @@ describe('a route', () => {
     ],
     ['default: true, agentId: a, mode: http', 'routes[0].mode: expected one of the known values (got "http";'],
     ['default: true, agentId: a, encoding: alaw', 'routes[0].encoding: mode websocket has no encoding (got "alaw";'],
+    [
+      'default: true, mode: telephony, targets: [{agentId: a, mode: websocket, encoding: auto}]',
+      'routes[0].targets[0].encoding: mode websocket has no encoding (got "auto"; allowed: mode: telephony or',
+    ],
+    [
+      'default: true, agentId: a, apiKeyEnv: A, apiKeyFile: b',
+      'routes[0].apiKeyFile: given twice, here and as apiKeyEnv (allowed: one of the two)',
+    ],
+    [
+      'default: true, agentId: a, url: "wss://p.example/api/call/web-media-stream?agent_id=a"',
+      'routes[0].url: expected a WebSocket URL',
+    ],
+    [
+      'default: true, agentId: a, url: "wss://p.example/api/call/media-stream/agents/a"',
+      'routes[0].url: expected a WebSocket URL',
+    ],
     ['default: true, agentId: a, apiKey: my-secret', 'routes[0].apiKey: unknown key (allowed: did, prefix,'],
     [
       'default: true, agentId: a, apiKeyEnv: NO_KEY',
@@ -169,6 +185,38 @@ describe('a route', () => {
     ['default: true, agentId: a, name: "a\\nb"', 'routes[0].name: expected a name (got "a\\nb";'],
   ])('is refused with %s', (route, fault) => {
     expect(faultOf(route).slice(0, fault.length)).toBe(fault);
+  });
+
+  it.each([
+    'wss://p.example/x/api/call',
+    'wss://p.example/x/api/call/web-media-stream',
+    'wss://p.example/x/api/call/web-media-stream/',
+    'wss://p.example/x/api/call/media-stream/agents/',
+    'wss://p.example/x/',
+  ])('is at the base of the URL %s', (url) => {
+    const [route] = routesOf(`- {default: true, agentId: a, url: '${url}'}\n`);
+    expect(route?.targets[0]?.url).toBe('wss://p.example/x');
+  });
+
+  it('gives its targets what they do not say of themselves', () => {
+    const [route] = routesOf(
+      `- default: true
+  mode: handshake
+  encoding: auto
+  url: wss://route.example
+  targets:
+    - {agentId: a}
+    - {agentId: b, mode: telephony, encoding: alaw, url: wss://b.example, apiKeyEnv: B_KEY}
+    - {agentId: c, mode: websocket}
+`,
+      { B_KEY: 'b-key' },
+    );
+    const ofRoute = { mode: 'handshake', encoding: 'auto', url: 'wss://route.example', apiKeys: [KEY] };
+    expect(route?.targets).toEqual([
+      { agentId: 'a', ...ofRoute },
+      { agentId: 'b', mode: 'telephony', encoding: 'alaw', url: 'wss://b.example', apiKeys: ['b-key'] },
+      { agentId: 'c', ...ofRoute, mode: 'websocket', encoding: 'mulaw' },
+    ]);
   });
 
   it('that is no mapping is refused', () => {
