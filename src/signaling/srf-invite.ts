@@ -1,4 +1,5 @@
 import type { DigestClient } from './digest-client.js';
+import { readNameAddr } from './name-addr.js';
 import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
 import { SrfBackedDialog, warningOf, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
@@ -31,8 +32,9 @@ export class SrfInvite implements IncomingInvite {
     this.#request = request;
     this.#response = response;
     this.callId = owned(request.get('Call-ID') ?? '');
-    this.from = sipAddress(request.getParsedHeader('from').uri);
-    this.to = sipAddress(request.getParsedHeader('to').uri);
+    // Not drachtio-srf's own reading, to which a display name that should be quoted is the address.
+    this.from = sipAddress(readNameAddr(request.get('From') ?? '').uri);
+    this.to = sipAddress(readNameAddr(request.get('To') ?? '').uri);
     this.requestUri = sipAddress(request.uri);
     this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
     this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');

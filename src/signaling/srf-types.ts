@@ -20,7 +20,6 @@ export interface SrfRequest extends EventEmitter {
   readonly socket: Socket;
   get(name: string): string | undefined;
   has(name: string): boolean;
-  getParsedHeader(name: 'from' | 'to'): { uri: string; params: Record<string, string | null> };
   cancel(callback: (error: unknown) => void): void;
 }
 

@@ -36,9 +36,12 @@ export function refusalOfExtensions(request: SipRequest, policy: SessionPolicy):
   return { status: 422, header: ['min-se', String(policy.minimumS)] };
 }
 
-/** A From tag that can be part of a dialog's name, and one SIP Contact to reach the caller at (RFC 3261 section 8.1.1.8). */
+/**
+ * A From tag that can be part of a dialog's name, or none as RFC 2543 had it (RFC 3261 section 12.1.1), and one SIP Contact
+ * to reach the caller at (section 8.1.1.8).
+ */
 function canFormDialog(request: SipRequest, { from }: Envelope): boolean {
   const contact = contactUri(request);
   const scheme = contact === undefined ? undefined : uriScheme(contact);
-  return from.tag !== undefined && isToken(from.tag) && (scheme === 'sip' || scheme === 'sips');
+  return (from.tag === undefined || isToken(from.tag)) && (scheme === 'sip' || scheme === 'sips');
 }

@@ -64,7 +64,7 @@ export class Dialog {
     this.#notePeers();
   }
 
-  /** The dialog an INVITE from the network is about to make (RFC 3261 section 12.1.1). It has a From tag and a Contact. */
+  /** The dialog an INVITE from the network is about to make (RFC 3261 section 12.1.1). It has a Contact. */
   static fromInvite({ message, envelope, flow, toTag }: IncomingRequest, contact: string): Dialog {
     const remoteTag = envelope.from.tag ?? '';
     const dialog = new Dialog({

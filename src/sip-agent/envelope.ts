@@ -34,7 +34,6 @@ const FIELD_CHECKS = new Map<HeaderName, FieldCheck>([
   ['contact', checkContact],
   ['route', checkRoute],
   ['record-route', checkRecordRoute],
-  ['date', checkDate],
   // No call is refused for what these say, but the client's parsers of them are quadratic. Of a Refer-To, peers leave
   // away the brackets that its "?Replaces=" asks for (RFC 3261 section 20).
   ['refer-to', (_, value) => checkEntryLengths(value, 'Refer-To too long')],
@@ -148,11 +147,6 @@ function checkRecordRoute(draft: EnvelopeDraft, value: string): string | undefin
   if (hops === undefined) return 'Malformed Record-Route';
   draft.recordRouteHops += hops;
   return draft.recordRouteHops > LIMITS.routeHops ? 'Too many Record-Route entries' : undefined;
-}
-
-/** RFC 3261 section 20.17: the only time zone is GMT. */
-function checkDate(_: EnvelopeDraft, value: string): string | undefined {
-  return value.endsWith('GMT') ? undefined : 'Malformed Date';
 }
 
 function checkEntryLengths(value: string, fault: string): string | undefined {

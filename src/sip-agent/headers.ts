@@ -44,7 +44,7 @@ export interface Via {
 }
 
 export interface CSeq {
-  /** 0 to 2^31 - 1. */
+  /** 0 to 2^32 - 1. */
   readonly number: number;
   /** Case-sensitive. */
   readonly method: string;
@@ -91,13 +91,32 @@ export function parseNameAddr(text: string): NameAddr | undefined {
   const start = skipBlanks(text, 0);
   const quoted = text.charCodeAt(start) === CODE.quote;
   const nameEnd = quoted ? quotedEnd(text, start) : unquotedNameEnd(text, start);
-  if (nameEnd < 0) return undefined;
+  if (nameEnd < 0) return parseMisquoted(text);
   const bracket = skipBlanks(text, nameEnd);
-  if (text.charCodeAt(bracket) !== CODE.less) return quoted ? undefined : parseAddrSpec(text, start, nameEnd);
+  if (text.charCodeAt(bracket) !== CODE.less) {
+    return (quoted ? undefined : parseAddrSpec(text, start, nameEnd)) ?? parseMisquoted(text);
+  }
   const close = text.indexOf('>', bracket);
   if (close < 0) return undefined;
   const display = quoted ? unquote(text.slice(start, nameEnd)) : sliceTrimmed(text, start, nameEnd);
   return nameAddr(display, text.slice(bracket + 1, close), text.slice(close + 1));
+}
+
+/**
+ * `""unknown"" <sip:…>` and `Bell, Alexander <sip:…>`: a display name that is quoted wrongly, or not at all. The one pair of
+ * brackets there is says what the address is (RFC 4475 section 3.1.2.15); a quote that never closes may hide another one.
+ */
+function parseMisquoted(text: string): NameAddr | undefined {
+  const open = text.indexOf('<');
+  const close = text.indexOf('>', open);
+  // What begins with an address has its brackets in a parameter.
+  if (/^[ \t]*(?:sips?|tel):/i.test(text)) return undefined;
+  if (open < 0 || close < 0 || text.includes('<', open + 1) || text.includes('>', close + 1)) return undefined;
+  const display = text.slice(0, open).split('"');
+  const isBalanced = display.length % 2 === 1;
+  return isBalanced
+    ? nameAddr(sliceTrimmed(display.join('')), text.slice(open + 1, close), text.slice(close + 1))
+    : undefined;
 }
 
 /** The value of a From, To, Contact or Route: always in angle brackets, the display name always quoted. */
@@ -114,10 +133,11 @@ export function formatParams(params: ReadonlyMap<string, string | undefined>): s
 
 /**
  * Parses header parameters, `text` beginning with the first one's ";". Undefined when one has no name, has neither
- * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1) where `repeated` ones are refused;
- * else the first of a name counts.
+ * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1). Where it is done leniently none of
+ * that matters: a value goes on to the next ";", and the first of a name counts.
  */
-export function parseParams(text: string, repeated: 'refused' | 'ignored' = 'refused'): Params | undefined {
+export function parseParams(text: string, mode: 'strict' | 'lenient' = 'strict'): Params | undefined {
+  const lenient = mode === 'lenient';
   const params: Params = new Map();
   let at = skipBlanks(text, 0);
   while (at < text.length) {
@@ -125,18 +145,25 @@ export function parseParams(text: string, repeated: 'refused' | 'ignored' = 'ref
     const start = skipBlanks(text, at + 1);
     const end = tokenEnd(text, start);
     const name = text.slice(start, end).toLowerCase();
-    if (name === '') return undefined;
     at = skipBlanks(text, end);
+    if (name === '') {
+      if (!lenient || (at < text.length && text.charCodeAt(at) !== CODE.semicolon)) return undefined;
+      continue;
+    }
     let value: string | undefined;
     if (text.charCodeAt(at) === CODE.equals) {
       const valueStart = skipBlanks(text, at + 1);
       const valueEnd = paramEnd(text, valueStart);
-      if (valueEnd <= valueStart) return undefined;
-      value = text.slice(valueStart, valueEnd);
-      at = skipBlanks(text, valueEnd);
+      at = skipBlanks(text, Math.max(valueStart, valueEnd));
+      const isClean = valueEnd > valueStart && (at === text.length || text.charCodeAt(at) === CODE.semicolon);
+      if (!isClean) {
+        if (!lenient) return undefined;
+        at = lenientValueEnd(text, valueStart);
+      }
+      value = isClean ? text.slice(valueStart, valueEnd) : sliceTrimmed(text, valueStart, at);
     }
     if (!params.has(name)) params.set(name, value);
-    else if (repeated === 'refused') return undefined;
+    else if (!lenient) return undefined;
   }
   return params;
 }
@@ -164,7 +191,7 @@ export function parseVia(text: string): Via | undefined {
   return via;
 }
 
-/** Parses a CSeq value: a number below 2^31 and a method. */
+/** Parses a CSeq value: a number below 2^32 and a method. */
 export function parseCSeq(text: string): CSeq | undefined {
   const value = sliceTrimmed(text);
   let digitsEnd = 0;
@@ -209,12 +236,15 @@ function parseAddrSpec(text: string, start: number, end: number): NameAddr | und
   return uri.includes('?') ? undefined : nameAddr('', uri, text.slice(end));
 }
 
-function nameAddr(display: string, uri: string, paramsText: string): NameAddr | undefined {
+function nameAddr(display: string, uriText: string, paramsText: string): NameAddr | undefined {
+  const uri = sliceTrimmed(uriText);
   // Phones that append their tag to every To, be there one or not, are many.
-  const params = parseParams(paramsText, 'ignored');
+  const params = parseParams(paramsText, 'lenient');
   if (!params || !isAcceptableUri(uri)) return undefined;
   const address: Mutable<NameAddr> = { uri, params };
   const tag = params.get('tag');
+  // A dialog's name has to be the same for both sides.
+  if (params.has('tag') && (tag === undefined || tag === '' || paramEnd(tag, 0) !== tag.length)) return undefined;
   if (display !== '') address.display = display;
   if (tag !== undefined) address.tag = owned(tag);
   return address;
@@ -234,6 +264,15 @@ function quote(text: string): string {
 function unquote(quoted: string): string {
   const inside = quoted.slice(1, -1);
   return inside.includes('\\') ? inside.replace(/\\([^])/gu, '$1') : inside;
+}
+
+/** The next ";" outside quotes. */
+function lenientValueEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && text.charCodeAt(at) !== CODE.semicolon) {
+    at = text.charCodeAt(at) === CODE.quote ? closingQuote(text, at) + 1 : at + 1;
+  }
+  return Math.min(at, text.length);
 }
 
 function paramEnd(text: string, start: number): number {

@@ -30,8 +30,8 @@ export const LIMITS = {
   routeHops: 100,
   /** Characters of a Call-ID: it is a key in every table of the agent. */
   callIdLength: 512,
-  /** RFC 3261 section 8.1.1.5: a CSeq number is less than 2^31. */
-  cseqNumber: 2_147_483_647,
+  /** RFC 3261 section 8.1.1.5: a CSeq number is of 32 bits. Those sent have to be less than 2^31, and are not always. */
+  cseqNumber: 4_294_967_295,
   /** RFC 3262 section 7.1: an RSeq number is at least 1 and below 2^31 when it is the first, and below 2^32 later on. */
   rseqNumber: 4_294_967_295,
   /** RFC 3261 section 25.1: delta-seconds. */

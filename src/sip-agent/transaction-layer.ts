@@ -74,7 +74,7 @@ export class TransactionLayer {
   readonly #servers = new Map<string, ServerEntry>();
   readonly #clients = new Map<string, ClientTransaction<ReceivedResponse>>();
   readonly #octets: OctetBudget;
-  /** Requests outside a dialog that still have a transaction: merge key to transaction key. */
+  /** Requests outside a dialog that have no final response yet: merge key to transaction key. */
   readonly #unmerged = new Map<string, string>();
   #user: TransactionUser | undefined;
   #shed = 0;
@@ -221,6 +221,11 @@ export class TransactionLayer {
     return first !== undefined;
   }
 
+  /** What comes after the final response is sent on by a proxy that tries another way: a request of its own. */
+  #forgetMerge(merge: string, key: string): void {
+    if (this.#unmerged.get(merge) === key) this.#unmerged.delete(merge);
+  }
+
   #openServerTransaction(
     request: SipRequest,
     envelope: Envelope,
@@ -238,7 +243,7 @@ export class TransactionLayer {
       terminated: () => {
         this.#servers.delete(key);
         this.#hold(entry, 0);
-        if (this.#unmerged.get(merge) === key) this.#unmerged.delete(merge);
+        this.#forgetMerge(merge, key);
         const unanswered = entry.incoming;
         entry.incoming = undefined;
         if (unanswered) this.#user?.abandoned(unanswered);
@@ -248,6 +253,7 @@ export class TransactionLayer {
     const incoming = new IncomingRequest(request, envelope, flow, back, transaction, toTag, (responseOctets) => {
       if (!entry.incoming) return;
       entry.incoming = undefined;
+      this.#forgetMerge(merge, key);
       this.#hold(entry, keyOctets + responseOctets);
     });
     const source = flow.remote.address;

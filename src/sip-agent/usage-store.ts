@@ -24,8 +24,9 @@ export class UsageStore {
 
   /** The dialog a request from the network belongs to (RFC 3261 section 12.2.2). */
   match({ callId, from, to }: Envelope): InviteUsage | undefined {
-    if (from.tag === undefined || to.tag === undefined) return undefined;
-    const asCallee = this.#usages.get(dialogId(callId, from.tag));
+    if (to.tag === undefined) return undefined;
+    // A caller of RFC 2543 has no tag (RFC 3261 section 12.1.1).
+    const asCallee = this.#usages.get(dialogId(callId, from.tag ?? ''));
     if (asCallee?.dialog.role === 'uas' && asCallee.dialog.localTag === to.tag) return asCallee;
     const asCaller = this.#usages.get(dialogId(callId, to.tag));
     return asCaller?.dialog.role === 'uac' && asCaller.dialog.remoteTag === from.tag ? asCaller : undefined;

@@ -83,7 +83,6 @@ describe('without asking anybody', () => {
       'a Contact that is no SIP address',
       (text: string) => text.replace(/Contact: .*\r\n/, 'Contact: <tel:+4930123>\r\n'),
     ],
-    ['no From tag', (text: string) => text.replace(/(From: .*?);tag=\w+/, '$1')],
     ['a From tag that is no token', (text: string) => text.replace(/(From: .*?;tag=)\w+/, '$1"a|b"')],
   ])('an INVITE with %s: 400', async (_, damage) => {
     const { rig, peer, call } = await begin();
@@ -104,6 +103,24 @@ describe('without asking anybody', () => {
     call.inviteBranch = first;
     call.ack(await peer.next('486 INVITE'));
   });
+
+  test.each(['INVITE', 'OPTIONS'])(
+    'the same %s sent on another way once it is answered: a request of its own',
+    async (method) => {
+      const { rig, peer, call } = await begin();
+      for (const status of [486, 404]) {
+        call.send(method, { toTag: '', sequence: 1 });
+        if (method === 'OPTIONS') {
+          await peer.next('200 OPTIONS');
+          continue;
+        }
+        const { response } = await rig.nextInvite();
+        response.send(status);
+        await peer.next(`${status} INVITE`);
+      }
+      expect(peer.count(`482 ${method}`)).toBe(0);
+    },
+  );
 
   test('a second INVITE that would make a dialog of the same name: 482', async () => {
     const { rig, peer, call } = await begin();

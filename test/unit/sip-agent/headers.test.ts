@@ -40,15 +40,25 @@ describe('parseNameAddr', () => {
     ['<tel:+1-201-555-0123>', { uri: 'tel:+1-201-555-0123' }],
     ['<urn:service:sos>', { uri: 'urn:service:sos' }],
     ['sip:a@b;x="1;2,3";tag=z', { uri: 'sip:a@b', tag: 'z' }],
+    ['""unknown"" <sip:a@b>;tag=1', { display: 'unknown', uri: 'sip:a@b', tag: '1' }],
+    ['"Bob" Smith <sip:a@b>', { display: 'Bob Smith', uri: 'sip:a@b' }],
+    ['Bob "B" Smith <sip:a@b>', { display: 'Bob B Smith', uri: 'sip:a@b' }],
+    ['Bell, A. <sip:a@b>;tag=1', { display: 'Bell, A.', uri: 'sip:a@b', tag: '1' }],
+    ['Bell; A. (EU) <sip:a@b>;tag=1', { display: 'Bell; A. (EU)', uri: 'sip:a@b', tag: '1' }],
+    ['< sip:a@b >', { uri: 'sip:a@b' }],
+    ['<sip:a@b>;', { uri: 'sip:a@b' }],
+    ['<sip:a@b>;;tag=1; ;x=;y', { uri: 'sip:a@b', tag: '1' }],
+    ['<sip:a@b>;+sip.instance=<urn:uuid:0>;x=a "b;c" d;tag=1', { uri: 'sip:a@b', tag: '1' }],
   ])('%j', (text, expected) => {
     if (expected) expect(parseNameAddr(text)).toMatchObject(expected);
     else expect(parseNameAddr(text)).toBeUndefined();
   });
 
   test.each([
-    ...['', ' ', '<', '<>', '"', '"a"', '"a" sip:a@b', '"a"x<sip:a@b>', '"a <sip:a@b>', '<sip:a@b', 'sip:a@b>'],
-    ...['< sip:a@b>', '<sip:a@b >', '<sip:a b@c>', 'Bell, A <sip:a@b>', '<sip:a@b>x', '<sip:a@b>;', '<sip:a@b>;;x'],
-    ...['<sip:a@b>;tag=', '<sip:a@b>;=x', '<sip:a@b>;tag="1', '<sip:a@b>;tag=a|b'],
+    ...['', ' ', '<', '<>', '"', '"a"', '"a" sip:a@b', '"a <sip:a@b>', '"a"" <sip:a@b>', '<sip:a@b', 'sip:a@b>'],
+    ...['<sip:a b@c>', '<sip:a@b>x', '<sip:a@b>; x y', 'Bell, A <sip:a@b> <sip:c@d>', 'Bell, A <sip:a@b'],
+    ...['<sip:a@b>;tag', '<sip:a@b>;tag=', '<sip:a@b>;tag=<1>', 'sip:a b;x=<sip:c@d>', '<sip:a@b>;tag="1"2'],
+    ...['<sip:a@b>;=x', '<sip:a@b>;tag="1', '<sip:a@b>;tag=a|b'],
     ...['sip:a@b?c=d', '<sip:a@b:65536>', '<sip:a@b:>', '<a@b>', '<1x:y>', '<sip:>', '<sip:a@>', 'anonymous'],
     ...['<sip:a@b>;tag=ü', '<sip:a@b>, <sip:c@d>', 'sip:a@b,sip:c@d', '<sip:a%4@b>', '<http://a b>'],
   ])('%j is malformed', (text) => {
@@ -119,12 +129,13 @@ describe('parseCSeq', () => {
     ['1 INVITE', { number: 1, method: 'INVITE' }],
     ['0009 \t INVITE', { number: 9, method: 'INVITE' }],
     ['2147483647 bye', { number: 2_147_483_647, method: 'bye' }],
+    ['4294967295 OPTIONS', { number: 4_294_967_295, method: 'OPTIONS' }],
     ['0 X', { number: 0, method: 'X' }],
   ])('%j', (text, expected) => {
     expect(parseCSeq(text)).toEqual(expected);
   });
 
-  test.each(['', '1', 'INVITE', '1INVITE', '-1 INVITE', '2147483648 INVITE', '1 IN VITE', '1 INVITE;x', '1e3 BYE'])(
+  test.each(['', '1', 'INVITE', '1INVITE', '-1 INVITE', '4294967296 INVITE', '1 IN VITE', '1 INVITE;x', '1e3 BYE'])(
     '%j is malformed',
     (text) => {
       expect(parseCSeq(text)).toBeUndefined();

@@ -139,7 +139,7 @@ describe('RAck', () => {
     [' 4294967295\t7   INVITE ', { rseq: 4_294_967_295, sequence: 7, method: 'INVITE' }],
     ['1 2 INVITE INVITE', { rseq: 1, sequence: 2, method: 'INVITE' }],
     ['4294967296 7 INVITE', undefined],
-    ['1 2147483648 INVITE', undefined],
+    ['1 4294967296 INVITE', undefined],
     ['1 INVITE', undefined],
     ['1 2', undefined],
     ['x 2 INVITE', undefined],

@@ -203,9 +203,12 @@ describe('requests received', () => {
     receive('OPTIONS', { branch: 'z9hG4bK1' });
     receive('OPTIONS', { branch: 'z9hG4bK2' });
     expect(flow.statuses).toEqual(['482 OPTIONS']);
-    clock.advance(64_000);
+    user.requests[0]?.reply(503);
     receive('OPTIONS', { branch: 'z9hG4bK3' });
     expect(user.requests).toHaveLength(2);
+    clock.advance(64_000);
+    receive('OPTIONS', { branch: 'z9hG4bK4' });
+    expect(user.requests).toHaveLength(3);
     layer.close();
     expect(clock.pendingTimers).toBe(0);
   });
