@@ -143,12 +143,13 @@ export const callEnd = {
     detail: 'the bridge is shutting down',
     rejection: tryLater('shutting down'),
   }),
-  notAcceptable: (why: string): CallEnd => ({
+  /** `rejection`: of a body that is no offer at all, 415 with what would be. */
+  notAcceptable: (why: string, rejection = rejectWith(488, why)): CallEnd => ({
     reason: 'not_acceptable',
     endedBy: 'bridge',
     outcome: 'client_error',
     detail: why,
-    rejection: rejectWith(488, why),
+    rejection,
     byeReason: { cause: NORMAL_UNSPECIFIED, text: why },
   }),
   noMediaPort: (why: string): CallEnd => ({

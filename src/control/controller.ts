@@ -100,8 +100,13 @@ export class CallController {
         ? undefined
         : replacedBy(invite, header, { calls: this.#calls.keys(), ended: this.#endedDialogs });
     // No call more than before: neither a limit nor the end of the day keeps a caller from being replaced.
-    if (replacing && 'call' in replacing) replacing.call.takeOver(invite);
-    else this.#receive(invite, { arrival, isKnown, refusal: replacing?.refusal });
+    if (replacing && 'call' in replacing && !invite.bodyRefusal) replacing.call.takeOver(invite);
+    else
+      this.#receive(invite, {
+        arrival,
+        isKnown,
+        refusal: replacing && 'refusal' in replacing ? replacing.refusal : undefined,
+      });
   }
 
   #receive(
@@ -134,7 +139,9 @@ export class CallController {
       this.#onClosed(closed);
     });
     const { address } = invite.source;
-    const end = isKnown ? (refusal ?? this.#whyRefuse(number, route, address)) : callEnd.forbidden(address);
+    const end = isKnown
+      ? (refusal ?? this.#whyRefuse(number, route, address) ?? whyNotUnderstood(invite))
+      : callEnd.forbidden(address);
     this.#calls.set(call, address);
     this.#logReceived(invite, call, arrival);
     if (end) call.end(end);
@@ -227,4 +234,8 @@ export class CallController {
     if (this.#calls.size > 0) return;
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
+}
+
+function whyNotUnderstood({ bodyRefusal }: IncomingInvite): CallEnd | undefined {
+  return bodyRefusal && callEnd.notAcceptable(bodyRefusal.warning ?? 'body not supported', bodyRefusal);
 }

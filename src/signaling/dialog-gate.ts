@@ -1,3 +1,4 @@
+import { ACCEPT } from './session-body.js';
 import type { SrfDialog, SrfRequest, SrfResponse } from './srf-types.js';
 import { quotable } from './text.js';
 
@@ -25,7 +26,7 @@ export function guardDialog(dialog: SrfDialog, objection: StrangerObjection | un
     const warning = gate?.refusal(request);
     if (warning !== undefined) refuse(request, response, 403, { Warning: `399 pranthora-sip-bridge "${warning}"` });
     else if (REFUSED.has(request.method)) refuse(request, response, 405, { Allow: ALLOW });
-    else if (request.method === 'OPTIONS') response.send(200, { headers: { Allow: ALLOW, Accept: 'application/sdp' } });
+    else if (request.method === 'OPTIONS') response.send(200, { headers: { Allow: ALLOW, Accept: ACCEPT } });
     else handle(request, response);
   };
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { CancelTimer, Clock } from '../clock.js';
+import { guardWire } from './srf-wire.js';
 import type { SrfClient, SrfInstance } from './srf-types.js';
 
 /** Until the server has taken us: it may accept the connection and say nothing. */
@@ -69,6 +70,7 @@ export class DrachtioConnection {
     this.#srf.connect({ host, port, secret, reconnect: { maxAttempts: 1 } });
     const { client } = this.#srf._app;
     if (!client) throw new Error('drachtio-srf made no client');
+    guardWire(client);
     this.#client = client;
     this.#cancelTimer = clock.after(CONNECT_TIMEOUT_MS, () => {
       this.#onGone(client, `no answer within ${CONNECT_TIMEOUT_MS} ms`);

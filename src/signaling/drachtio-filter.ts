@@ -1,6 +1,7 @@
 import type { StrangerObjection } from './dialog-gate.js';
 import type { IncomingInvite } from './sip-endpoint.js';
 import type { SrfRequest } from './srf-types.js';
+import { plainCallId } from './srf-wire.js';
 
 const MAX_AGENT_LENGTH = 64;
 
@@ -54,7 +55,7 @@ export class DrachtioFilter {
     const { source_address: address, method } = request;
     if (isKnown(address)) return undefined;
     const reason = 'its address is not in sip.allow and has no part in this call';
-    const callId = request.get('Call-ID');
+    const callId = plainCallId(request.get('Call-ID') ?? '');
     strangers.judge(address, () => ({ method, setting: 'sip.allow', callId, reason }));
     onRefused('forbidden');
     return `${address} is not in sip.allow and has no part in this call`;

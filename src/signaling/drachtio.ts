@@ -4,8 +4,9 @@ import { DrachtioConnection } from './drachtio-connection.js';
 import { wasHeard } from './heard.js';
 import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
 import { CallRefused, type Dialog, type DialogHandlers, type SipEndpointHandlers } from './sip-endpoint.js';
-import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
+import { sdpOf, SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import { SrfInvite } from './srf-invite.js';
+import { plainCallId } from './srf-wire.js';
 import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 
 export interface PlaceCallOptions {
@@ -89,7 +90,7 @@ export class DrachtioSipEndpoint {
         },
       );
     const answered = (options.digest ? withDigest(options.digest, uri, send) : send({})).then(
-      (dialog) => ({ dialog: new SrfBackedDialog(dialog, this.#options, handlers), answer: dialog.remote.sdp }),
+      (dialog) => ({ dialog: new SrfBackedDialog(dialog, this.#options, handlers), answer: sdpOf(dialog.res) ?? '' }),
       (error: unknown) => {
         throw refusal(error);
       },
@@ -111,7 +112,11 @@ export class DrachtioSipEndpoint {
     try {
       this.#handlers.onInvite(new SrfInvite(this.#srf, this.#options, request, response));
     } catch (error) {
-      this.#options.logger.error({ event: 'sip.invite_failed', callId: request.get('Call-ID'), err: error });
+      this.#options.logger.error({
+        event: 'sip.invite_failed',
+        callId: plainCallId(request.get('Call-ID') ?? ''),
+        err: error,
+      });
       if (!response.finalResponseSent) response.send(500);
     }
   }

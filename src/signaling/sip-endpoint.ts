@@ -16,6 +16,8 @@ export interface SipRejection {
   readonly retryAfterSec?: number;
   /** Contact of a 302. */
   readonly contact?: string;
+  /** Further header fields, such as the Accept of a 415. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Of a 401, a WWW-Authenticate header field each. */
   readonly challenges?: readonly string[];
 }
@@ -33,6 +35,8 @@ export interface IncomingInvite {
   readonly localAddress: string;
   /** The offer, or undefined when the INVITE had none. */
   readonly offer: string | undefined;
+  /** What a body gets that has to be understood and is not: then there is no offer. */
+  readonly bodyRefusal?: SipRejection | undefined;
   /** First value of a header, any case. */
   header(name: string): string | undefined;
   /** 180 Ringing. */
@@ -77,6 +81,8 @@ export class RenegotiationRefused extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** For the response, such as the Accept of a 415. */
+    readonly headers: Readonly<Record<string, string>> = {},
   ) {
     super(message);
   }

@@ -6,6 +6,7 @@ import type { DigestClient } from './digest-client.js';
 import { DTMF_TYPES, readDtmfInfo } from './dtmf-info.js';
 import { Referral } from './referral.js';
 import type { DialogId } from './replaces.js';
+import { bodyHeadersOf, readSessionBody } from './session-body.js';
 import {
   CallRefused,
   RenegotiationRefused,
@@ -15,6 +16,7 @@ import {
   type ReferOutcome,
 } from './sip-endpoint.js';
 import type { SrfDialog, SrfDialogRequest, SrfRequest, SrfResponse } from './srf-types.js';
+import { plainCallId } from './srf-wire.js';
 import { describe, owned, quotable } from './text.js';
 
 /** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
@@ -69,7 +71,7 @@ export class SrfBackedDialog implements Dialog {
   constructor(dialog: SrfDialog, options: SrfDialogOptions, handlers: DialogHandlers, local: LocalIdentity = {}) {
     this.#dialog = dialog;
     const { callId, localTag, remoteTag } = dialog.sip;
-    this.id = { callId: owned(callId), localTag: owned(localTag), remoteTag: owned(remoteTag ?? '') };
+    this.id = { callId: owned(plainCallId(callId)), localTag: owned(localTag), remoteTag: owned(remoteTag ?? '') };
     this.#local = local;
     this.#options = options;
     this.#handlers = handlers;
@@ -78,7 +80,7 @@ export class SrfBackedDialog implements Dialog {
       this.#onDestroyed(request, reason);
     });
     dialog.on('ack', (request: SrfRequest) => {
-      if (!this.#over) this.#handlers.onAck(request.body === '' ? undefined : request.body);
+      if (!this.#over) this.#handlers.onAck(sdpOf(request));
     });
     dialog.on('info', (request: SrfRequest, response: SrfResponse) => {
       this.#onInfo(request, response);
@@ -156,7 +158,7 @@ export class SrfBackedDialog implements Dialog {
     const answered = this.#sendReinvite(offer);
     const response = await within(REINVITE_TIMEOUT_MS, 'the re-INVITE was not answered', answered, this.#options.clock);
     if (response.status !== 200) throw new CallRefused(response.status, response.reason);
-    return response.body;
+    return sdpOf(response) ?? '';
   }
 
   /**
@@ -237,14 +239,25 @@ export class SrfBackedDialog implements Dialog {
     }
     const method = request.method === 'UPDATE' ? 'UPDATE' : 'INVITE';
     try {
-      const offer = request.body === '' ? undefined : request.body;
+      const given = readSessionBody(bodyHeadersOf(request), request.body);
+      if (given.kind === 'refused') {
+        const { status, warning, headers } = given.refusal;
+        throw new RenegotiationRefused(status, warning, headers);
+      }
+      const offer = given.kind === 'session' ? given.sdp : undefined;
       const body = await this.#handlers.onRenegotiate({ offer, method });
       response.send(200, body === undefined ? {} : { body, headers: { 'Content-Type': 'application/sdp' } });
     } catch (error) {
-      const status = error instanceof RenegotiationRefused ? error.status : 500;
-      response.send(status, { headers: { Warning: warningOf(describe(error), this.#options) } });
+      const { status, headers } = error instanceof RenegotiationRefused ? error : { status: 500, headers: {} };
+      response.send(status, { headers: { ...headers, Warning: warningOf(describe(error), this.#options) } });
     }
   }
+}
+
+/** What a message says of the session; of one that we cannot refuse, what is not understood says nothing. */
+export function sdpOf(message: Pick<SrfRequest, 'get' | 'body'>): string | undefined {
+  const body = readSessionBody(bodyHeadersOf(message), message.body);
+  return body.kind === 'session' ? body.sdp : undefined;
 }
 
 function within<T>(timeoutMs: number, failure: string, pending: Promise<T>, clock: Clock): Promise<T> {

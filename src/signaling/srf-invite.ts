@@ -1,8 +1,10 @@
 import type { DigestClient } from './digest-client.js';
 import { readNameAddr } from './name-addr.js';
 import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
+import { bodyHeadersOf, readSessionBody } from './session-body.js';
 import { SrfBackedDialog, warningOf, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
+import { plainCallId } from './srf-wire.js';
 import { describe, owned } from './text.js';
 
 /** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
@@ -17,6 +19,7 @@ export class SrfInvite implements IncomingInvite {
   readonly source: { address: string; port: number; protocol: string };
   readonly localAddress: string;
   readonly offer: string | undefined;
+  readonly bodyRefusal: SipRejection | undefined;
   onCancel: (() => void) | undefined;
   digest: DigestClient | undefined;
 
@@ -31,17 +34,22 @@ export class SrfInvite implements IncomingInvite {
     this.#options = options;
     this.#request = request;
     this.#response = response;
-    this.callId = owned(request.get('Call-ID') ?? '');
+    this.callId = owned(plainCallId(request.get('Call-ID') ?? ''));
     // Not drachtio-srf's own reading, to which a display name that should be quoted is the address.
     this.from = sipAddress(readNameAddr(request.get('From') ?? '').uri);
     this.to = sipAddress(readNameAddr(request.get('To') ?? '').uri);
     this.requestUri = sipAddress(request.uri);
     this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
     this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-    this.offer = request.body === '' ? undefined : owned(request.body);
+    const body = readSessionBody(bodyHeadersOf(request), request.body);
+    this.offer = body.kind === 'session' ? owned(body.sdp) : undefined;
+    this.bodyRefusal = body.kind === 'refused' ? body.refusal : undefined;
     request.on('cancel', () => {
       this.#canceled = true;
       this.onCancel?.();
+    });
+    request.on('update', (update: SrfRequest, updateResponse: SrfResponse) => {
+      this.#onUpdate(update, updateResponse);
     });
   }
 
@@ -59,7 +67,7 @@ export class SrfInvite implements IncomingInvite {
   reject(rejection: SipRejection): void {
     if (this.#isAnswered()) return;
     const { status, warning, retryAfterSec, contact, challenges } = rejection;
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { ...rejection.headers };
     if (warning !== undefined) headers['Warning'] = warningOf(warning, this.#options);
     if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
     if (contact !== undefined) headers['Contact'] = `<${contact}>`;
@@ -103,6 +111,14 @@ export class SrfInvite implements IncomingInvite {
         resolve(dialog);
       });
     });
+  }
+
+  /** Before the answer (RFC 3311 section 5.2): who calls may change, but an offer has to wait for the answer to the first. */
+  #onUpdate(update: SrfRequest, response: SrfResponse): void {
+    const body = readSessionBody(bodyHeadersOf(update), update.body);
+    if (body.kind === 'none') response.send(200);
+    else if (body.kind === 'session') response.send(500, { headers: { 'Retry-After': '5' } });
+    else response.send(body.refusal.status, { headers: { ...body.refusal.headers } });
   }
 
   #isAnswered(): boolean {

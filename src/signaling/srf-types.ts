@@ -75,10 +75,17 @@ export interface SrfConnectOptions {
  * `close`: it is gone.
  */
 export interface SrfClient extends EventEmitter {
-  /** The socket, once it is connected. */
-  readonly mapServer: ReadonlyMap<Socket, unknown>;
+  /** The socket, once it is connected, with the INVITEs that have no final response, by Call-ID. */
+  readonly mapServer: ReadonlyMap<Socket, { readonly pendingNetworkInvites: ReadonlyMap<string, unknown> }>;
   /** `connect`: the socket is connected, nothing has been said yet. */
-  readonly wp: EventEmitter & { closing?: boolean };
+  readonly wp: SrfWire;
+}
+
+/** Messages to and from a server. `msg`: one has come, with the socket in front of it. */
+export interface SrfWire extends EventEmitter {
+  closing?: boolean;
+  /** Returns the id of the message. */
+  send: (socket: Socket, message: string) => string;
 }
 
 export interface SrfInstance extends EventEmitter {

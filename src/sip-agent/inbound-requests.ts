@@ -10,7 +10,7 @@ import { InboundAnswers, type Pending } from './inbound-answers.js';
 import type { IncomingRequest } from './incoming-request.js';
 import { InviteUsage } from './invite-usage.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
-import { isInDialogOnly, SUPPORTED } from './methods.js';
+import { ACCEPT, isInDialogOnly, SUPPORTED } from './methods.js';
 import { waitsForTrying, type TransactionUser } from './transaction-layer.js';
 import type { WireClient } from './wire-client.js';
 import type { SipCommand } from './wire-server.js';
@@ -81,7 +81,7 @@ export class InboundRequests implements TransactionUser {
     const { methods } = this.#core;
     const response = incoming.response(methods.statusWithoutClient(incoming.method));
     if (response.status !== 503) response.add('allow', methods.allow);
-    if (response.status === 200) response.add('accept', 'application/sdp').add('supported', SUPPORTED);
+    if (response.status === 200) response.add('accept', ACCEPT).add('supported', SUPPORTED);
     incoming.send(response);
   }
 
@@ -128,6 +128,7 @@ export class InboundRequests implements TransactionUser {
     else if (incoming.method === 'UPDATE') this.#receiveUpdate(incoming, usage);
     else if (incoming.method === 'PRACK') this.#receivePrack(incoming, usage);
     else if (incoming.method === 'BYE') this.#receiveBye(incoming, usage);
+    else if (usage.dialog.state === 'early') this.#receiveEarly(incoming);
     else this.#forward({ incoming, client: usage.client, usage });
   }
 
@@ -171,6 +172,16 @@ export class InboundRequests implements TransactionUser {
     if (answered && message.body.length === 0) incoming.reply(200);
     else this.#forward({ incoming, client: usage.client, usage });
     reliable.proceed();
+  }
+
+  /** Clients know a dialog from its 2xx on, and would refuse what comes before as if there were none. */
+  #receiveEarly(incoming: IncomingRequest): void {
+    const { methods } = this.#core;
+    const { method } = incoming;
+    // No subscription can have been made (RFC 6665 section 4.1.3), and for no other method is there anybody yet.
+    const response = incoming.response(method === 'NOTIFY' ? 481 : method === 'REFER' ? 403 : 200);
+    if (method === 'OPTIONS') response.add('allow', methods.allow).add('accept', ACCEPT).add('supported', SUPPORTED);
+    incoming.send(response);
   }
 
   /** RFC 3261 section 15.1.2. */

@@ -9,6 +9,9 @@ export const EXTENSIONS = [RELIABLE, TIMER, 'replaces'];
 
 export const SUPPORTED = EXTENSIONS.join(', ');
 
+/** Bodies that are understood, by the client if not by the agent. */
+export const ACCEPT = 'application/sdp, multipart/mixed, multipart/alternative, multipart/related';
+
 /** Methods known to mean something, though the agent itself has no use for them: 405 rather than 501. */
 const KNOWN_ONLY = ['REGISTER', 'SUBSCRIBE', 'PUBLISH'];
 
