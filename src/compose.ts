@@ -9,6 +9,7 @@ import { advertisedAddresses, advertisedTo } from './config/advertise.js';
 import { AddressList } from './config/cidr.js';
 import { placesFor } from './config/did-from.js';
 import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
+import { callEnd } from './control/call-end.js';
 import { CallController } from './control/controller.js';
 import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
@@ -26,6 +27,7 @@ import { DrachtioFilter } from './signaling/drachtio-filter.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
 import { InboundAuth } from './signaling/inbound-auth.js';
 import { InviteGate } from './signaling/invite-gate.js';
+import type { SipRejection } from './signaling/sip-endpoint.js';
 import { Registrations } from './signaling/registrations.js';
 import { ScannerNames } from './signaling/scanners.js';
 import type { IncomingInvite } from './signaling/sip-endpoint.js';
@@ -108,6 +110,16 @@ export async function startBridge(
       {
         onInvite: (invite) => {
           gate.onInvite(invite);
+        },
+        onOptions: (query): SipRejection | undefined => {
+          const { address } = query.source;
+          if (!allow.has(address) && !registrations.isRegistrar(address)) return { status: 403 };
+          const { ready, reason } = health.ready();
+          // What the controller knows it says itself.
+          if (!ready && !controller.draining && controller.active < controller.maxConcurrent) {
+            return callEnd.mediaUnavailable(reason).rejection;
+          }
+          return controller.refusalOf(query);
         },
         onConnection: (state) => {
           const log = state.connected ? 'info' : 'error';

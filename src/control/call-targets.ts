@@ -122,3 +122,8 @@ export class CallTargets {
 /** Two ways to one agent fail separately: the handshake's POST may be down, and the pure WebSocket well. */
 const keyOf = ({ mode, url, agentId, workflowId }: Target): string =>
   `${mode} ${url} ${agentId ?? ''} ${workflowId ?? ''}`;
+
+/** Whether all of a route's targets are known to be unreachable. */
+export function isCutOff(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
+  return route.targets.every((target) => breaker.isAway(keyOf(target), nowMs));
+}

@@ -1,11 +1,13 @@
+import { splitUri } from '../config/number.js';
 import type { CustomParametersConfig, NumberPlace, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { RegistrationArrival } from '../signaling/registrations.js';
-import type { IncomingInvite } from '../signaling/sip-endpoint.js';
+import type { CapabilityQuery, IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { Call } from './call.js';
 import type { CallDependencies } from './call-dependencies.js';
 import { calledNumber } from './called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
+import { isCutOff } from './call-targets.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { selectRoute } from './dial-plan.js';
 import { EndedDialogs } from './ended-dialogs.js';
@@ -148,6 +150,19 @@ export class CallController {
     else call.start();
   }
 
+  /**
+   * How an INVITE like it would be refused (RFC 3261 section 11.2), if it would be. Monitors ask after the bridge itself,
+   * by its address alone or by a name of theirs: only a number has to have a route.
+   */
+  refusalOf(query: CapabilityQuery): SipRejection | undefined {
+    const number = numberAsked(query, this.#settings.didPlaces(query.source.address));
+    const about = { number: number ?? '', fromUri: query.from.uri, header: (name: string) => query.header(name) };
+    const { route } = selectRoute(this.#settings.routes, about);
+    const routes = route ? [route] : this.#settings.routes;
+    if (number === undefined) return (this.#whyTakesNone() ?? this.#whyCutOff(routes))?.rejection;
+    return (this.#whyTakesNone() ?? this.#whyNotOn(number, route) ?? this.#whyCutOff(routes))?.rejection;
+  }
+
   calls(): CallSnapshot[] {
     return [...this.#calls.keys()].map((call) => call.snapshot());
   }
@@ -181,18 +196,35 @@ export class CallController {
   }
 
   #whyRefuse(number: string, route: Route | undefined, source: string): CallEnd | undefined {
+    const { maxCallsPerSource } = this.#settings;
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
-    const { maxConcurrent, maxCallsPerSource } = this.#settings;
     if (maxCallsPerSource !== undefined && this.#countFrom(source) >= maxCallsPerSource) {
       this.#dependencies.onSourceAtCapacity();
       return callEnd.sourceAtCapacity(source, maxCallsPerSource);
     }
-    if (this.#calls.size >= maxConcurrent) return callEnd.atCapacity(`call.maxConcurrent (${maxConcurrent}) reached`);
-    if (route.maxConcurrent !== undefined && this.#countOn(route) >= route.maxConcurrent) {
-      return callEnd.atCapacity(`maxConcurrent (${route.maxConcurrent}) of route ${route.name} reached`);
-    }
-    return undefined;
+    return this.#whyTakesNone() ?? this.#whyNotOn(number, route);
+  }
+
+  /** Why no call is taken at all. */
+  #whyTakesNone(): CallEnd | undefined {
+    if (this.#draining) return callEnd.draining();
+    const { maxConcurrent } = this.#settings;
+    if (this.#calls.size < maxConcurrent) return undefined;
+    return callEnd.atCapacity(`call.maxConcurrent (${maxConcurrent}) reached`);
+  }
+
+  #whyNotOn(number: string, route: Route | undefined): CallEnd | undefined {
+    if (!route) return callEnd.noRoute(number);
+    if (route.maxConcurrent === undefined || this.#countOn(route) < route.maxConcurrent) return undefined;
+    return callEnd.atCapacity(`maxConcurrent (${route.maxConcurrent}) of route ${route.name} reached`);
+  }
+
+  /** Why none of these routes has an agent: all of theirs could not be reached lately. */
+  #whyCutOff(routes: readonly Route[]): CallEnd | undefined {
+    const nowMs = this.#dependencies.clock.nowMs();
+    if (!routes.every((route) => !route.fallback && isCutOff(route, this.#breaker, nowMs))) return undefined;
+    return callEnd.agentEnded({ kind: 'unreachable', detail: 'no agent can be reached' });
   }
 
   #countFrom(source: string): number {
@@ -238,4 +270,14 @@ export class CallController {
 
 function whyNotUnderstood({ bodyRefusal }: IncomingInvite): CallEnd | undefined {
   return bodyRefusal && callEnd.notAcceptable(bodyRefusal.warning ?? 'body not supported', bodyRefusal);
+}
+
+/** The number an OPTIONS asks after; undefined when it names nobody, or somebody by name. */
+function numberAsked(query: CapabilityQuery, places: readonly NumberPlace[]): string | undefined {
+  const { uri } = query.requestUri;
+  const addressed = { requestUri: uri, to: query.to.uri, header: (name: string) => query.header(name) };
+  const { number, place } = calledNumber(addressed, places);
+  const { user, host } = splitUri(uri);
+  const isHostAlone = place === 'requestUri' && user === '' && !/^\+?\d+$/.test(host);
+  return isHostAlone || !/^\+?\d[\d*#]*$/.test(number) ? undefined : number;
 }

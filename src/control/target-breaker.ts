@@ -40,6 +40,15 @@ export class TargetBreaker {
     return letThroughIf(nowMs - state.lastTriedAtMs >= ONLY_WAY_PAUSE_MS, state, nowMs);
   }
 
+  /**
+   * Whether it is known to be unreachable, without trying it. Not for long after the last attempt: where nothing is sent to
+   * who says so, there is no other.
+   */
+  isAway(key: string, nowMs: number): boolean {
+    const state = this.#states.get(key);
+    return state !== undefined && state.failures >= MAX_FAILURES && nowMs - state.lastTriedAtMs < FIRST_PAUSE_MS;
+  }
+
   /** The target took a call. */
   succeeded(key: string): void {
     this.#states.delete(key);

@@ -3,7 +3,7 @@ import type { SrfDialog, SrfRequest, SrfResponse } from './srf-types.js';
 import { quotable } from './text.js';
 
 /** What we serve in a call, as the embedded agent's Allow has it too. */
-const ALLOW = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY';
+export const ALLOW = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY';
 /** What drachtio-srf takes for granted in a dialog, or answers with 200, though nothing would follow. */
 const REFUSED: ReadonlySet<string> = new Set(['REFER', 'MESSAGE', 'SUBSCRIBE', 'PUBLISH', 'REGISTER']);
 /** Addresses remembered of one dialog. */

@@ -3,10 +3,21 @@ import type { ChallengingResponse, DigestClient } from './digest-client.js';
 import { DrachtioConnection } from './drachtio-connection.js';
 import { wasHeard } from './heard.js';
 import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
-import { CallRefused, type Dialog, type DialogHandlers, type SipEndpointHandlers } from './sip-endpoint.js';
+import { ALLOW } from './dialog-gate.js';
+import { readNameAddr } from './name-addr.js';
+import { ACCEPT } from './session-body.js';
+import {
+  CallRefused,
+  type CapabilityQuery,
+  type Dialog,
+  type DialogHandlers,
+  type SipEndpointHandlers,
+  type SipRejection,
+} from './sip-endpoint.js';
+import { partiesOf, sendRejection } from './srf-request.js';
 import { sdpOf, SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import { SrfInvite } from './srf-invite.js';
-import { plainCallId } from './srf-wire.js';
+import { isInEarlyDialog, plainCallId } from './srf-wire.js';
 import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 
 export interface PlaceCallOptions {
@@ -46,6 +57,12 @@ export class DrachtioSipEndpoint {
     this.#srf.invite((request, response) => {
       this.#onInvite(request, response);
     });
+    const { onOptions } = handlers;
+    if (onOptions) {
+      this.#srf.options((request, response) => {
+        this.#onOptions(request, response, onOptions);
+      });
+    }
     this.#connection = new DrachtioConnection(this.#srf, options, (state) => {
       handlers.onConnection(state);
     });
@@ -106,6 +123,22 @@ export class DrachtioSipEndpoint {
   /** Leaves the server; dialogs are not touched. Idempotent. */
   close(): void {
     this.#connection.close();
+  }
+
+  /** Within the calls that are answered their dialogs see to it. */
+  #onOptions(
+    request: SrfRequest,
+    response: SrfResponse,
+    ask: (query: CapabilityQuery) => SipRejection | undefined,
+  ): void {
+    const { client } = this.#srf._app;
+    const isInside = /;\s*tag\s*=/i.test(readNameAddr(request.get('To') ?? '').params);
+    const isKnown = isInside && client !== undefined && isInEarlyDialog(client, request);
+    const rejection = isKnown ? undefined : isInside ? { status: 481 } : ask(partiesOf(request));
+    // RFC 3261 section 11.2.
+    const headers = { Allow: ALLOW, Accept: ACCEPT, Supported: 'replaces' };
+    if (rejection) sendRejection(response, rejection, this.#options);
+    else response.send(200, { headers });
   }
 
   #onInvite(request: SrfRequest, response: SrfResponse): void {

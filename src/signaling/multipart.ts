@@ -1,4 +1,9 @@
-import type { BodyHeaders } from './session-body.js';
+/** What a message says of its body, each header as it stands. */
+export interface BodyHeaders {
+  readonly contentType: string | undefined;
+  readonly contentDisposition: string | undefined;
+  readonly contentEncoding: string | undefined;
+}
 
 /** One part of a multipart body. */
 export interface BodyPart {

@@ -1,11 +1,4 @@
-import { parseMultipart, readField, type BodyPart } from './multipart.js';
-
-/** What a message says of its body, each header as it stands. */
-export interface BodyHeaders {
-  readonly contentType: string | undefined;
-  readonly contentDisposition: string | undefined;
-  readonly contentEncoding: string | undefined;
-}
+import { parseMultipart, readField, type BodyHeaders, type BodyPart } from './multipart.js';
 
 /** A body, or a part of it, that has to be understood and is not; the headers say what would be. */
 export interface BodyRefusal {

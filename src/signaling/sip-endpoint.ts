@@ -135,8 +135,13 @@ export interface ReferOutcome {
   readonly detail: string;
 }
 
+/** An OPTIONS outside any dialog (RFC 3261 section 11). */
+export type CapabilityQuery = Pick<IncomingInvite, 'from' | 'to' | 'requestUri' | 'source' | 'header'>;
+
 export interface SipEndpointHandlers {
   onInvite(invite: IncomingInvite): void;
+  /** How an INVITE like it would be refused; undefined if it would be taken. Absent: the SIP server answers by itself, if it does. */
+  readonly onOptions?: (query: CapabilityQuery) => SipRejection | undefined;
   /** The SIP server can be reached (again), or not: no new calls come and none can be ended properly. */
   onConnection(state: { connected: boolean; detail: string }): void;
 }

@@ -1,8 +1,8 @@
 import type { DigestClient } from './digest-client.js';
-import { readNameAddr } from './name-addr.js';
+import { headerOf, partiesOf, sendRejection } from './srf-request.js';
 import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from './sip-endpoint.js';
 import { bodyHeadersOf, readSessionBody } from './session-body.js';
-import { SrfBackedDialog, warningOf, type SrfDialogOptions } from './srf-dialog.js';
+import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 import { plainCallId } from './srf-wire.js';
 import { describe, owned } from './text.js';
@@ -35,11 +35,11 @@ export class SrfInvite implements IncomingInvite {
     this.#request = request;
     this.#response = response;
     this.callId = owned(plainCallId(request.get('Call-ID') ?? ''));
-    // Not drachtio-srf's own reading, to which a display name that should be quoted is the address.
-    this.from = sipAddress(readNameAddr(request.get('From') ?? '').uri);
-    this.to = sipAddress(readNameAddr(request.get('To') ?? '').uri);
-    this.requestUri = sipAddress(request.uri);
-    this.source = { address: request.source_address, port: request.source_port, protocol: request.protocol };
+    const { from, to, requestUri, source } = partiesOf(request);
+    this.from = from;
+    this.to = to;
+    this.requestUri = requestUri;
+    this.source = source;
     this.localAddress = (request.receivedOn ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
     const body = readSessionBody(bodyHeadersOf(request), request.body);
     this.offer = body.kind === 'session' ? owned(body.sdp) : undefined;
@@ -54,10 +54,7 @@ export class SrfInvite implements IncomingInvite {
   }
 
   header(name: string): string | undefined {
-    // drachtio-srf looks names up in plain objects, where some are found that nobody sent: `constructor`, `__proto__`.
-    if (percentDecoded(name).toLowerCase() in Object.prototype) return undefined;
-    const value = this.#request.get(name);
-    return value === undefined ? undefined : owned(value);
+    return headerOf(this.#request, name);
   }
 
   ring(): void {
@@ -66,19 +63,7 @@ export class SrfInvite implements IncomingInvite {
 
   reject(rejection: SipRejection): void {
     if (this.#isAnswered()) return;
-    const { status, warning, retryAfterSec, contact, challenges } = rejection;
-    const headers: Record<string, string> = { ...rejection.headers };
-    if (warning !== undefined) headers['Warning'] = warningOf(warning, this.#options);
-    if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
-    if (contact !== undefined) headers['Contact'] = `<${contact}>`;
-    // drachtio-srf knows one field of a name, and challenges cannot share one (RFC 3261 section 20.44).
-    if (challenges) headers['WWW-Authenticate'] = challenges.join('\r\nWWW-Authenticate: ');
-    try {
-      this.#response.send(status, { headers });
-    } catch {
-      // drachtio-srf knows only a list of statuses; any other one means its class's x00 (RFC 3261 8.1.3.2).
-      this.#response.send(status - (status % 100), { headers });
-    }
+    sendRejection(this.#response, rejection, this.#options);
   }
 
   answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
@@ -123,22 +108,6 @@ export class SrfInvite implements IncomingInvite {
 
   #isAnswered(): boolean {
     return this.#canceled || this.#response.finalResponseSent;
-  }
-}
-
-/** `sip:`, `sips:` or `tel:` URI → its user part, without parameters or password. */
-function sipAddress(text: string): SipAddress {
-  const uri = owned(text);
-  const match = /^(?:sips?:(?:([^@]*)@)?|tel:([^;]*))/i.exec(uri);
-  const user = (match?.[1] ?? match?.[2] ?? '').split(/[;:]/, 1)[0] ?? '';
-  return { uri, user: percentDecoded(user) };
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
   }
 }
 

@@ -94,6 +94,7 @@ export interface SrfInstance extends EventEmitter {
   connect(options: SrfConnectOptions): void;
   disconnect(): void;
   invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  options(handler: (request: SrfRequest, response: SrfResponse) => void): void;
   /** A request outside any dialog. Calls back when it has been sent, or not; its responses are `response` events. */
   request(
     uri: string,

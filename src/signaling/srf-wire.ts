@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { readNameAddr } from './name-addr.js';
-import type { SrfClient } from './srf-types.js';
+import type { SrfClient, SrfRequest } from './srf-types.js';
 
 /** Behind the Call-ID of an INVITE as drachtio-srf sees it. No Call-ID holds a semicolon. */
 const MARK = ';from-tag=';
@@ -31,6 +31,12 @@ export function guardWire({ wp, mapServer }: SrfClient): void {
   wp.send = (socket, message) => send(socket, fromSrf(message));
 }
 
+/** Whether an INVITE is unanswered that a request belongs to: it has come in the early dialog. */
+export function isInEarlyDialog({ mapServer }: SrfClient, request: SrfRequest): boolean {
+  const key = `${request.get('Call-ID') ?? ''}${MARK}${tagOf(request.get('From') ?? '')}`;
+  return mapServer.get(request.socket)?.pendingNetworkInvites.has(key) === true;
+}
+
 /** The Call-ID as it is in SIP. */
 export function plainCallId(callId: string): string {
   const mark = callId.indexOf(MARK);
@@ -54,7 +60,7 @@ export function toSrf(message: string, isPending: (callId: string) => boolean): 
     let given = value;
     if (kind === 'f' || kind === 't') given = READABLE.test(value) ? value : quoted(value);
     else if (/^(?:content-type|c)$/i.test(name)) given = value.replaceAll('multipart/', 'MULTIPART/');
-    else if (tag !== undefined && (startLine[0] !== 'U' || isPending(value + tag))) given = value + tag;
+    else if (tag !== undefined && (!startLine.startsWith('U') || isPending(value + tag))) given = value + tag;
     if (given === value) continue;
     lines[index] = `${name}: ${given}`;
     changed = true;

@@ -15,10 +15,15 @@ import { waitsForTrying, type TransactionUser } from './transaction-layer.js';
 import type { WireClient } from './wire-client.js';
 import type { SipCommand } from './wire-server.js';
 
+/** OPTIONS that wait for a client at once. */
+const MAX_ASKED = 64;
+
 /** Requests from the network: which are refused, and to which client the others go. */
 export class InboundRequests implements TransactionUser {
   readonly #core: Core;
   readonly #answers: InboundAnswers;
+  /** OPTIONS that clients have been given, answered or not. */
+  readonly #asked = new Set<IncomingRequest>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -73,8 +78,17 @@ export class InboundRequests implements TransactionUser {
   #offer(incoming: IncomingRequest): void {
     const client = this.#core.pickClient(incoming.method);
     if (!client) this.#answerWithoutClient(incoming);
+    else if (incoming.method === 'OPTIONS' && !this.#mayAsk(incoming)) incoming.reply(503, ['retry-after', '1']);
     else if (incoming.method === 'INVITE') this.#receiveInvite(incoming, client);
     else this.#forward({ incoming, client, usage: undefined });
+  }
+
+  /** Whether one more OPTIONS may wait for a client: many come, and one that is slow has more important things to do. */
+  #mayAsk(incoming: IncomingRequest): boolean {
+    if (this.#asked.size >= MAX_ASKED) for (const each of this.#asked) if (!each.open) this.#asked.delete(each);
+    if (this.#asked.size >= MAX_ASKED) return false;
+    this.#asked.add(incoming);
+    return true;
   }
 
   #answerWithoutClient(incoming: IncomingRequest): void {

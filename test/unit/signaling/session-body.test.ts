@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ACCEPT, readSessionBody, type BodyHeaders } from '../../../src/signaling/session-body.js';
+import type { BodyHeaders } from '../../../src/signaling/multipart.js';
+import { ACCEPT, readSessionBody } from '../../../src/signaling/session-body.js';
 
 const SDP = 'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\n';
 const OTHER_SDP = SDP.replace('1 1', '2 2');

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { fromSrf, guardWire, plainCallId, toSrf } from '../../../src/signaling/srf-wire.js';
 import type { SrfClient } from '../../../src/signaling/srf-types.js';
@@ -93,7 +93,7 @@ it('stands between the two for both directions', () => {
   const wp = new EventEmitter() as SrfClient['wp'];
   const came: string[] = [];
   const sent: string[] = [];
-  const socket = {} as Socket;
+  const socket = new Socket();
   wp.on('msg', (_: Socket, text: string) => came.push(text));
   wp.send = (_, text) => String(sent.push(text));
   const mapServer = new Map([[socket, { pendingNetworkInvites: new Map() }]]);
