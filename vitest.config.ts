@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { SkipReporter } from './test/support/skip-reporter.js';
 
 export default defineConfig({
   test: {
@@ -6,6 +7,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 15_000 } },
+    reporters: ['default', new SkipReporter()],
     setupFiles: ['test/support/patience.ts'],
     projects: [
       {
@@ -25,8 +27,6 @@ export default defineConfig({
           name: 'wire',
           include: ['test/integration/**/*.test.ts'],
           maxWorkers: 1,
-          // Phones we did not write have races of their own (sipp, when a 100 and a 180 come in one read).
-          retry: 2,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },

@@ -6,6 +6,7 @@ import type { BridgeMedia } from '../../src/bridge/messages.js';
 import { echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { BridgeProgram } from '../support/child-bridge.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { tone } from '../support/signal.js';
 import {
   BridgeRig,
@@ -15,6 +16,8 @@ import {
   type ReceivedPacket,
 } from '../support/bridge-rig.js';
 import { endingInSilence } from '../support/wire-audio.js';
+
+measuresRealTime();
 
 const SPEECH_8K = tone({ rateHz: 8_000, frequencyHz: 1_000, levelDbm0: -10, durationMs: 20 });
 const speech16k = (durationMs: number): Int16Array =>

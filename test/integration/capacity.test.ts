@@ -4,6 +4,9 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BridgeProgram } from '../support/child-bridge.js';
+import { measuresRealTime } from '../support/real-time.js';
+
+measuresRealTime();
 
 interface Printed {
   readonly proposal: {

@@ -2,8 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { SimulatorOptions } from '../../src/simulator/pranthora-simulator.js';
 import { HostileServer } from '../contract/hostile-server.js';
 import { BridgeUnderTest, type Section } from '../support/bridge-under-test.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { OFFER, PeerCall } from '../support/sip-call.js';
 import { UdpPeer, type SipText } from '../support/sip-peer.js';
+
+measuresRealTime();
 
 const CONNECT_TIMEOUT_MS = 300;
 const CALLS = 20;

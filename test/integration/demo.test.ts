@@ -1,6 +1,9 @@
 import { expect, it } from 'vitest';
 import { runDemo } from '../../src/cli/demo/run.js';
 import { createLog } from '../../src/ops/log.js';
+import { measuresRealTime } from '../support/real-time.js';
+
+measuresRealTime();
 
 it('carries a conversation from end to end, and every check of the summary holds', async () => {
   const warnings: string[] = [];

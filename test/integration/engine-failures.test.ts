@@ -11,11 +11,14 @@ import { BridgeProgram, type ChildBridge } from '../support/child-bridge.js';
 import { EngineRig, eventually, rigDocument } from '../support/engine-rig.js';
 import { channelsOn, serversToOurselves, type DrachtioAddress, type Engines } from '../support/engines.js';
 import { missingToBreak, startDrachtio, startFreeSwitch, type OwnProcess } from '../support/real-servers.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { tone } from '../support/signal.js';
 import { PeerCall, respond } from '../support/sip-call.js';
 import { UdpPeer } from '../support/sip-peer.js';
 import { packetsWith, quantile, toneQuality } from '../support/tone-heard.js';
 import { baresipRateHz, hasBaresip, runBaresip, withTemporaryDirectory } from '../support/tools.js';
+
+measuresRealTime();
 
 const CALLS = 20;
 const AGENT_HZ = 600;

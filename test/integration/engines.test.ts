@@ -5,11 +5,14 @@ import { refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { EngineRig, eventually } from '../support/engine-rig.js';
 import { COMBINATIONS, missingFor, titleOf, type Engines } from '../support/engines.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { RtpPhone } from '../support/rtp-phone.js';
 import { tone } from '../support/signal.js';
 import { OFFER, PeerCall, respond } from '../support/sip-call.js';
 import { UdpPeer, type SipText } from '../support/sip-peer.js';
 import { packetsWith, toneQuality } from '../support/tone-heard.js';
+
+measuresRealTime();
 
 const LEVEL_DBM0 = -10;
 const CALLER_HZ = 1_020;

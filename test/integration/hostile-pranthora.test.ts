@@ -7,8 +7,11 @@ import { TestCaller } from '../../src/simulator/test-caller.js';
 import type { TestCall } from '../../src/simulator/test-call.js';
 import { acceptUpgrade, HostileServer, OPCODE, START_FRAME, webSocketFrame } from '../contract/hostile-server.js';
 import type { BridgeUnderTest } from '../support/bridge-under-test.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { codeWords, decoded, FRAME_BYTES, MarkingAgent } from '../support/telephony-speech.js';
 import { observed, runWireMinute, type WireCallPlan, type WireMinute } from '../support/wire-minute.js';
+
+measuresRealTime({ ofWholeFile: true });
 
 type Mode = 'websocket' | 'telephony' | 'handshake';
 

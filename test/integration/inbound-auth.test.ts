@@ -8,6 +8,7 @@ import { TestCaller } from '../../src/simulator/test-caller.js';
 import { writeWav } from '../../src/simulator/wav.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { BridgeUnderTest, SILENT_LOGGER } from '../support/bridge-under-test.js';
+import { FOREIGN_PHONE } from '../support/real-time.js';
 import { OFFER, PeerCall } from '../support/sip-call.js';
 import { UdpPeer, type SipText } from '../support/sip-peer.js';
 import { hangUp } from '../support/srf-client.js';
@@ -29,6 +30,7 @@ describe('callers who have to show a password', () => {
 
   it.skipIf(!isInstalled('sipp')).each(['udp', 'tcp'] as const)(
     'sipp over %s (skipped when it is not installed)',
+    FOREIGN_PHONE,
     async (protocol) => {
       await begin({ algorithms: ['MD5'] });
       const { exitCode, report } = await runSipp({
@@ -44,7 +46,7 @@ describe('callers who have to show a password', () => {
   it.skipIf(!hasBaresip()).each([
     ['that is right', ALICE.password, true],
     ['that is wrong', 'looking-glass', false],
-  ])('baresip with a password %s (skipped when it is not installed)', async (_, password, isRight) => {
+  ])('baresip with a password %s (skipped when it is not installed)', FOREIGN_PHONE, async (_, password, isRight) => {
     await begin({ algorithms: ['MD5'] });
     await withTemporaryDirectory(async (directory) => {
       const play = join(directory, 'caller.wav');

@@ -8,8 +8,11 @@ import type { CallOptions } from '../../src/simulator/test-caller.js';
 import type { TestCall } from '../../src/simulator/test-call.js';
 import { TestCaller } from '../../src/simulator/test-caller.js';
 import { BridgeUnderTest, heapUsed, SILENT_LOGGER } from '../support/bridge-under-test.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { OFFER, PeerCall, respond } from '../support/sip-call.js';
 import { UdpPeer } from '../support/sip-peer.js';
+
+measuresRealTime();
 
 const CALLS = 1_000;
 const WARM_UP_CALLS = 200;

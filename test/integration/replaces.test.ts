@@ -2,11 +2,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { EngineRig, eventually } from '../support/engine-rig.js';
 import { COMBINATIONS, missingFor, titleOf } from '../support/engines.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { RtpPhone } from '../support/rtp-phone.js';
 import { PeerCall, respond } from '../support/sip-call.js';
 import { UdpPeer, type SipText } from '../support/sip-peer.js';
 import { tone } from '../support/signal.js';
 import { toneQuality } from '../support/tone-heard.js';
+
+measuresRealTime();
 
 const AGENTS: Readonly<Record<string, Scenario>> = {
   talker: {

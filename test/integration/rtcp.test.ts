@@ -10,52 +10,59 @@ import { RtcpSession } from '../../src/rtp/rtcp-session.js';
 import { BridgeRig, ListeningAgent } from '../support/bridge-rig.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';
 import { dissectRtcp, hasTshark } from '../support/dissect.js';
+import { FOREIGN_PHONE, measuresRealTime } from '../support/real-time.js';
 import { tone } from '../support/signal.js';
 import { hasBaresip, runBaresip, withTemporaryDirectory } from '../support/tools.js';
+
+measuresRealTime();
 
 /** Long enough for each side to have answered a report of the other's. */
 const TALK_MS = 14_000;
 
-describe.skipIf(!hasBaresip())('RTCP with baresip (skipped when it is not installed with its WAV modules)', () => {
-  let under: BridgeUnderTest;
+describe.skipIf(!hasBaresip())(
+  'RTCP with baresip (skipped when it is not installed with its WAV modules)',
+  FOREIGN_PHONE,
+  () => {
+    let under: BridgeUnderTest;
 
-  beforeAll(async () => {
-    under = await BridgeUnderTest.start({ routes: [{ pattern: '10.', agentId: 'echo' }] });
-  });
-
-  afterAll(async () => {
-    await under.stop();
-  });
-
-  it.concurrent.each([
-    { where: 'on its own port', number: '100', rtcpMux: false },
-    { where: 'on the port of the RTP', number: '101', rtcpMux: true },
-  ])('$where: each learns what the other hears', async ({ number, rtcpMux }) => {
-    await withTemporaryDirectory(async (directory) => {
-      const play = join(directory, 'caller.wav');
-      const said = { rateHz: TELEPHONE_RATE_HZ, frequencyHz: 1_020, levelDbm0: -10, durationMs: TALK_MS };
-      writeWav(play, [tone(said)], TELEPHONE_RATE_HZ);
-      const uri = `sip:${number}@127.0.0.1:${under.port('udp')};transport=udp`;
-
-      const called = { uri, codec: 'PCMU', play, directory, rtcpMux } as const;
-      const { output } = await runBaresip({ ...called, quitAfterSec: 1 + TALK_MS / 1_000 });
-
-      const received = under.log.events('call.received').find((line) => line['to'] === number);
-      const record = await under.record(String(received?.['callId']));
-      expect(output.includes('RTP/RTCP multiplexing enabled')).toBe(rtcpMux);
-      expect(record).toMatchObject({ verdict: 'two-way audio', uplink: { lost: 0, foreign: 0, malformed: 0 } });
-      // What it says of what it heard of us; the two processes are as far from each other as the machine is busy.
-      expect(record.quality?.downlink.lossPercent).toBe(0);
-      expect(record.quality?.downlink.mos).toBeGreaterThan(4);
-      expect(record.quality?.roundTripMs).toBeLessThan(500);
-      // What it knows of what we heard and sent, from our reports: nearly all of 14 s of packets, and none lost.
-      const [, sent, heard] = /^pkt\.report: +(\d+) +(\d+)$/m.exec(output) ?? [];
-      expect(Number(sent)).toBeGreaterThan(200);
-      expect(Number(heard)).toBeGreaterThan(200);
-      expect(output).toMatch(/^lost: +0 +0$/m);
+    beforeAll(async () => {
+      under = await BridgeUnderTest.start({ routes: [{ pattern: '10.', agentId: 'echo' }] });
     });
-  });
-});
+
+    afterAll(async () => {
+      await under.stop();
+    });
+
+    it.concurrent.each([
+      { where: 'on its own port', number: '100', rtcpMux: false },
+      { where: 'on the port of the RTP', number: '101', rtcpMux: true },
+    ])('$where: each learns what the other hears', async ({ number, rtcpMux }) => {
+      await withTemporaryDirectory(async (directory) => {
+        const play = join(directory, 'caller.wav');
+        const said = { rateHz: TELEPHONE_RATE_HZ, frequencyHz: 1_020, levelDbm0: -10, durationMs: TALK_MS };
+        writeWav(play, [tone(said)], TELEPHONE_RATE_HZ);
+        const uri = `sip:${number}@127.0.0.1:${under.port('udp')};transport=udp`;
+
+        const called = { uri, codec: 'PCMU', play, directory, rtcpMux } as const;
+        const { output } = await runBaresip({ ...called, quitAfterSec: 1 + TALK_MS / 1_000 });
+
+        const received = under.log.events('call.received').find((line) => line['to'] === number);
+        const record = await under.record(String(received?.['callId']));
+        expect(output.includes('RTP/RTCP multiplexing enabled')).toBe(rtcpMux);
+        expect(record).toMatchObject({ verdict: 'two-way audio', uplink: { lost: 0, foreign: 0, malformed: 0 } });
+        // What it says of what it heard of us; the two processes are as far from each other as the machine is busy.
+        expect(record.quality?.downlink.lossPercent).toBe(0);
+        expect(record.quality?.downlink.mos).toBeGreaterThan(4);
+        expect(record.quality?.roundTripMs).toBeLessThan(500);
+        // What it knows of what we heard and sent, from our reports: nearly all of 14 s of packets, and none lost.
+        const [, sent, heard] = /^pkt\.report: +(\d+) +(\d+)$/m.exec(output) ?? [];
+        expect(Number(sent)).toBeGreaterThan(200);
+        expect(Number(heard)).toBeGreaterThan(200);
+        expect(output).toMatch(/^lost: +0 +0$/m);
+      });
+    });
+  },
+);
 
 describe("a call's RTCP", () => {
   it('ends with a BYE that still leaves when everything is closed', async () => {

@@ -4,6 +4,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentRig } from '../support/agent-rig.js';
+import { FOREIGN_PHONE } from '../support/real-time.js';
 import { ANSWER } from '../support/sip-call.js';
 import { answer, hangUp } from '../support/srf-client.js';
 
@@ -40,7 +41,7 @@ async function traces(directory: string): Promise<string> {
   return texts.join('\n').slice(0, 4_000);
 }
 
-describe.skipIf(!hasSipp)('sipp', () => {
+describe.skipIf(!hasSipp)('sipp', FOREIGN_PHONE, () => {
   let rig: AgentRig;
 
   beforeEach(async () => {

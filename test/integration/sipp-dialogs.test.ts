@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentRig } from '../support/agent-rig.js';
+import { FOREIGN_PHONE } from '../support/real-time.js';
 import { ANSWER, OFFER } from '../support/sip-call.js';
 import { answer, hangUp, type SrfRequest, type SrfResponse } from '../support/srf-client.js';
 import { isInstalled, nextPorts, runSipp, type SippOptions, type SippResult } from '../support/tools.js';
@@ -11,7 +12,7 @@ const TIMEOUT_S = 3 * INTERVAL_S + 20;
 
 type PlayOptions = Pick<SippOptions, 'scenario'> & Partial<SippOptions>;
 
-describe.skipIf(!isInstalled('sipp'))('sipp and the dialogs of the embedded agent', () => {
+describe.skipIf(!isInstalled('sipp'))('sipp and the dialogs of the embedded agent', FOREIGN_PHONE, () => {
   let rig: AgentRig;
 
   beforeEach(async () => {

@@ -10,6 +10,7 @@ import { everySecond, matchSpeech } from '../../src/simulator/audio-measure.js';
 import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
 import { tone } from '../../src/simulator/speech.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';
+import { FOREIGN_PHONE, measuresRealTime } from '../support/real-time.js';
 import {
   isInstalled,
   mayOpenRawSockets,
@@ -18,6 +19,8 @@ import {
   type SippOptions,
   type SippResult,
 } from '../support/tools.js';
+
+measuresRealTime();
 
 const PROTOCOLS = ['udp', 'tcp'] as const;
 
@@ -58,7 +61,7 @@ const ROUTES = [
   ...PROTOCOLS.map((protocol) => ({ did: `single-${protocol}`, agentId: 'listener', maxConcurrent: 1 })),
 ];
 
-describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)', () => {
+describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)', FOREIGN_PHONE, () => {
   let under: BridgeUnderTest;
 
   beforeAll(async () => {
@@ -252,22 +255,26 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
   });
 });
 
-describe.skipIf(!isInstalled('sipp'))('sipp never sends the ACK (skipped when it is not installed)', () => {
-  it.each(PROTOCOLS)('over %s: after 64·T1 the call is ended with a BYE that says why', async (protocol) => {
-    const under = await BridgeUnderTest.start({ config: { call: { rtpTimeoutMs: 600_000 } } });
-    const running = runSipp({ scenario: 'lost-ack', protocol, port: under.port(protocol), number: '100' });
-    await under.log.wait('call.answered');
-    await under.clock.pass(30_000, 100);
-    expect(under.log.events('call.ended')).toEqual([]);
-    await under.clock.pass(2_500, 100);
-    const { exitCode, report, trace } = await running;
-    expect(exitCode, report).toBe(0);
-    const bye = trace.find(({ message }) => message.method === 'BYE' && message.status === 0);
-    expect(bye?.message.header('Reason')).toMatch(/ACK/);
-    expect(await under.record(`lost-ack-${protocol}-1`)).toMatchObject({ reason: 'no_ack', endedBy: 'bridge' });
-    await under.stop();
-  });
-});
+describe.skipIf(!isInstalled('sipp'))(
+  'sipp never sends the ACK (skipped when it is not installed)',
+  FOREIGN_PHONE,
+  () => {
+    it.each(PROTOCOLS)('over %s: after 64·T1 the call is ended with a BYE that says why', async (protocol) => {
+      const under = await BridgeUnderTest.start({ config: { call: { rtpTimeoutMs: 600_000 } } });
+      const running = runSipp({ scenario: 'lost-ack', protocol, port: under.port(protocol), number: '100' });
+      await under.log.wait('call.answered');
+      await under.clock.pass(30_000, 100);
+      expect(under.log.events('call.ended')).toEqual([]);
+      await under.clock.pass(2_500, 100);
+      const { exitCode, report, trace } = await running;
+      expect(exitCode, report).toBe(0);
+      const bye = trace.find(({ message }) => message.method === 'BYE' && message.status === 0);
+      expect(bye?.message.header('Reason')).toMatch(/ACK/);
+      expect(await under.record(`lost-ack-${protocol}-1`)).toMatchObject({ reason: 'no_ack', endedBy: 'bridge' });
+      await under.stop();
+    });
+  },
+);
 
 function isBetween(least: number, most: number): (value: number | undefined) => boolean {
   return (value = NaN) => value >= least && value <= most;

@@ -9,6 +9,7 @@ import { writeWav } from '../../src/simulator/wav.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { missingFor, titleOf, type Engines } from '../support/engines.js';
+import { FOREIGN_PHONE } from '../support/real-time.js';
 import {
   hasBaresip,
   isInstalled,
@@ -109,7 +110,7 @@ const CASES: readonly Case[] = [
 ];
 
 describe.each(ENGINES)('transfers and digits, $sip', (engines) => {
-  describe.skipIf(missingFor(engines).length > 0 || !isInstalled('sipp'))(titleOf(engines), () => {
+  describe.skipIf(missingFor(engines).length > 0 || !isInstalled('sipp'))(titleOf(engines), FOREIGN_PHONE, () => {
     let rig: EngineRig;
 
     beforeAll(async () => {
@@ -148,7 +149,7 @@ describe.each(ENGINES)('transfers and digits, $sip', (engines) => {
   });
 });
 
-describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with its WAV modules)', () => {
+describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with its WAV modules)', FOREIGN_PHONE, () => {
   it('follows a REFER: it calls who it is sent to, tells us, and is let go of', async () => {
     const port = await freePort();
     const under = await BridgeUnderTest.start({

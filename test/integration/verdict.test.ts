@@ -3,10 +3,13 @@ import type { CallRecord, CallSnapshot } from '../../src/control/call-record.js'
 import { AGENT_RATE_HZ } from '../../src/simulator/speech.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';
+import { measuresRealTime } from '../support/real-time.js';
 import { RtpPhone } from '../support/rtp-phone.js';
 import { tone } from '../support/signal.js';
 import { PeerCall } from '../support/sip-call.js';
 import { UdpPeer } from '../support/sip-peer.js';
+
+measuresRealTime();
 
 /** An agent that speaks from the beginning to the end, or never. */
 const agent = (speaks: boolean): Scenario => ({

@@ -9,6 +9,7 @@ import { readWav, writeWav } from '../../src/simulator/wav.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { askFreeSwitch, COMBINATIONS, missingFor, titleOf } from '../support/engines.js';
+import { FOREIGN_PHONE, measuresRealTime } from '../support/real-time.js';
 import { tone } from '../support/signal.js';
 import { toneQuality, type ToneQuality } from '../support/tone-heard.js';
 import {
@@ -19,6 +20,8 @@ import {
   runSipp,
   withTemporaryDirectory,
 } from '../support/tools.js';
+
+measuresRealTime();
 
 const LEVEL_DBM0 = -10;
 /** No telephone of 8 kHz can say or hear these. */
@@ -83,7 +86,7 @@ describe.each([
     await caller.close();
     await under.stop();
     // A busy machine may hold up this process, in which all of it happens.
-    expect(under.violations.filter(({ kind }) => kind !== 'gap')).toEqual([]);
+    expect(under.violations.filter(({ kind }) => kind !== 'gap' && kind !== 'burst')).toEqual([]);
   });
 
   const uri = (number: string): string => `sip:${number}@127.0.0.1:${under.port('udp')};transport=udp`;
@@ -130,7 +133,7 @@ describe.each([
     }
   });
 
-  it.skipIf(codec !== 'G722' || !hasBaresip('G722'))('baresip is heard and hears', async () => {
+  it.skipIf(codec !== 'G722' || !hasBaresip('G722'))('baresip is heard and hears', FOREIGN_PHONE, async () => {
     await withTemporaryDirectory(async (directory) => {
       const play = join(directory, 'caller.wav');
       writeWav(play, [callerSays(16_000)], 16_000);
@@ -223,6 +226,7 @@ describe.each(
 
   it.skipIf(missing.length > 0).each(['udp', 'tcp'] as const)(
     'twenty calls of sipp’s over %s, ten a second',
+    { ...FOREIGN_PHONE, timeout: 600_000 },
     async (protocol) => {
       const rig = await EngineRig.start({ engines, agents: AGENTS });
       const { exitCode, report } = await runSipp({
@@ -242,6 +246,5 @@ describe.each(
       await rig.nothingHeld();
       await rig.stop();
     },
-    600_000,
   );
 });

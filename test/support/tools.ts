@@ -41,7 +41,12 @@ export class StolenTime {
   #used = process.cpuUsage();
   readonly #timer = setInterval(() => {
     this.#look();
-  }, WATCH_PERIOD_MS);
+  }, WATCH_PERIOD_MS).unref();
+
+  /** The longest such time so far. */
+  get longestMs(): number {
+    return this.#longestMs;
+  }
 
   /** Ends the watch. Returns the longest such time, in ms. */
   stop(): number {
