@@ -26,8 +26,8 @@ import { responseFlow, stampSource } from './via.js';
 import type { WireClient } from './wire-client.js';
 import { WireServer, type SipCommand } from './wire-server.js';
 
-/** A call leaves two behind for 32 s: this is a thousand calls a second, and some 4 KB each. */
-const MAX_SERVER_TRANSACTIONS = 64_000;
+/** A call leaves two behind for 32 s: this is five hundred calls a second, and some 4 KB each. */
+const MAX_SERVER_TRANSACTIONS = 32_000;
 const MAX_CONNECTIONS = 1_000;
 /** As long as a peer waits before it sends a request again. */
 const MAX_LAG_MS = 500;

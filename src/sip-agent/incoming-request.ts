@@ -12,7 +12,7 @@ export class IncomingRequest {
   /** Our tag, in every response to it that needs one (RFC 3261 section 8.2.6.2). */
   readonly toTag: string;
   readonly #transaction: ServerTransaction;
-  readonly #answered: (responseOctets: number) => void;
+  readonly #answered: (status: number, octets: number) => void;
 
   constructor(
     readonly message: SipRequest,
@@ -23,8 +23,8 @@ export class IncomingRequest {
     readonly back: Flow,
     transaction: ServerTransaction,
     toTag: string | undefined,
-    /** Called when a final response has been given, with its length. */
-    answered: (responseOctets: number) => void,
+    /** Called when a final response has been given, with its status and length. */
+    answered: (status: number, octets: number) => void,
   ) {
     this.#transaction = transaction;
     this.#answered = answered;
@@ -48,7 +48,7 @@ export class IncomingRequest {
   /** Sends it. False: a final response was given before, nothing was sent. */
   send(response: SipResponse): boolean {
     const bytes = response.toBuffer();
-    if (response.status >= 200) this.#answered(bytes.length);
+    if (response.status >= 200) this.#answered(response.status, bytes.length);
     return this.#transaction.respond(response.status, bytes);
   }
 

@@ -17,9 +17,14 @@ export class OctetBudget {
     return this.#total;
   }
 
-  /** Whether the source has no room left. `stretch`: 1, or more for what must not be refused easily. */
-  isFull(source: string, stretch: number): boolean {
-    return this.#total >= this.#max * stretch || this.#bySource.of(source) >= this.#maxPerSource * stretch;
+  /** Whether there is no room left. `stretch`: 1, or more for what must not be refused easily. */
+  isFull(stretch: number): boolean {
+    return this.#total >= this.#max * stretch;
+  }
+
+  /** Whether the source has taken all that one may; likewise. */
+  isFullFor(source: string, stretch: number): boolean {
+    return this.#bySource.of(source) >= this.#maxPerSource * stretch;
   }
 
   /** Takes octets, or gives them back where the number is negative. */

@@ -9,7 +9,7 @@ import { IncomingRequest } from './incoming-request.js';
 import type { Envelope, SipRequest, SipResponse } from './message.js';
 import { deriveRequest, OutgoingInvite, type ReceivedResponse } from './outgoing-request.js';
 import { OctetBudget } from './octet-budget.js';
-import { responseTo } from './responses.js';
+import { isSuccess, responseTo } from './responses.js';
 import { InviteServerTransaction, NonInviteServerTransaction } from './server-transaction.js';
 import type { SipTimers } from './timers.js';
 import { clientKey, mergeKey, serverKey } from './transaction-keys.js';
@@ -74,6 +74,8 @@ export class TransactionLayer {
   readonly #servers = new Map<string, ServerEntry>();
   readonly #clients = new Map<string, ClientTransaction<ReceivedResponse>>();
   readonly #octets: OctetBudget;
+  /** Refusals, and requests outside calls that are answered: they only absorb repetitions, and make room. Oldest first. */
+  readonly #spent = new Set<ServerEntry>();
   /** Requests outside a dialog that have no final response yet: merge key to transaction key. */
   readonly #unmerged = new Map<string, string>();
   #user: TransactionUser | undefined;
@@ -182,8 +184,20 @@ export class TransactionLayer {
     const isNewWork = to.tag === undefined && method !== 'CANCEL';
     if (isNewWork && this.#options.overloaded?.()) return true;
     const stretch = isNewWork ? 1 : STRETCH;
+    while (this.#isFull(stretch)) if (!this.#makeRoom()) return true;
+    return this.#octets.isFullFor(flow.remote.address, stretch);
+  }
+
+  #isFull(stretch: number): boolean {
     const maxTransactions = Math.floor(this.#options.maxServerTransactions * stretch);
-    return this.#servers.size >= maxTransactions || this.#octets.isFull(flow.remote.address, stretch);
+    return this.#servers.size >= maxTransactions || this.#octets.isFull(stretch);
+  }
+
+  /** A repetition of what is forgotten is answered anew, which outside a call is no worse. */
+  #makeRoom(): boolean {
+    const [oldest] = this.#spent;
+    oldest?.transaction.terminate();
+    return oldest !== undefined;
   }
 
   #turnAway(request: SipRequest, envelope: Envelope, flow: Flow): void {
@@ -242,6 +256,7 @@ export class TransactionLayer {
       },
       terminated: () => {
         this.#servers.delete(key);
+        this.#spent.delete(entry);
         this.#hold(entry, 0);
         this.#forgetMerge(merge, key);
         const unanswered = entry.incoming;
@@ -250,11 +265,14 @@ export class TransactionLayer {
       },
     });
     const keyOctets = key.length + merge.length;
-    const incoming = new IncomingRequest(request, envelope, flow, back, transaction, toTag, (responseOctets) => {
+    const incoming = new IncomingRequest(request, envelope, flow, back, transaction, toTag, (status, octets) => {
       if (!entry.incoming) return;
       entry.incoming = undefined;
       this.#forgetMerge(merge, key);
-      this.#hold(entry, keyOctets + responseOctets);
+      this.#hold(entry, keyOctets + octets);
+      // The 2xx to an INVITE makes a call, to which a repetition of the INVITE would be a stranger.
+      const makesCall = transaction instanceof InviteServerTransaction && isSuccess(status);
+      if (givenTag !== undefined && !makesCall) this.#spent.add(entry);
     });
     const source = flow.remote.address;
     const givenTag = envelope.to.tag === undefined ? incoming.toTag : undefined;

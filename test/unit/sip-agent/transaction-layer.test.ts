@@ -81,7 +81,7 @@ interface Parts {
   readonly branch?: string;
   readonly callId?: string;
   readonly sentBy?: string;
-  readonly toTag?: string;
+  readonly toTag?: string | undefined;
   readonly filler?: string;
   readonly from?: CollectingFlow;
 }
@@ -143,11 +143,53 @@ describe('requests received', () => {
     expect(flow.statuses).toEqual(['503 OPTIONS']);
     receive('CANCEL', { branch: 'z9hG4bKinvite', callId: 'invite' });
     expect(flow.statuses.slice(1)).toEqual(['200 CANCEL', '487 INVITE']);
-    receive('BYE', { branch: 'z9hG4bKbye', toTag: 'x' });
+    // The CANCEL and its INVITE are answered, and make room.
+    for (const id of [1, 2]) receive('BYE', { branch: `z9hG4bKbye${id}`, toTag: 'x' });
+    expect(user.requests.filter(({ method }) => method === 'BYE')).toHaveLength(2);
+    receive('BYE', { branch: 'z9hG4bKbye3', toTag: 'x' });
     expect(flow.statuses.at(-1)).toBe('503 BYE');
     expect(layer.shed).toBe(2);
     layer.close();
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('of those outside calls the one answered longest ago makes room for new work', () => {
+    layer = new TransactionLayer({ clock, timers: sipTimers(), maxServerTransactions: 5 });
+    layer.serve(user);
+    const request = (method: string, id: string, toTag?: string) => {
+      receive(method, { branch: `z9hG4bK${id}`, callId: id, toTag });
+      return user.requests.at(-1);
+    };
+    request('INVITE', 'call')?.send(new SipResponse(200, 'OK'));
+    request('BYE', 'bye', 'x')?.reply(200);
+    request('OPTIONS', 'pending');
+    request('INVITE', 'refused')?.reply(404);
+    request('OPTIONS', 'answered')?.reply(200);
+    flow.sent.length = 0;
+    request('INVITE', 'new');
+    request('OPTIONS', 'newer');
+    expect(user.requests).toHaveLength(7);
+    // What is forgotten is answered anew; the others absorb repetitions still, and make no room.
+    request('INVITE', 'call');
+    request('BYE', 'bye', 'x');
+    request('OPTIONS', 'pending');
+    expect(user.requests).toHaveLength(7);
+    request('INVITE', 'refused');
+    expect(flow.statuses).toEqual(['200 BYE', '503 INVITE']);
+    layer.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('make room in octets, too', () => {
+    layer = new TransactionLayer({ clock, timers: sipTimers(), maxServerTransactions: 100, maxServerOctets: 20_000 });
+    layer.serve(user);
+    const sources = Array.from({ length: 10 }, (_, index) => new CollectingFlow(`192.0.2.${index}`));
+    for (const [index, from] of sources.entries()) {
+      receive('OPTIONS', { branch: `z9hG4bK${index}`, callId: String(index), filler: 'f'.repeat(6_000), from });
+      user.requests.at(-1)?.send(new SipResponse(200, 'OK').add('warning', 'w'.repeat(6_000)));
+    }
+    expect(user.requests).toHaveLength(10);
+    expect(layer.serverOctets).toBeLessThan(30_000);
   });
 
   test('hold no more octets than they may, and those of one source no more than half of that', () => {
