@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
 /**
@@ -10,7 +10,8 @@ export function readRegularFile(path: string, maxBytes: number): Buffer | undefi
   const what = kindOf(stats);
   if (what !== undefined) throw new Error(`it is ${what}, not a regular file`);
   if (stats.size > maxBytes) return undefined;
-  const fd = openSync(path, 'r');
+  // Not to wait for what looks like a file and is none, such as /proc/kmsg, or was one a moment ago.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return readAll(fd, maxBytes);
   } finally {

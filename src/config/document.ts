@@ -10,6 +10,8 @@ import type { Branch } from './schema.js';
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 const MAX_SYNTAX_FAULTS = 10;
 const MAX_ALIASES: ToJSOptions = { maxAliasCount: 100 };
+/** No setting is nested as deeply; an alias that stands for what it is part of is so without end. */
+const MAX_DEPTH = 32;
 
 /**
  * The content of a YAML file, and so of a JSON file too. Numbers are left as they are written: read as numbers,
@@ -43,7 +45,9 @@ function parseText(text: string, file: string): unknown {
     });
     const faults = syntaxFaults(document, lines, file);
     if (faults.length > 0) throw new ConfigError(faults);
-    return document.toJS(MAX_ALIASES) as unknown;
+    const content = document.toJS(MAX_ALIASES) as unknown;
+    if (isDeeperThan(MAX_DEPTH, content)) throw new Error(`is nested more than ${MAX_DEPTH} levels deep`);
+    return content;
   } catch (error) {
     // Not syntax: too many aliases, or nested so deeply that the parser gave up.
     throw error instanceof ConfigError ? error : new ConfigError([{ path: file, message: messageOf(error) }]);
@@ -55,6 +59,11 @@ function syntaxFaults(document: Document.Parsed, lines: LineCounter, file: strin
     const { line, col } = lines.linePos(fault.pos[0]);
     return { path: `${file}:${line}:${col}`, message: fault.message };
   });
+}
+
+function isDeeperThan(depth: number, node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  return depth === 0 || Object.values(node).some((child) => isDeeperThan(depth - 1, child));
 }
 
 /** What a file says, by dotted path of the schema. A key the schema does not know is a fault. */
@@ -77,6 +86,16 @@ function collect(node: unknown, path: string[], found: Map<string, unknown>, fau
     // A group with everything in it commented out reads as null; that is no fault.
     const allowed = `one of the keys ${Object.keys(schema ?? {}).join(', ')}`;
     faults.add({ path: path.join('.') || 'file', message: 'expected a mapping', allowed });
+  }
+}
+
+/** Finds the key that no copy of a mapping keeps, so that whoever reads one cannot name it as unknown. */
+export function refusePrototypes(path: string, node: unknown, faults: FaultList): void {
+  if (typeof node !== 'object' || node === null) return;
+  for (const [key, child] of Object.entries(node)) {
+    const childPath = Array.isArray(node) ? `${path}[${key}]` : `${path}.${key}`;
+    if (key === '__proto__') faults.add({ path: childPath, message: 'unknown key' });
+    else refusePrototypes(childPath, child, faults);
   }
 }
 

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { readAdvertise } from './advertise.js';
 import { resolveApiKeys, type KeyFiles, type KeySources } from './api-key.js';
 import { readDidFrom } from './did-from.js';
-import { readDocument, settingsOf } from './document.js';
+import { readDocument, refusePrototypes, settingsOf } from './document.js';
 import { FaultList } from './faults.js';
 import { warnOfOpenConfiguration } from './file-mode.js';
 import { reachableAddress, reachableHost } from './formats.js';
@@ -54,9 +54,10 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const faults = new FaultList();
   const document = file === undefined ? undefined : readDocument(file);
   if (file !== undefined) warnOfOpenConfiguration(file, document, faults);
+  const fileSettings = file === undefined ? new Map<string, unknown>() : settingsOf(document, faults);
   const { settings, sources } = resolveSettings(
     {
-      file: file === undefined ? new Map() : settingsOf(document, faults),
+      file: fileSettings,
       environment,
       commandLine: knownOverrides(options.overrides ?? {}, faults),
     },
@@ -73,6 +74,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const keySources = { environment, folder, withoutKeys, files: keyFiles };
   const config = build(settings, faults, { environment, folder, apiKeys, keySources, tls, sipTls });
   checkTogether(config, faults);
+  for (const [path, value] of fileSettings) refusePrototypes(path, value, faults);
   faults.throwIfAny();
   return {
     config: deepFreeze(config),

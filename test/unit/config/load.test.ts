@@ -297,6 +297,7 @@ describe('hostile or broken files', () => {
     ['an unknown tag', 'drainMs: !thing 1\n', /Unresolved tag/],
     ['a million aliases', `a: &a [x]\n${bomb()}`, /Excessive alias count/],
     ['endless nesting', '['.repeat(50_000), /./],
+    ['an alias for what it is part of', 'routes: &a [*a]\n', /nested more than 32 levels deep/],
   ])('refuses %s', (_, content, message) => {
     expect(faultsOf(content).join('\n')).toMatch(message);
   });
@@ -305,6 +306,23 @@ describe('hostile or broken files', () => {
     const names = ['b', 'c', 'd', 'e', 'f', 'g', 'h'];
     return names.map((name, i) => `${name}: &${name} [${`*${'abcdefg'[i] ?? ''},`.repeat(9)}]\n`).join('');
   }
+
+  it('names __proto__ wherever it stands, beside all other faults', () => {
+    const faults = faultsOf(`
+routes:
+  - {default: true, agentId: a, header: {__proto__: x}}
+  - {did: '1', agentId: a, dtmf: {'5': nonsense, __proto__: hangup}, __proto__: {did: '2'}}
+sip: {registrations: [{__proto__: x}]}
+`);
+    const named = faults.filter((fault) => fault.endsWith('unknown key')).map((fault) => fault.split(': ')[0]);
+    expect(named).toEqual([
+      'routes[0].header.__proto__',
+      'routes[1].dtmf.__proto__',
+      'routes[1].__proto__',
+      'sip.registrations[0].__proto__',
+    ]);
+    expect(faults.join('\n')).toContain('routes[1].dtmf.5: ');
+  });
 
   it('refuses a file that is not there, a folder, and one that is too large', () => {
     expect(faultsIn(() => loadConfig({ file: '/no/such/file', env: {} }))[0]).toMatch(/cannot be read: ENOENT/);
