@@ -71,10 +71,11 @@ export class LogWriter {
 
   state(): LogState {
     const droppedLines = this.#dropped;
-    const lost = droppedLines === 0 ? '' : `; ${droppedLines} lines lost: ${this.#lastFault}`;
+    const lost = droppedLines === 0 ? '' : `; ${grouped(droppedLines)} lines lost: ${this.#lastFault}`;
     const waitedMs = this.#writing === undefined ? 0 : this.#clock.nowMs() - this.#writingSinceMs;
     if (waitedMs > STALLED_MS) {
-      const detail = `nothing could be written for ${Math.round(waitedMs / 1000)} s, ${this.#queuedBytes} octets wait`;
+      const seconds = Math.round(waitedMs / 1000);
+      const detail = `nothing could be written for ${grouped(seconds)} s, ${grouped(this.#queuedBytes)} octets wait`;
       return { status: 'degraded', droppedLines, detail: detail + lost };
     }
     if (this.#fault !== undefined) return { status: 'degraded', droppedLines, detail: `not written${lost}` };
@@ -160,6 +161,11 @@ export class LogWriter {
     this.#fault = why;
     this.#lastFault = why;
   }
+}
+
+/** Not to be taken for a phone number, which would be masked. */
+function grouped(count: number): string {
+  return count.toLocaleString('en');
 }
 
 function linesIn(data: Buffer): number {

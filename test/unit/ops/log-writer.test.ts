@@ -85,7 +85,7 @@ describe('LogWriter', () => {
     expect(writer.state()).toEqual({
       status: 'degraded',
       droppedLines: 44,
-      detail: 'nothing could be written for 5 s, 262144 octets wait; 44 lines lost: whoever reads the log is too slow',
+      detail: 'nothing could be written for 5 s, 262,144 octets wait; 44 lines lost: whoever reads the log is too slow',
     });
     outlet.take();
     expect(recovered).toEqual(['44: whoever reads the log is too slow']);
