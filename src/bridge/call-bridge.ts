@@ -203,6 +203,9 @@ export class CallBridge implements Ticking {
         onPacket: (packet, nowMs) => {
           this.#onPacket(packet, nowMs);
         },
+        onKeepAlive: (nowMs) => {
+          this.#liveness.sign(nowMs);
+        },
         onRtcp: (bytes, nowMs) => {
           this.#liveness.sign(nowMs);
           this.#path.rtcp.onRtcp(bytes, nowMs);

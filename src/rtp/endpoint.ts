@@ -6,6 +6,7 @@ import { PeerSocket } from './peer-socket.js';
 import type { PortPool } from './port-pool.js';
 import { isRtcp } from './rtcp-packet.js';
 import { RtcpRoute, type RtcpRemote } from './rtcp-route.js';
+import { isSame } from './rtp-source.js';
 import { SourceLatch, type LatchMode, type TransportAddress } from './source-latch.js';
 import { bindPair, familyOf, isAddressInUse, isRefusal, sendable, type SocketPair } from './udp.js';
 
@@ -24,6 +25,8 @@ export interface RtpEndpointOptions {
   isLooped?: (packet: RtpPacket) => boolean;
   /** Every RTP packet from the call's source. The view is valid during the call only, its bytes stay untouched. */
   onPacket: (packet: RtpPacket, nowMs: number) => void;
+  /** Something that is no RTP of this call's has come from where ours goes to, such as what keeps a NAT open (RFC 6263). */
+  onKeepAlive?: (nowMs: number) => void;
   /** Every datagram that may be RTCP, from the host the call's RTP comes from. */
   onRtcp?: (bytes: Buffer, nowMs: number) => void;
 }
@@ -250,6 +253,7 @@ export class RtpEndpoint {
       this.#ignore(from, -1);
     } else if (!parseRtp(bytes, this.#packet)) {
       this.#malformed += 1;
+      if (this.#isTarget(from)) this.#options.onKeepAlive?.(nowMs);
     } else if (this.#options.isLooped?.(this.#packet)) {
       this.#ignore(from, -1);
     } else if (standing === 'current') {
@@ -259,8 +263,13 @@ export class RtpEndpoint {
       this.#learn(bytes, from, nowMs);
     } else {
       this.#ignore(from, this.#packet.payloadType);
+      if (this.#isTarget(from)) this.#options.onKeepAlive?.(nowMs);
     }
   };
+
+  #isTarget({ address, port }: RemoteInfo): boolean {
+    return isSame(this.#latch.target, address, port);
+  }
 
   /** A packet of somebody who may be the call's source: counted as ignored until it is. */
   #learn(bytes: Buffer, from: RemoteInfo, nowMs: number): void {
@@ -287,8 +296,7 @@ export class RtpEndpoint {
   /** On the RTP port, whether or not that was agreed on: it can be nothing else. There it has the RTP's own source. */
   #receiveRtcp(bytes: Buffer, from: RemoteInfo, nowMs: number): void {
     this.#rtcp += 1;
-    const { target } = this.#latch;
-    if (target?.port === from.port && target.address === from.address) this.#options.onRtcp?.(bytes, nowMs);
+    if (this.#isTarget(from)) this.#options.onRtcp?.(bytes, nowMs);
     else this.#ignoredRtcp += 1;
   }
 

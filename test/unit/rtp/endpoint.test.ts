@@ -83,6 +83,7 @@ interface Bench {
   pool: PortPool;
   delivered: number[];
   rtcp: Buffer[];
+  keepAlives: number[];
 }
 
 /** `looped`: an SSRC of ours. */
@@ -90,6 +91,7 @@ async function newBench(bindAddress = CALLER, looped = -1): Promise<Bench> {
   const pool = newPool();
   const delivered: number[] = [];
   const rtcp: Buffer[] = [];
+  const keepAlives: number[] = [];
   const endpoint = await RtpEndpoint.open({
     bindAddress,
     pool,
@@ -98,9 +100,10 @@ async function newBench(bindAddress = CALLER, looped = -1): Promise<Bench> {
     isPlausible: (packet) => packet.payloadType === PCMU,
     isLooped: ({ ssrc }) => ssrc === looped,
     onPacket: (packet) => delivered.push(packet.sequenceNumber),
+    onKeepAlive: (nowMs) => keepAlives.push(nowMs),
     onRtcp: (bytes) => rtcp.push(bytes),
   });
-  const bench = { endpoint, pool, delivered, rtcp };
+  const bench = { endpoint, pool, delivered, rtcp, keepAlives };
   benches.push(bench);
   return bench;
 }
@@ -438,6 +441,20 @@ describe('RtpEndpoint, RTCP', () => {
     bench.endpoint.sendRtcp(report(3));
     expect(await caller.next()).toEqual(report(3));
     expect(bench.endpoint.stats).toMatchObject({ malformed: 0, rtcp: 1, sent: 0 });
+  });
+
+  it('is not needed of who keeps a NAT open by something else, from where ours goes to', async () => {
+    const bench = await newBench('0.0.0.0');
+    const [caller, stranger] = [await newPeer(CALLER), await newPeer(STRANGER)];
+    bench.endpoint.setRemote({ address: CALLER, port: caller.port, latch: 'any', peer: CALLER });
+    const keepAlives = [Buffer.alloc(4), Buffer.from('000100002112a442000102030405060708090a0b', 'hex'), rtp(1, 77)];
+    for (const bytes of keepAlives) await stranger.send(bytes, bench.endpoint.port);
+    await settle(bench, 3);
+    expect(bench.keepAlives).toEqual([]);
+    for (const bytes of keepAlives) await caller.send(bytes, bench.endpoint.port);
+    await settle(bench, 6);
+    expect(bench.keepAlives).toHaveLength(3);
+    expect(bench.delivered).toEqual([]);
   });
 
   it('is taken from the host of the RTP alone, on either port', async () => {
