@@ -126,6 +126,7 @@ describe('behind drachtio-server, in a dialog', () => {
     expect(refusal.header('Allow')).toBe('INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY');
     call.next('OPTIONS');
     const ok = await call.peer.next('200 OPTIONS');
-    expect([ok.header('Allow'), ok.header('Accept')]).toEqual([refusal.header('Allow'), 'application/sdp']);
+    expect(ok.header('Allow')).toBe(refusal.header('Allow'));
+    expect(ok.header('Accept')).toMatch(/^application\/sdp, multipart\//);
   });
 });
