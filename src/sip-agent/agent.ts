@@ -123,6 +123,8 @@ export class SipAgent {
       timers,
       maxServerTransactions: MAX_SERVER_TRANSACTIONS,
       overloaded: () => this.#load.overloaded,
+      reopen: (flow, port, name) =>
+        this.#transports?.reopen(flow, port, name) ?? Promise.reject(new Error('agent not started')),
     });
     this.#gatekeeper = new Gatekeeper({
       ...{ clock, logger, usages: this.#usages },

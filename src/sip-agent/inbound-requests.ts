@@ -16,7 +16,7 @@ import type { WireClient } from './wire-client.js';
 import type { SipCommand } from './wire-server.js';
 
 /** OPTIONS that wait for a client at once. */
-const MAX_ASKED = 64;
+const MAX_ASKED = 256;
 
 /** Requests from the network: which are refused, and to which client the others go. */
 export class InboundRequests implements TransactionUser {

@@ -10,7 +10,9 @@ import type { Envelope, SipRequest, SipResponse } from './message.js';
 import { deriveRequest, OutgoingInvite, type ReceivedResponse } from './outgoing-request.js';
 import { OctetBudget } from './octet-budget.js';
 import { isSuccess, responseTo } from './responses.js';
+import { ReturnFlow } from './return-flow.js';
 import { InviteServerTransaction, NonInviteServerTransaction } from './server-transaction.js';
+import { DEFAULT_PORTS } from './target.js';
 import type { SipTimers } from './timers.js';
 import { clientKey, mergeKey, serverKey } from './transaction-keys.js';
 import { ownVia, responseFlow, stampSource } from './via.js';
@@ -46,6 +48,8 @@ export interface TransactionLayerOptions {
   readonly maxServerTransactions: number;
   /** The same for the octets they hold: keys, requests not yet answered, responses given. Default: 64 MiB. */
   readonly maxServerOctets?: number | undefined;
+  /** Opens another connection to where a flow led, but to that port; rejects when there is none to be had. */
+  readonly reopen?: ((flow: Flow, port: number, name: string) => Promise<Flow>) | undefined;
   /** Whether new work is to be turned away for the time being. */
   readonly overloaded?: (() => boolean) | undefined;
 }
@@ -246,7 +250,7 @@ export class TransactionLayer {
     flow: Flow,
     { key, merge, toTag }: { key: string; merge: string; toTag: string | undefined },
   ): IncomingRequest {
-    const back = responseFlow(flow, envelope.via);
+    const back = this.#wayBack(request, envelope, flow);
     const Transaction = request.method === 'INVITE' ? InviteServerTransaction : NonInviteServerTransaction;
     const transaction = new Transaction({
       ...this.#timing(flow),
@@ -283,6 +287,15 @@ export class TransactionLayer {
       sayTryingLater(transaction, incoming);
     }
     return incoming;
+  }
+
+  /** An INVITE is answered later than others, when its connection may be gone. */
+  #wayBack({ method }: SipRequest, { via }: Envelope, flow: Flow): Flow {
+    const back = responseFlow(flow, via);
+    const { reopen } = this.#options;
+    if (method !== 'INVITE' || !flow.reliable || !reopen) return back;
+    const { host, port = DEFAULT_PORTS[flow.protocol] } = via;
+    return new ReturnFlow(back, () => reopen(flow, port, host));
   }
 
   #hold(entry: ServerEntry, octets: number): void {

@@ -123,6 +123,11 @@ export class Transports {
     }
   }
 
+  /** A connection to the peer of one that is gone, at a port it listens on. Rejects as above. */
+  reopen({ protocol, remote: { address } }: Flow, port: number, name: string): Promise<Flow> {
+    return this.#open({ protocol, address, port, name, mayUseTcp: false });
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#transports.map((transport) => transport.close()));

@@ -109,4 +109,16 @@ describe('TargetBreaker', () => {
     breaker.succeeded('a');
     expect(isOpenAt(0)).toBe(true);
   });
+
+  it('says without a try that a target is away, until 5 s after the last one', () => {
+    tryAndFail(0);
+    tryAndFail(0);
+    expect(breaker.isAway('a', 0)).toBe(false);
+    tryAndFail(0);
+    expect([0, 4_999, 5_000].map((nowMs) => breaker.isAway('a', nowMs))).toEqual([true, true, false]);
+    expect(breaker.whyClosedOff('a', 5_000)).toBeUndefined();
+    expect(breaker.isAway('a', 5_001)).toBe(true);
+    breaker.succeeded('a');
+    expect(breaker.isAway('a', 5_002)).toBe(false);
+  });
 });
