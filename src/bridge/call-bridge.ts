@@ -129,7 +129,7 @@ export class CallBridge implements Ticking {
       },
       { dtmf: settings.dtmf === 'inband' ? 'inband' : 'none' },
     );
-    this.#downlink = new Downlink(settings);
+    this.#downlink = new Downlink({ cushionMs: settings.cushionMs, guardsStop: true });
     this.#sender = this.#newSender();
     this.#liveness = new MediaLiveness(settings.rtpTimeoutMs, nowMs);
     this.#path = new PathMonitor({ nowMs, wallMs: dependencies.wallMs(), ssrc: this.#sender.ssrc });

@@ -4,6 +4,7 @@ import { FRAME_BYTES, type AudioFormat } from '../pranthora/protocol.js';
 import { createDownlinkFramer, type DownlinkFramer } from './downlink-framer.js';
 import type { DownlinkStats, Interruption } from './messages.js';
 import { PlayoutGate } from './playout-gate.js';
+import { StopGuard } from './stop-guard.js';
 
 const FRAME_MS = 20;
 
@@ -16,12 +17,16 @@ const UTTERANCE_GAP_MS = 400;
 /** Speech kept at most; Pranthora sends a whole answer faster than it is spoken. */
 export const MAX_QUEUED_MS = 120_000;
 
+const NO_MARKS: readonly string[] = [];
+
 /** What the tail of an utterance is made of. */
 const NOTHING = new PlayoutQueue({ rateHz: 16_000, bytesPerSample: 2, maxMs: 0 });
 
 export interface DownlinkOptions {
   /** The longest that speech is held back to bridge the gaps in its arrival. */
   readonly cushionMs: number;
+  /** Whether little speech right behind "stop" waits until it is known whose it is (`StopGuard`). */
+  readonly guardsStop?: boolean;
 }
 
 /**
@@ -36,6 +41,9 @@ export class Downlink {
   /** Frames of silence still to be encoded like speech, so that its end is played and the encoder forgets it. */
   #tailFrames = 0;
   readonly #gate: PlayoutGate;
+  readonly #guard: StopGuard | undefined;
+  /** Those of speech that was dropped behind a "stop". */
+  #droppedMarks: readonly string[] = [];
   /** Payloads made since the agent's last message. */
   #framesSincePush = 0;
   #interruptedAtMs: number | undefined;
@@ -46,8 +54,9 @@ export class Downlink {
   #overflowedMs = 0;
   #discardedMs = 0;
 
-  constructor({ cushionMs }: DownlinkOptions = { cushionMs: 200 }) {
+  constructor({ cushionMs, guardsStop = false }: DownlinkOptions = { cushionMs: 200 }) {
     this.#gate = new PlayoutGate(cushionMs);
+    this.#guard = guardsStop ? new StopGuard() : undefined;
   }
 
   /** What the caller's RTP carries. */
@@ -94,7 +103,9 @@ export class Downlink {
     if (this.#framesSincePush * FRAME_MS >= UTTERANCE_GAP_MS) this.#queue.dropCarry();
     this.#framesSincePush = 0;
     this.#receivedMs += (bytes.length * FRAME_MS) / FRAME_BYTES[this.#format];
-    return this.#queue.push(bytes);
+    const refused = this.#queue.push(bytes);
+    this.#guard?.pushed(this.#queue.queuedMs);
+    return refused;
   }
 
   /** Where in the speech pushed so far an utterance ends. False when too many wait already. */
@@ -110,7 +121,10 @@ export class Downlink {
       this.#gate.end();
       this.#framer.end();
     }
-    return marks;
+    if (this.#droppedMarks.length === 0) return marks;
+    const dropped = this.#droppedMarks;
+    this.#droppedMarks = NO_MARKS;
+    return [...dropped, ...marks];
   }
 
   /** The caller has interrupted: what was said so far fades within 5 ms of the next tick. Returns the marks in it. */
@@ -118,6 +132,7 @@ export class Downlink {
     const { discardedMs, marks } = this.discard();
     this.#pendingDiscardMs += discardedMs;
     this.#interruptedAtMs ??= receivedAtMs;
+    this.#guard?.stopped();
     return marks;
   }
 
@@ -150,7 +165,9 @@ export class Downlink {
   /** Writes the next 20 ms into `payload` at `offset`; true when they carry speech. */
   nextPayload(payload: Uint8Array, offset: number): boolean {
     this.#framesSincePush += 1;
-    if (this.#gate.mayPlay(this.#queue.queuedMs)) {
+    const verdict = this.#guard?.next(this.#framesSincePush);
+    if (verdict === 'drop') this.#dropStale();
+    if (verdict !== 'wait' && this.#gate.mayPlay(this.#queue.queuedMs)) {
       this.#playSpeech(payload, offset);
       return true;
     }
@@ -159,6 +176,13 @@ export class Downlink {
       this.#framer.encode(NOTHING, payload, offset);
     } else this.#framer.silence(payload, offset);
     return false;
+  }
+
+  /** Speech of the old answer, of which nothing has been played. */
+  #dropStale(): void {
+    const { discardedMs, marks } = this.#queue.clear();
+    this.#discardedMs += discardedMs;
+    this.#droppedMarks = marks;
   }
 
   #playSpeech(payload: Uint8Array, offset: number): void {
