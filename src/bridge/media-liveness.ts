@@ -18,9 +18,9 @@ const PACKET_MS = 20;
 
 /**
  * Whether anybody is there. RTP can be aimed: an SDP may name an address that never asked for it. So a target gets only
- * a few packets until it has given a sign of life itself: RTP or RTCP from where ours goes to. An ACK is one of the host it
- * comes from, which so may listen for as long as a call may be silent. All else that is said in SIP is none, and a re-INVITE
- * renews neither the few packets nor the time until the call counts as dead.
+ * a few packets until it has given a sign of life itself: RTP, RTCP or a keep-alive from where ours goes to. An ACK is one of
+ * the host it comes from, which so may listen for as long as a call may be silent. All else that is said in SIP is none, and
+ * a re-INVITE renews neither the few packets nor the time until the call counts as dead.
  *
  * States: `unproven` until the first sign from the target, again whenever the target is another one; then `proven`.
  */
@@ -74,7 +74,7 @@ export class MediaLiveness {
     this.#isProven = false;
   }
 
-  /** RTP or RTCP has come from where ours goes to. */
+  /** RTP, RTCP or a keep-alive has come from where ours goes to. */
   sign(nowMs: number): void {
     if (this.#silentSinceMs !== undefined) this.#silentSinceMs = nowMs;
     if (this.#isProven) return;
