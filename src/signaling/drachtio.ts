@@ -17,7 +17,7 @@ import {
 import { partiesOf, sendRejection } from './srf-request.js';
 import { sdpOf, SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import { SrfInvite } from './srf-invite.js';
-import { isInEarlyDialog, plainCallId } from './srf-wire.js';
+import { isCopy, isInEarlyDialog, plainCallId } from './srf-wire.js';
 import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 
 export interface PlaceCallOptions {
@@ -143,7 +143,8 @@ export class DrachtioSipEndpoint {
 
   #onInvite(request: SrfRequest, response: SrfResponse): void {
     try {
-      this.#handlers.onInvite(new SrfInvite(this.#srf, this.#options, request, response));
+      if (isCopy(request.get('Call-ID') ?? '')) response.send(482);
+      else this.#handlers.onInvite(new SrfInvite(this.#srf, this.#options, request, response));
     } catch (error) {
       this.#options.logger.error({
         event: 'sip.invite_failed',

@@ -10,6 +10,9 @@ import { describe, owned } from './text.js';
 /** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
 const ANSWER_TIMEOUT_MS = 4_000;
 
+/** What drachtio-server says of an answer when it has just ended the INVITE on a CANCEL. */
+const ENDED = 'unknown transaction';
+
 /** An INVITE that drachtio-srf was offered. */
 export class SrfInvite implements IncomingInvite {
   readonly callId: string;
@@ -45,8 +48,7 @@ export class SrfInvite implements IncomingInvite {
     this.offer = body.kind === 'session' ? owned(body.sdp) : undefined;
     this.bodyRefusal = body.kind === 'refused' ? body.refusal : undefined;
     request.on('cancel', () => {
-      this.#canceled = true;
-      this.onCancel?.();
+      this.#onCancel();
     });
     request.on('update', (update: SrfRequest, updateResponse: SrfResponse) => {
       this.#onUpdate(update, updateResponse);
@@ -84,7 +86,10 @@ export class SrfInvite implements IncomingInvite {
       const options = { localSdp, headers: { Supported: 'replaces' } };
       this.#srf.createUAS(this.#request, this.#response, options, (error, srfDialog) => {
         if (!srfDialog) {
-          fail(describe(error));
+          const why = describe(error);
+          // That CANCEL was on its way to us, and drachtio-srf, which had given its 200, did not pass it on.
+          if (why.includes(ENDED)) this.#onCancel();
+          fail(why);
           return;
         }
         cancelTimer();
@@ -96,6 +101,12 @@ export class SrfInvite implements IncomingInvite {
         resolve(dialog);
       });
     });
+  }
+
+  #onCancel(): void {
+    if (this.#canceled) return;
+    this.#canceled = true;
+    this.onCancel?.();
   }
 
   /** Before the answer (RFC 3311 section 5.2): who calls may change, but an offer has to wait for the answer to the first. */

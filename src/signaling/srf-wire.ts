@@ -4,6 +4,8 @@ import type { SrfClient, SrfRequest } from './srf-types.js';
 
 /** Behind the Call-ID of an INVITE as drachtio-srf sees it. No Call-ID holds a semicolon. */
 const MARK = ';from-tag=';
+/** Behind that of an INVITE which has come by another way as well and is unanswered there. No tag holds a semicolon either. */
+const COPY = ';copy';
 /** Methods that drachtio-srf looks for a pending INVITE for, by Call-ID alone. */
 const BY_CALL_ID = /^(?:INVITE|CANCEL|UPDATE) /;
 /** What it takes a From or To apart by; where this does not hold, the first word is the address to it. */
@@ -14,7 +16,7 @@ const HEADER = /^(from|f|to|t|call-id|i|content-type|c)[ \t]*:[ \t]*(.*)$/i;
  * Stands between drachtio-srf and its server, since three things go wrong in the one that the other may send:
  *
  * - INVITEs and their CANCELs are told apart by Call-ID alone, while a B2BUA may call two numbers under one. So they have
- *   the From tag in it.
+ *   the From tag in it, and one that has come by two ways (RFC 3261 section 8.2.2.2) says so the second time.
  * - Names in From and To that should be quoted and are not are taken for the address. So they are quoted.
  * - A multipart body is taken apart in quadratic time. So its type is written in capitals, which drachtio-srf does not
  *   look for; a type means the same either way (RFC 2045 section 5.1).
@@ -60,13 +62,26 @@ export function toSrf(message: string, isPending: (callId: string) => boolean): 
     let given = value;
     if (kind === 'f' || kind === 't') given = READABLE.test(value) ? value : quoted(value);
     else if (/^(?:content-type|c)$/i.test(name)) given = value.replaceAll('multipart/', 'MULTIPART/');
-    else if (tag !== undefined && (!startLine.startsWith('U') || isPending(value + tag))) given = value + tag;
+    else if (tag !== undefined) given = marked(startLine, value, tag, isPending);
     if (given === value) continue;
     lines[index] = `${name}: ${given}`;
     changed = true;
   }
   if (!changed) return message;
   return message.slice(0, start) + [startLine, ...lines].join('\r\n') + message.slice(headEnd);
+}
+
+/** Left to itself, drachtio-srf would take the copy of an INVITE for the INVITE: a CANCEL would then miss its call. */
+function marked(startLine: string, callId: string, tag: string, isPending: (callId: string) => boolean): string {
+  const key = callId + tag;
+  if (startLine.startsWith('CANCEL')) return key;
+  if (startLine.startsWith('INVITE')) return isPending(key) ? key + COPY : key;
+  return isPending(key) ? key : callId;
+}
+
+/** Whether an INVITE is a copy of one that is unanswered, by the Call-ID that drachtio-srf has of it. */
+export function isCopy(callId: string): boolean {
+  return callId.endsWith(COPY);
 }
 
 /** One message of drachtio-srf's, as the server is given it. */

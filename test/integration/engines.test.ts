@@ -8,7 +8,7 @@ import { COMBINATIONS, missingFor, titleOf, type Engines } from '../support/engi
 import { measuresRealTime } from '../support/real-time.js';
 import { RtpPhone } from '../support/rtp-phone.js';
 import { tone } from '../support/signal.js';
-import { OFFER, PeerCall, respond } from '../support/sip-call.js';
+import { branch, OFFER, PeerCall, respond } from '../support/sip-call.js';
 import { UdpPeer, type SipText } from '../support/sip-peer.js';
 import { packetsWith, toneQuality } from '../support/tone-heard.js';
 
@@ -200,6 +200,32 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
       // Either it came in time, or there is a call, which is then ended as any other.
       const { reason, sipStatus } = await rig.recordFrom(from);
       expect(['caller_cancel 487', 'caller_hangup 200']).toContain(`${reason} ${sipStatus}`);
+    });
+
+    it('INVITEs of one Call-ID: another one rings by itself, a copy gets 482', async () => {
+      const { call, peer } = await phone();
+      const uri = rig.uri('never-starts');
+      const ways = { first: branch(), copy: branch(), other: branch() };
+      call.send('INVITE', { uri, body: OFFER, branch: ways.first });
+      await peer.next('180 INVITE');
+      call.send('INVITE', { uri, body: OFFER, branch: ways.copy });
+      const toTag = (await peer.next('482 INVITE')).tag('To');
+      call.send('ACK', { uri, branch: ways.copy, toTag });
+      call.send('INVITE', { uri, body: OFFER, branch: ways.other, fromTag: 'other' });
+      expect((await peer.next('180 INVITE')).tag('From')).toBe('other');
+      for (const [way, fromTag] of [
+        [ways.other, 'other'],
+        [ways.first, call.localTag],
+      ] as const) {
+        call.send('CANCEL', { uri, branch: way, fromTag });
+        const refusal = await peer.next('487 INVITE');
+        expect(refusal.tag('From')).toBe(fromTag);
+        call.send('ACK', { uri, branch: way, fromTag, toTag: refusal.tag('To') });
+      }
+      await eventually(() => {
+        const ends = rig.log.events('call.ended').filter(({ callId }) => callId === call.callId);
+        expect(ends.map(({ reason }) => reason)).toEqual(['caller_cancel', 'caller_cancel']);
+      });
     });
 
     it('hold and resume', async () => {

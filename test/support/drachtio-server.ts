@@ -17,12 +17,21 @@ export interface Reply {
 
 const HOST_PORTS = 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060';
 
+/** A SIP message of the client's. */
+export interface SentMessage {
+  readonly text: string;
+  /** Tells the client what became of it. */
+  readonly reply: (result: string) => void;
+}
+
 /** As much of drachtio-server's wire protocol as it takes to connect, over a real socket, and a count of all that was tried. */
 export class DrachtioServer {
   /** Secret of each `authenticate` that came. */
   readonly secrets: string[] = [];
   /** Methods it was asked for by the client that is connected. */
   readonly routes: string[] = [];
+  /** What the client that is connected has sent to the network. */
+  readonly sent: SentMessage[] = [];
   connections = 0;
   authentication: Authentication;
   /** Gets each connection before anything is read. */
@@ -55,6 +64,12 @@ export class DrachtioServer {
 
   get open(): number {
     return this.#sockets.size;
+  }
+
+  /** Tells the client of a message from the network. */
+  tell(text: string, transactionId: string): void {
+    const about = `sip|network|${text.length}|udp|192.0.2.9|5060|12:00:00.000001|${transactionId}`;
+    for (const socket of this.#sockets) socket.write(frameOf(`${about}||192.0.2.1|5060|\r\n${text}`));
   }
 
   /** Connections end, the server stays. */
@@ -99,6 +114,11 @@ export class DrachtioServer {
     if (type === 'route') {
       this.routes.push(argument);
       socket.write(frameOf(`response|${id}|OK`));
+    } else if (type === 'sip') {
+      const reply = (result: string): void => {
+        socket.write(frameOf(`response|${id}|${result}`));
+      };
+      this.sent.push({ text: frame.slice(frame.indexOf('\r\n') + 2), reply });
     } else if (type === 'authenticate') {
       this.secrets.push(argument);
       this.authentication(replyOn(socket, id));

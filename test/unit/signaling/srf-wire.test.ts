@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { fromSrf, guardWire, plainCallId, toSrf } from '../../../src/signaling/srf-wire.js';
+import { fromSrf, guardWire, isCopy, plainCallId, toSrf } from '../../../src/signaling/srf-wire.js';
 import type { SrfClient } from '../../../src/signaling/srf-types.js';
 import { Random } from '../../support/sip-fuzz.js';
 
@@ -22,6 +22,23 @@ describe('what drachtio-srf is given', () => {
     expect(plainCallId(header(text, 'Call-ID') ?? '')).toBe('one@a');
     const short = toSrf(message(`${method} sip:2@b.example SIP/2.0`, 'f: sip:1@a.example', 'i: one@a'), nothing);
     expect(header(short, 'i')).toBe('one@a;from-tag=');
+  });
+
+  it('a second INVITE with it says that it is a copy, its CANCEL and whatever comes later do not', () => {
+    const isPending = (callId: string): boolean => callId === 'one@a;from-tag=f1';
+    const given = (method: string, from = FROM): string =>
+      header(toSrf(message(`${method} sip:2@b.example SIP/2.0`, from, 'Call-ID: one@a'), isPending), 'Call-ID') ?? '';
+    expect(given('INVITE')).toBe('one@a;from-tag=f1;copy');
+    expect(plainCallId(given('INVITE'))).toBe('one@a');
+    expect(given('CANCEL')).toBe('one@a;from-tag=f1');
+    expect([given('INVITE'), given('CANCEL'), given('INVITE', FROM.replace('f1', 'f2'))].map(isCopy)).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(fromSrf('sip|id|\r\nSIP/2.0 482 x\r\ncall-id: one@a;from-tag=f1;copy\r\n\r\n')).toContain(
+      '\r\ncall-id: one@a\r\n',
+    );
   });
 
   it('an UPDATE has it while its INVITE is unanswered, and other messages never', () => {
