@@ -202,6 +202,8 @@ interface ParsedMedia {
   readonly direction?: string;
   readonly rtcp?: { readonly port?: string | number; readonly address?: string | number };
   readonly rtcpMux?: string;
+  /** The longest packet that can be taken, in milliseconds. */
+  readonly maxptime?: string | number;
 }
 
 interface ParsedConnection {
@@ -244,6 +246,10 @@ function chooseStream(
       why.push(`m=${line.type}: ${unusable}`);
       continue;
     }
+    if (isTooShort(media.maxptime)) {
+      why.push(`m=audio: maxptime:${media.maxptime ?? ''}, and packets of ${PTIME_MS} ms are sent`);
+      continue;
+    }
     const common = commonCodecs(media, line.formats, preference);
     const [match] = common;
     if (!match) {
@@ -273,6 +279,12 @@ function whyUnusable(line: MediaLine): string | undefined {
   if (!Number.isInteger(line.port) || line.port < 1 || line.port > 65_535) return 'bad port';
   if (line.protocol !== 'RTP/AVP' && line.protocol !== 'RTP/AVPF') return `${line.protocol} is not supported`;
   return undefined;
+}
+
+/** RFC 8866 section 6.4: a bound, unlike ptime, which is a wish. What is no number bounds nothing. */
+function isTooShort(maxptime: string | number | undefined): boolean {
+  const longestMs = Number(maxptime);
+  return longestMs > 0 && longestMs < PTIME_MS;
 }
 
 function payloadTypesOf(formats: string): number[] {

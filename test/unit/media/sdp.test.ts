@@ -768,3 +768,18 @@ describe('EmbeddedMediaEngine', () => {
     expect(() => engine.accept(offerOf('audio 4000 RTP/AVP 18'))).toThrow(SdpError);
   });
 });
+
+describe('maxptime (RFC 8866 section 6.4)', () => {
+  const offer = (...attributes: string[]): string => offerOf('audio 4000 RTP/AVP 0', attributes);
+
+  it.each(['a=maxptime:20', 'a=maxptime:60', 'a=maxptime:0', 'a=maxptime:', 'a=maxptime:x', 'a=ptime:10'])(
+    '%s lets 20 ms packets be sent',
+    (attribute) => {
+      expect(() => negotiate(offer(attribute), BOTH)).not.toThrow();
+    },
+  );
+
+  it.each(['a=maxptime:10', 'a=maxptime:5', 'a=maxptime:19.9'])('%s does not', (attribute) => {
+    expect(() => negotiate(offer(attribute), BOTH)).toThrow(/maxptime:.*packets of 20 ms are sent/);
+  });
+});
