@@ -94,6 +94,7 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
     }, 600_000);
 
     afterEach(async () => {
+      await rig.hangUp();
       await Promise.all(phones.map((phone) => phone.close()));
       phones = [];
       await rig.nothingHeld();
@@ -465,7 +466,10 @@ class Phone {
     await this.peer.next('200 BYE');
   }
 
+  /** Leaves no call behind, also when the test has failed in one. */
   async close(): Promise<void> {
+    const isInCall = this.peer.count('200 INVITE') > 0 && this.peer.count('200 BYE') + this.peer.count('BYE') === 0;
+    if (isInCall) this.call.next('BYE');
     for (const bye of this.peer.received.filter(({ status, method }) => status === 0 && method === 'BYE')) {
       respond(this.peer, bye, '200 OK');
     }

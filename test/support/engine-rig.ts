@@ -39,6 +39,7 @@ export interface EngineRigOptions {
  */
 export class EngineRig {
   readonly #parts: RigParts;
+  readonly #calls = new Set<TestCall>();
 
   static async start(options: EngineRigOptions): Promise<EngineRig> {
     const { engines, agents, isAlone = isBuiltIn(engines) } = options;
@@ -85,7 +86,15 @@ export class EngineRig {
   }
 
   call(number: string, options: CallOptions = {}): TestCall {
-    return this.#parts.caller.call(this.uri(number), options);
+    const call = this.#parts.caller.call(this.uri(number), options);
+    this.#calls.add(call);
+    void call.ended.then(() => this.#calls.delete(call));
+    return call;
+  }
+
+  /** Ends the calls that a test which has failed left behind, so that it alone has failed. */
+  async hangUp(): Promise<void> {
+    await Promise.all([...this.#calls].map((call) => call.hangUp()));
   }
 
   /** The newest connection to an agent. */
