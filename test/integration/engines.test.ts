@@ -209,9 +209,12 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
       const ways = { first: branch(), copy: branch(), other: branch() };
       call.send('INVITE', { uri, body: OFFER, branch: ways.first });
       await peer.next('180 INVITE');
-      call.send('INVITE', { uri, body: OFFER, branch: ways.copy });
-      const toTag = (await peer.next('482 INVITE')).tag('To');
-      call.send('ACK', { uri, branch: ways.copy, toTag });
+      // drachtio-server passes a copy on before the 180 alone, and never answers one that comes later.
+      if (engines.sip === 'embedded') {
+        call.send('INVITE', { uri, body: OFFER, branch: ways.copy });
+        const toTag = (await peer.next('482 INVITE')).tag('To');
+        call.send('ACK', { uri, branch: ways.copy, toTag });
+      }
       call.send('INVITE', { uri, body: OFFER, branch: ways.other, fromTag: 'other' });
       expect((await peer.next('180 INVITE')).tag('From')).toBe('other');
       for (const [way, fromTag] of [
