@@ -32,6 +32,12 @@ export interface ServerTransaction {
  */
 const MAX_REPETITIONS_UNHEARD = 2;
 
+/**
+ * How long a refusal that is not repeated is kept for copies of the INVITE, in T1: the first four copies (RFC 3261 section
+ * 17.1.1.2) find it. A later one is refused anew, so that masses of forged INVITEs leave little behind.
+ */
+const STATELESS_FOR_T1 = 16;
+
 type InviteState = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 
 /**
@@ -122,7 +128,7 @@ export class InviteServerTransaction implements ServerTransaction {
     this.#lastResponse = bytes;
     const most = (isHeard?.() ?? true) ? Infinity : isFirst ? 0 : MAX_REPETITIONS_UNHEARD;
     if (!reliable) this.#retransmitAfter(timers.t1Ms, bytes, most);
-    this.#endAfter(timers.timerHMs);
+    this.#endAfter(most === 0 && !reliable ? STATELESS_FOR_T1 * timers.t1Ms : timers.timerHMs);
   }
 
   #confirm(): void {

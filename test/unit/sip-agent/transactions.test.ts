@@ -247,7 +247,7 @@ describe('INVITE server transaction', () => {
     journal.clock.advance(400);
     transaction.receiveRetransmission();
     journal.clock.advance(60_000);
-    expect(journal.entries).toEqual(['100 401', '500 401', '32100 terminated']);
+    expect(journal.entries).toEqual(['100 401', '500 401', '8100 terminated']);
     expect(journal.clock.pendingTimers).toBe(0);
   });
 
