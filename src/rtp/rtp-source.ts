@@ -120,6 +120,18 @@ export class SourceCandidates {
     this.#sources = [];
   }
 
+  /** Gives up all of them, to whoever is to learn them now. */
+  takeAll(): readonly RtpSource[] {
+    const sources = this.#sources;
+    this.#sources = [];
+    return sources;
+  }
+
+  /** Goes on with one that another has learned so far; forgets it where there is no room. */
+  adopt(source: RtpSource): void {
+    if (this.#sources.length < MAX_CANDIDATES) this.#sources.push(source);
+  }
+
   #add(from: TransportAddress, nowMs: number): RtpSource | undefined {
     const source = new RtpSource(from, nowMs);
     if (this.#sources.length < MAX_CANDIDATES) {

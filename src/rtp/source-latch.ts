@@ -129,7 +129,10 @@ export class SourceLatch {
     this.#signalled = signalled;
     this.#barred = this.#barred.filter(({ at }) => !isSame(at, signalled.address, signalled.port));
     // Named for the first time: what came before may well be the same side behind NAT, and stays until the address speaks.
-    if (!before) return;
+    if (!before) {
+      this.#rerank();
+      return;
+    }
     this.#clearCandidates();
     this.#formers = [];
     if (isSame(this.#current?.at, signalled.address, signalled.port)) return;
@@ -267,6 +270,12 @@ export class SourceLatch {
     if (this.#current) this.#bar(this.#current.at, nowMs + BARRED_MS);
     this.#bar(signalled, Infinity);
     this.#current = undefined;
+  }
+
+  /** RTP may be faster than the SDP that announces it: what has been kept of it is not lost with the rank it came in. */
+  #rerank(): void {
+    const sources = this.#candidates.flatMap((candidates) => candidates.takeAll());
+    for (const source of sources) this.#candidates[this.#rankOf(source.at)]?.adopt(source);
   }
 
   #clearCandidates(): void {

@@ -178,7 +178,9 @@ it.skipIf(!hasPython)(
     await started(['/usr/bin/env', 'python3', TERMINAL, ...bridgeCommand()], 'pipe');
     const calls = await placeCalls();
     await placeRefusedCalls();
-    expect((await health()).log.detail).toMatch(/nothing could be written for/);
+    await eventually(async () => {
+      expect((await health()).log.detail).toMatch(/nothing could be written for/);
+    });
     child.kill('SIGUSR1');
     await eventually(async () => {
       expect((await health()).log.detail).toContain('EIO');

@@ -431,3 +431,13 @@ describe('SourceLatch, when another party takes the place of the one so far', ()
     expect(play(latch, [steady(SDP, 1_000, 9_000), steady(MOVED, 3_000, 5_000)]).taken).toEqual([0, 100]);
   });
 });
+
+it.each([1, 2, 3])('delivers what came before the SDP that announces it: %i packets', (early) => {
+  const latch = new SourceLatch();
+  latch.expect({ signalled: undefined, mode: 'any' }, 0);
+  const announce = (): void => {
+    latch.expect({ signalled: SDP, mode: 'any' }, 20 * early - 10);
+  };
+  const { taken } = play(latch, [steady(SDP, 0, 1_000)], { [20 * early - 10]: announce });
+  expect(taken).toEqual([50]);
+});
