@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RenegotiationRefused } from '../../src/signaling/sip-endpoint.js';
 import { STATS } from '../support/fake-bridge-pool.js';
-import { CallBench, ENDINGS, OFFER, route, settle, TELL_ALL } from './call-bench.js';
+import { CallBench, ENDINGS, OFFER, route, settle } from './call-bench.js';
 import { agent, workflow } from '../support/targets.js';
 
 describe('a call ends', () => {
@@ -334,16 +334,9 @@ describe('during a call', () => {
   it('new settings are for the calls to come', async () => {
     const bench = new CallBench({ maxDurationMs: 60_000 });
     const first = await bench.answered();
-    bench.controller.configure({
+    bench.configure({
       routes: [route({ name: 'new', targets: [workflow('w')] })],
-      maxConcurrent: 2,
-      maxDurationMs: 10_000,
-      transferTimeoutMs: 15_000,
-      logDigits: false,
-      customParameters: TELL_ALL,
-      sendCallId: true,
-      allow: () => true,
-      didPlaces: () => ['requestUri'],
+      ...{ maxConcurrent: 2, maxDurationMs: 10_000 },
     });
     const second = await bench.answered();
     bench.clock.advance(10_000);

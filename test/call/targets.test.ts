@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CallBench, ENDINGS, route, settle, TELL_ALL } from './call-bench.js';
+import { CallBench, ENDINGS, route, settle } from './call-bench.js';
 import { agent, workflow } from '../support/targets.js';
 
 /** A call that finds its only agent unreachable, after `waitedMs`. */
@@ -34,17 +34,7 @@ describe('a target that cannot be reached', () => {
   it('is passed over for the next target', async () => {
     const bench = new CallBench();
     for (let i = 0; i < 3; i++) await unreachable(bench, 4_000);
-    bench.controller.configure({
-      routes: [route({ targets: [agent('agent-1'), agent('agent-2')] })],
-      maxConcurrent: 10,
-      maxDurationMs: 600_000,
-      transferTimeoutMs: 15_000,
-      logDigits: false,
-      customParameters: TELL_ALL,
-      sendCallId: true,
-      allow: () => true,
-      didPlaces: () => ['requestUri'],
-    });
+    bench.configure({ routes: [route({ targets: [agent('agent-1'), agent('agent-2')] })], maxConcurrent: 10 });
     const { invite, dialog, bridge } = await bench.answered();
     expect(bridge.agents.map(({ target }) => target)).toEqual([{ agentId: 'agent-2' }]);
     dialog.end();
