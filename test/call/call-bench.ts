@@ -28,7 +28,7 @@ export const ENDINGS = {
   hangup: { kind: 'agent-hangup', detail: 'the agent ended the call (close 1000)', closeCode: 1000 },
 } as const satisfies Record<string, AgentEnding>;
 
-export const TELL_ALL: CustomParametersConfig = {
+const TELL_ALL: CustomParametersConfig = {
   ...{ from: true, fromName: true, assertedIdentity: true, to: true, did: true, sipCallId: true },
 };
 
