@@ -9,6 +9,7 @@ import { isInstalled } from './tools.js';
 
 export const hasKamailio = isInstalled('kamailio');
 
+const SIGTERM_PATIENCE_MS = 5_000;
 /** Another loopback address than the bridge's and the callers', so that who sends what can be told apart. */
 const ADDRESS = '127.0.0.2';
 
@@ -54,7 +55,8 @@ export class Kamailio {
   async run(): Promise<void> {
     const directory = this.#directory;
     const args = ['-DD', '-E', '-e', '-m', '32', '-M', '8', '-f', join(directory, 'kamailio.cfg'), '-Y', directory];
-    const child = spawn('kamailio', args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
+    // A group of its own, so that its processes can be ended together.
+    const child = spawn('kamailio', args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (bytes: Buffer) => {
@@ -68,10 +70,14 @@ export class Kamailio {
   async kill(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (child?.exitCode !== null) return;
+    if (child?.exitCode !== null || child.pid === undefined) return;
+    const group = -child.pid;
     const closed = once(child, 'close');
     child.kill('SIGTERM');
+    // Now and then it does not end by itself.
+    const timer = setTimeout(() => process.kill(group, 'SIGKILL'), SIGTERM_PATIENCE_MS);
     await closed;
+    clearTimeout(timer);
   }
 
   async stop(): Promise<void> {
