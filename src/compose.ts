@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import type { BridgeHostSettings } from './bridge/bridge-host.js';
+import type { BridgeHostSettings } from './bridge/threads/bridge-host.js';
 import { isNarrowband, type NarrowbandEncoding } from './audio/encodings.js';
-import type { LocalBridgePool } from './bridge/local-pool.js';
-import { WorkerBridgePool } from './bridge/worker-pool.js';
+import type { LocalBridgePool } from './bridge/threads/local-pool.js';
+import { WorkerBridgePool } from './bridge/threads/worker-pool.js';
 import { systemClock, type Clock } from './clock.js';
-import { advertisedAddresses, advertisedTo } from './config/advertise.js';
-import { AddressList } from './config/cidr.js';
+import { advertisedAddresses, advertisedTo } from './config/sections/advertise.js';
+import { AddressList } from './addresses/cidr.js';
 import { placesFor } from './config/did-from.js';
 import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
 import { callEnd } from './control/call-end.js';
@@ -23,18 +23,15 @@ import type { LogState } from './ops/log-writer.js';
 import { redactQuotedNumbers } from './ops/redact-numbers.js';
 import { Refusals } from './ops/refusals.js';
 import type { NetworkSettings } from './pranthora/network.js';
-import { DrachtioFilter } from './signaling/drachtio-filter.js';
-import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio.js';
-import { InboundAuth } from './signaling/inbound-auth.js';
-import { InviteGate } from './signaling/invite-gate.js';
+import { DrachtioFilter } from './signaling/drachtio/drachtio-filter.js';
+import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio/drachtio.js';
+import { InboundAuth } from './signaling/auth/inbound-auth.js';
+import { InviteGate } from './signaling/auth/invite-gate.js';
 import type { SipRejection } from './signaling/sip-endpoint.js';
-import { Registrations } from './signaling/registrations.js';
+import { Registrations } from './signaling/registration/registrations.js';
 import { ScannerNames } from './signaling/scanners.js';
 import type { IncomingInvite } from './signaling/sip-endpoint.js';
-import { SipAgent } from './sip-agent/agent.js';
-import { ListenError } from './sip-agent/listen-address.js';
-import { Strangers } from './sip-agent/strangers.js';
-import type { TlsOptions } from './sip-agent/tls-sockets.js';
+import { ListenError, SipAgent, UnknownSources, type TlsOptions } from './sip-agent/index.js';
 
 /** A running bridge. */
 export interface Bridge {
@@ -99,7 +96,7 @@ export async function startBridge(
     const gate = new InviteGate({
       ...{ allow: allow.has, registrations, auth },
       objection: (invite) => sip.objection(invite),
-      isTiresome: (invite) => sip.isTiresome(invite),
+      isBanned: (invite) => sip.isBanned(invite),
       next: (invite, arrival) => {
         controller.onInvite(invite, arrival);
       },
@@ -205,7 +202,7 @@ export async function startBridge(
     const count = workers === 'auto' ? Math.max(1, availableParallelism() - 1) : workers;
     if (count > 0) return WorkerBridgePool.start({ workers: count, settings, clock, logger });
     // This thread need not have all that media takes, where others see to it.
-    const local = await import('./bridge/local-pool.js');
+    const local = await import('./bridge/threads/local-pool.js');
     return new local.LocalBridgePool(settings, clock, logger);
   }
 
@@ -241,7 +238,7 @@ export async function startBridge(
         if (tls) agent.renewTls(sipTls(tls));
       },
       // The agent lets no stranger through but a registrar, whose calls to others than us are few.
-      isTiresome: () => false,
+      isBanned: () => false,
       objection: () => undefined,
     };
   }
@@ -252,7 +249,7 @@ export async function startBridge(
     onRefused: (kind: 'forbidden' | 'scanners') => void,
   ): StartedSip {
     const { drachtio } = config.sip;
-    const [strangers, scannerSources] = [new Strangers(clock, logger), new Strangers(clock, logger)];
+    const [strangers, scannerSources] = [new UnknownSources(clock, logger), new UnknownSources(clock, logger)];
     release.push(() => {
       strangers.close();
       scannerSources.close();
@@ -267,7 +264,7 @@ export async function startBridge(
       listening: [`drachtio://${hostport(drachtio.host, drachtio.port)}`],
       stats: () => ({}),
       configure: () => undefined,
-      isTiresome: (invite) => filter.isTiresome(invite),
+      isBanned: (invite) => filter.isBanned(invite),
       objection: (invite) => filter.objection(invite),
     };
   }
@@ -319,7 +316,7 @@ interface StartedSip {
   stats(): Pick<Held, 'sip'>;
   configure(config: SipConfig): void;
   /** Takes note of a stranger's INVITE: whether it has been refused often enough to be worth no more than its 403. */
-  isTiresome(invite: IncomingInvite): boolean;
+  isBanned(invite: IncomingInvite): boolean;
   /** Why an INVITE is refused for the name of what sent it; takes note of it. */
   objection(invite: IncomingInvite): string | undefined;
 }

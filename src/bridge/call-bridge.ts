@@ -9,16 +9,16 @@ import type { PortPool } from '../rtp/port-pool.js';
 import { RtpReceiver } from '../rtp/receiver.js';
 import { RtpSender } from '../rtp/sender.js';
 import { TelephoneEventDetector } from '../rtp/telephone-event.js';
-import { AgentOutlet } from './agent-outlet.js';
-import { Downlink } from './downlink.js';
-import { FarewellWatch } from './farewell-watch.js';
+import { TurnEndWriter } from './uplink/turn-end-writer.js';
+import { Downlink } from './downlink/downlink.js';
+import { FarewellWatch } from './downlink/farewell-watch.js';
 import type { BridgeCommand, BridgeEvent, BridgeId, BridgeMedia, BridgeStats, Interruption } from './messages.js';
 import { MediaLiveness } from './media-liveness.js';
 import { PathMonitor } from './path-monitor.js';
 import { PayloadTypes } from './payload-types.js';
 import { TICK_MS, type Scheduler, type Ticking } from './scheduler.js';
-import { Uplink, type UplinkOptions } from './uplink.js';
-import { WayToCaller } from './way-to-caller.js';
+import { Uplink, type UplinkOptions } from './uplink/uplink.js';
+import { WayToCaller } from './downlink/way-to-caller.js';
 
 /** 20 ms of 16-bit samples at 16 kHz. */
 const MAX_FRAME_BYTES = 640;
@@ -76,7 +76,7 @@ export class CallBridge implements Ticking {
   readonly #settings: BridgeSettings;
   readonly #dependencies: BridgeDependencies;
   readonly #receiver: RtpReceiver;
-  readonly #outlet: AgentOutlet;
+  readonly #outlet: TurnEndWriter;
   readonly #uplink: Uplink;
   readonly #downlink: Downlink;
   readonly #telephoneEvents = new TelephoneEventDetector();
@@ -117,7 +117,7 @@ export class CallBridge implements Ticking {
       },
     });
     const nowMs = dependencies.clock.nowMs();
-    this.#outlet = new AgentOutlet(dependencies.scheduler, (frame) => {
+    this.#outlet = new TurnEndWriter(dependencies.scheduler, (frame) => {
       this.#sendFrame(frame);
     });
     dependencies.scheduler.stayAwake(SET_UP_MS);

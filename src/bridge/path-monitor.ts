@@ -5,7 +5,7 @@ import { RtcpSession } from '../rtp/rtcp-session.js';
 import { DelayHistogram } from './delay-histogram.js';
 import type { BridgeMedia, PathStats } from './messages.js';
 import type { Carried } from './payload-types.js';
-import type { Uplink } from './uplink.js';
+import type { Uplink } from './uplink/uplink.js';
 
 /** RFC 7022 4.2: 96 random bits, in base64. */
 const CNAME_BYTES = 12;

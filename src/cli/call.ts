@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import { hostOf } from '../simulator/local-address.js';
+import { hostOf } from '../phone/local-address.js';
 import type { CallCommandOptions, CallParts } from './call/call-parts.js';
 import type { Io } from './io.js';
 

@@ -1,4 +1,4 @@
-import { cidrMatcher } from './cidr.js';
+import { cidrMatcher } from '../addresses/cidr.js';
 import type { FaultList } from './faults.js';
 import { showValue } from './faults.js';
 import { cidr, listOf, numberPlaces } from './formats.js';

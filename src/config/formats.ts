@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { parseCidr } from './cidr.js';
-import { MAX_NUMBER_LENGTH } from './number.js';
-import { patternFault } from './pattern.js';
-import { parseSipUri } from './sip-uri.js';
+import { parseCidr } from '../addresses/cidr.js';
+import { MAX_NUMBER_LENGTH } from '../addresses/number.js';
+import { patternFault } from './sections/pattern.js';
+import { parseSipUri } from '../addresses/sip-uri.js';
 import type { Codec, LogLevel, NumberPlace, PortRange } from './types.js';
 
 /**

@@ -1,4 +1,4 @@
-import { parseCidr } from './cidr.js';
+import { parseCidr } from '../addresses/cidr.js';
 
 /** How much of all addresses has to be allowed for this to be no list of peers any more. */
 const MANY = 0.25;

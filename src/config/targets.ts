@@ -1,4 +1,4 @@
-import { readApiKeys, type KeySources } from './api-key.js';
+import { readApiKeys, type KeySources } from './sections/api-key.js';
 import { showValue } from './faults.js';
 import * as formats from './formats.js';
 import { present } from './present.js';

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { cidrMatcher } from './cidr.js';
+import { cidrMatcher } from '../addresses/cidr.js';
 import { tooFewDescriptors } from './descriptors.js';
 import { isOpenToTheWorld } from './open-world.js';
 import type { BridgeConfig } from './types.js';

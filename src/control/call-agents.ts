@@ -2,8 +2,8 @@ import type { AgentAddress, BridgeEvent } from '../bridge/messages.js';
 import type { Route, Target } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { AgentEnding } from '../pranthora/endings.js';
-import { idsOf } from './call-account.js';
-import type { CallTargets } from './call-targets.js';
+import { idsOf } from './call-record-builder.js';
+import type { CallTargets } from './routing/call-targets.js';
 
 export interface CallAgentsOptions {
   readonly logger: Logger;

@@ -4,7 +4,7 @@ import type { CustomParametersConfig } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { MediaEngine } from '../media/engine.js';
 import type { EndedDialogs } from './ended-dialogs.js';
-import type { TargetBreaker } from './target-breaker.js';
+import type { TargetBreaker } from './routing/target-breaker.js';
 
 /** What a call is made with: its surroundings, and the settings of the moment it came. */
 export interface CallDependencies {

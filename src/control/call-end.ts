@@ -248,7 +248,7 @@ function agentEnded(ending: AgentEnding): CallEnd {
 }
 
 /**
- * The route's `fallback` takes the place of the refusal; the record keeps saying what went wrong. Strangers get a 403
+ * The route's `fallback` takes the place of the refusal; the record keeps saying what went wrong. Unknown sources get a 403
  * and nothing else: where calls go instead is none of their business. Who wants to replace a caller is told why not.
  */
 export function withFallback(end: CallEnd, fallback: { redirect: string } | { reject: number } | undefined): CallEnd {

@@ -10,7 +10,7 @@ import {
   type IncomingInvite,
   type RenegotiationRequest,
 } from '../signaling/sip-endpoint.js';
-import { CallAccount } from './call-account.js';
+import { CallAccount } from './call-record-builder.js';
 import { CallAgents } from './call-agents.js';
 import { CallerDialog } from './caller-dialog.js';
 import { CallerMedia } from './caller-media.js';
@@ -19,7 +19,7 @@ import type { CallDependencies } from './call-dependencies.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
-import { CallTargets } from './call-targets.js';
+import { CallTargets } from './routing/call-targets.js';
 import { aboutCall } from './custom-parameters.js';
 import { DigitFilter, type DigitPath } from './digit-filter.js';
 import { Farewell } from './farewell.js';

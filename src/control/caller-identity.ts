@@ -1,4 +1,4 @@
-import { MAX_NUMBER_LENGTH, normaliseNumber } from '../config/number.js';
+import { MAX_NUMBER_LENGTH, normaliseNumber } from '../addresses/number.js';
 import { paramOf, readNameAddr, splitValues } from '../signaling/name-addr.js';
 import { owned } from '../signaling/text.js';
 

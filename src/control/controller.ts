@@ -1,18 +1,18 @@
-import { splitUri } from '../config/number.js';
+import { splitUri } from '../addresses/number.js';
 import type { CustomParametersConfig, NumberPlace, Route } from '../config/types.js';
 import type { Logger } from '../logger.js';
-import type { RegistrationArrival } from '../signaling/registrations.js';
+import type { RegistrationArrival } from '../signaling/registration/registrations.js';
 import type { CapabilityQuery, IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { Call } from './call.js';
 import type { CallDependencies } from './call-dependencies.js';
-import { calledNumber } from './called-number.js';
+import { calledNumber } from './routing/called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
-import { isCutOff } from './call-targets.js';
+import { isCutOff } from './routing/call-targets.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
-import { selectRoute } from './dial-plan.js';
+import { selectRoute } from './routing/dial-plan.js';
 import { EndedDialogs } from './ended-dialogs.js';
 import { replacedBy } from './replacing.js';
-import { TargetBreaker } from './target-breaker.js';
+import { TargetBreaker } from './routing/target-breaker.js';
 
 /** What may change while the daemon runs. */
 export interface ControllerSettings {

@@ -1,5 +1,5 @@
 import type { BridgeStats, PathStats, TransportAddress } from '../bridge/messages.js';
-import { cidrMatcher } from '../config/cidr.js';
+import { cidrMatcher } from '../addresses/cidr.js';
 
 /** RTP that stays away for longer has stopped: talkers with voice activity detection send a packet now and then. */
 const STOPPED_MS = 5_000;

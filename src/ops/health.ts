@@ -3,7 +3,7 @@ import type { CallController } from '../control/controller.js';
 import type { CallSnapshot } from '../control/call-record.js';
 import type { LogState } from './log-writer.js';
 import type { Refused } from './refusals.js';
-import type { RegistrationStatus } from '../signaling/registration.js';
+import type { RegistrationStatus } from '../signaling/registration/registration.js';
 
 export type ComponentStatus = 'ok' | 'degraded' | 'down';
 

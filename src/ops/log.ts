@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
 import type * as PinoPretty from 'pino-pretty';
 import { systemClock } from '../clock.js';
-import { withoutUriPasswords } from '../config/number.js';
+import { withoutUriPasswords } from '../addresses/number.js';
 import type { LogLevel } from '../config/types.js';
 import type { LogFields, Logger } from '../logger.js';
 import { standardOutput } from './log-outlet.js';

@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { advertisedAddresses } from '../config/advertise.js';
-import { cidrMatcher } from '../config/cidr.js';
+import { advertisedAddresses } from '../config/sections/advertise.js';
+import { cidrMatcher } from '../addresses/cidr.js';
 import { parseListen } from '../config/formats.js';
 import type { Advertise, BridgeConfig } from '../config/types.js';
 import type { Finding } from './preflight.js';

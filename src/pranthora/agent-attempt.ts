@@ -6,11 +6,11 @@ import { classifyRequestError } from './endings.js';
 import { Handshake } from './handshake.js';
 import type { AgentEndpoint } from './handshake-answer.js';
 import type { AgentNetwork } from './network.js';
-import type { AgentProtocol, AudioFormat } from './protocol.js';
-import { TelephonyProtocol } from './telephony-protocol.js';
+import type { AgentProtocol, AudioFormat } from './protocols/protocol.js';
+import { TelephonyProtocol } from './protocols/telephony-protocol.js';
 import type { FrameSink } from './uplink-queue.js';
 import { mediaStreamUrl, webMediaStreamUrl } from './urls.js';
-import { webSocketProtocol } from './websocket-protocol.js';
+import { webSocketProtocol } from './protocols/websocket-protocol.js';
 
 export interface AgentReadyInfo {
   /** For everything up to the upgrade. */

@@ -4,7 +4,7 @@ import type { AgentAddress } from './agent-address.js';
 import { AgentAttempt, type AgentAttemptOptions, type AgentReadyInfo } from './agent-attempt.js';
 import { ApiKeys } from './api-keys.js';
 import { printable, type AgentEnding } from './endings.js';
-import { FRAME_BYTES, type AudioFormat } from './protocol.js';
+import { FRAME_BYTES, type AudioFormat } from './protocols/protocol.js';
 import { reconnectDelayMs, type ReconnectLimits } from './reconnect-policy.js';
 import { UplinkQueue } from './uplink-queue.js';
 

@@ -13,7 +13,7 @@ import {
 } from './endings.js';
 import { FlightWindow } from './flight-window.js';
 import type { AgentNetwork, Route, RouteOptions } from './network.js';
-import type { AgentMessageHandlers, AgentProtocol } from './protocol.js';
+import type { AgentMessageHandlers, AgentProtocol } from './protocols/protocol.js';
 import { requestHeaders } from './request-headers.js';
 import { retryAfterSec } from './retry-after.js';
 import type { FrameSink } from './uplink-queue.js';

@@ -1,4 +1,4 @@
-import { FRAME_MS } from './protocol.js';
+import { FRAME_MS } from './protocols/protocol.js';
 
 /** Frames that may be unanswered, besides those a round trip holds: so many at once Pranthora takes without dropping. */
 const MAX_UNANSWERED = 5;

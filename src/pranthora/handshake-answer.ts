@@ -1,6 +1,6 @@
 import { handshakeBroken, handshakeRefused, type AgentEnding } from './endings.js';
 import type { AgentNetwork } from './network.js';
-import { isObject } from './server-text.js';
+import { isObject } from './protocols/server-text.js';
 
 /** A WebSocket, and what is spoken there. */
 export interface AgentEndpoint {

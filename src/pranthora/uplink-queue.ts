@@ -1,5 +1,5 @@
 import { FrameRing } from './frame-ring.js';
-import { FRAME_MS } from './protocol.js';
+import { FRAME_MS } from './protocols/protocol.js';
 
 /** Pranthora drops what has waited longer than this on its side, so it need not be sent to begin with. */
 const MAX_WAIT_MS = 200;

@@ -1,6 +1,6 @@
 /** SIP as the control plane sees it; `drachtio.ts` is the only implementation and the only user of drachtio-srf. */
 
-import type { DigestClient } from './digest-client.js';
+import type { DigestClient } from './auth/digest-client.js';
 import type { DialogId } from './replaces.js';
 
 export interface SipAddress {

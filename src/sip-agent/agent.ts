@@ -1,30 +1,30 @@
-import { endCall } from './call-ending.js';
-import { CallSetups } from './call-setups.js';
-import type { Core } from './core.js';
+import { endCall } from './core/call-ending.js';
+import { CallSetups } from './dialog/call-setups.js';
+import type { Core } from './core/core.js';
 import type { AgentLogger, Clock } from './environment.js';
-import { topVia } from './envelope.js';
-import { formatHostPort, type Flow } from './flow.js';
-import { Gatekeeper, type RefusalKind } from './gatekeeper.js';
-import { newTag } from './identifiers.js';
-import { InboundRequests } from './inbound-requests.js';
-import { LoadMeter } from './load-meter.js';
-import { SipResponse, type Envelope, type SipRequest } from './message.js';
-import { Methods } from './methods.js';
-import { SystemNames, type NameService } from './names.js';
-import { OutboundRequests } from './outbound-requests.js';
-import type { ParseFailure } from './parse.js';
-import { responseTo } from './responses.js';
-import { SHORTEST_SESSION_S, type SessionPolicy } from './session-expires.js';
-import { Subscriptions } from './subscriptions.js';
-import { sipTimers, type SipTimerBase } from './timers.js';
-import type { TlsCredentials, TlsOptions } from './tls-sockets.js';
-import { TransactionLayer } from './transaction-layer.js';
-import type { Advertise, BoundAddress } from './transport.js';
-import { Transports } from './transports.js';
-import { UsageStore } from './usage-store.js';
-import { responseFlow, stampSource } from './via.js';
-import type { WireClient } from './wire-client.js';
-import { WireServer, type SipCommand } from './wire-server.js';
+import { topVia } from './syntax/envelope.js';
+import { formatHostPort, type Flow } from './transport/flow.js';
+import { RequestFilter, type RefusalKind } from './guard/request-filter.js';
+import { newTag } from './syntax/identifiers.js';
+import { InboundRequests } from './core/uas.js';
+import { LoadMeter } from './guard/load-meter.js';
+import { SipResponse, type Envelope, type SipRequest } from './syntax/message.js';
+import { Methods } from './syntax/methods.js';
+import { SystemNames, type NameService } from './transport/names.js';
+import { OutboundRequests } from './core/uac.js';
+import type { ParseFailure } from './syntax/parse.js';
+import { responseTo } from './syntax/responses.js';
+import { SHORTEST_SESSION_S, type SessionPolicy } from './dialog/session-expires.js';
+import { Subscriptions } from './dialog/subscriptions.js';
+import { sipTimers, type SipTimerBase } from './transaction/timers.js';
+import type { TlsCredentials, TlsOptions } from './transport/tls-sockets.js';
+import { TransactionLayer } from './transaction/layer.js';
+import type { Advertise, BoundAddress } from './transport/transport.js';
+import { Transports } from './transport/layer.js';
+import { UsageStore } from './dialog/usage-store.js';
+import { responseFlow, stampSource } from './transport/via.js';
+import type { WireClient } from './wire/client.js';
+import { WireServer, type SipCommand } from './wire/server.js';
 
 /** A call leaves two behind for 32 s: this is five hundred calls a second, and some 4 KB each. */
 const MAX_SERVER_TRANSACTIONS = 32_000;
@@ -107,7 +107,7 @@ export class SipAgent {
   readonly #inbound: InboundRequests;
   readonly #outbound: OutboundRequests;
   readonly #load: LoadMeter;
-  readonly #gatekeeper: Gatekeeper;
+  readonly #gatekeeper: RequestFilter;
   #transports: Transports | undefined;
   #wire: WireServer | undefined;
   #malformed = 0;
@@ -126,7 +126,7 @@ export class SipAgent {
       reopen: (flow, port, name) =>
         this.#transports?.reopen(flow, port, name) ?? Promise.reject(new Error('agent not started')),
     });
-    this.#gatekeeper = new Gatekeeper({
+    this.#gatekeeper = new RequestFilter({
       ...{ clock, logger, usages: this.#usages },
       allow: (address) => this.#allows(address),
       scannerName: (userAgent) => options.scannerName?.(userAgent),

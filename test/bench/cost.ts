@@ -5,11 +5,11 @@ import { Concealment } from '../../src/audio/concealment.js';
 import { decodeG711, encodeG711 } from '../../src/audio/g711.js';
 import { G722Decoder, G722Encoder } from '../../src/audio/g722.js';
 import { Downsampler2x, Upsampler2x } from '../../src/audio/resampler.js';
-import { Downlink } from '../../src/bridge/downlink.js';
-import { Uplink } from '../../src/bridge/uplink.js';
-import type { AudioFormat } from '../../src/pranthora/protocol.js';
+import { Downlink } from '../../src/bridge/downlink/downlink.js';
+import { Uplink } from '../../src/bridge/uplink/uplink.js';
+import type { AudioFormat } from '../../src/pranthora/protocols/protocol.js';
 import { newRtpPacket, parseRtp, RTP_HEADER_BYTES, writeRtpHeader } from '../../src/rtp/packet.js';
-import { parseDatagram } from '../../src/sip-agent/parse.js';
+import { parseDatagram } from '../../src/sip-agent/syntax/parse.js';
 import { speechLikeNoise } from '../support/wire-audio.js';
 import { percentile, type Row } from './figures.js';
 

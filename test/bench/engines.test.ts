@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
-import type { TestCall } from '../../src/simulator/test-call.js';
+import type { TestCall } from '../../src/phone/test-call.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { COMBINATIONS, missingFor, titleOf } from '../support/engines.js';
 import { fitSine, seededRandom, tone } from '../support/signal.js';

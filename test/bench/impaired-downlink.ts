@@ -1,4 +1,4 @@
-import { Downlink } from '../../src/bridge/downlink.js';
+import { Downlink } from '../../src/bridge/downlink/downlink.js';
 import { seededRandom } from '../support/signal.js';
 
 const FRAME_MS = 20;

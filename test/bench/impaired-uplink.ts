@@ -1,5 +1,5 @@
 import { encodeG711 } from '../../src/audio/g711.js';
-import { Uplink } from '../../src/bridge/uplink.js';
+import { Uplink } from '../../src/bridge/uplink/uplink.js';
 import { newRtpPacket, type RtpPacket } from '../../src/rtp/packet.js';
 import { RtpReceiver } from '../../src/rtp/receiver.js';
 import { seededRandom } from '../support/signal.js';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { decodeG711, encodeG711 } from '../../src/audio/g711.js';
 import { Upsampler2x } from '../../src/audio/resampler.js';
-import { readWav } from '../../src/simulator/wav.js';
+import { readWav } from '../../src/phone/wav.js';
 import { measureImpairmentCost } from './cost.js';
 import { formatTable, percentile, type Row } from './figures.js';
 import { impairedDownlink, type AgentStream } from './impaired-downlink.js';

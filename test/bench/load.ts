@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { measureLoad, type LoadedBridge } from '../../src/cli/capacity/loaded-bridge.js';
-import type { LoadTalk } from '../../src/simulator/load/load-agents.js';
-import type { LoadResult } from '../../src/simulator/load/load-run.js';
+import type { LoadTalk } from '../../src/load/load-agents.js';
+import type { LoadResult } from '../../src/load/load-run.js';
 import { freeSwitch } from '../support/engines.js';
 import { formatTable, type Row } from './figures.js';
 

@@ -4,7 +4,7 @@ import type { LogFields, Logger } from '../../src/logger.js';
 import { AgentSession, type AgentReadyInfo, type AgentSessionOptions } from '../../src/pranthora/agent-session.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
 import { AgentNetwork } from '../../src/pranthora/network.js';
-import { FRAME_BYTES, type AudioFormat } from '../../src/pranthora/protocol.js';
+import { FRAME_BYTES, type AudioFormat } from '../../src/pranthora/protocols/protocol.js';
 import { steadyClock } from '../support/steady-clock.js';
 
 export const KEY = 'secret-key-of-the-test';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AgentMode } from '../../src/pranthora/agent-session.js';
-import { FRAME_BYTES, type AudioFormat } from '../../src/pranthora/protocol.js';
+import { FRAME_BYTES, type AudioFormat } from '../../src/pranthora/protocols/protocol.js';
 import { PranthoraSimulator, type SimulatorOptions } from '../../src/simulator/pranthora-simulator.js';
 import { closes, dies, refuseHttp, type ScenarioName } from '../../src/simulator/scenarios.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';

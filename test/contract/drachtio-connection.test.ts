@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DrachtioSipEndpoint } from '../../src/signaling/drachtio.js';
+import { DrachtioSipEndpoint } from '../../src/signaling/drachtio/drachtio.js';
 import { DrachtioServer, type Reply } from '../support/drachtio-server.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DigestClient } from '../../src/signaling/digest-client.js';
-import { DrachtioSipEndpoint } from '../../src/signaling/drachtio.js';
+import { DigestClient } from '../../src/signaling/auth/digest-client.js';
+import { DrachtioSipEndpoint } from '../../src/signaling/drachtio/drachtio.js';
 import {
   RenegotiationRefused,
   type Dialog,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { DrachtioSipEndpoint } from '../../src/signaling/drachtio.js';
+import { DrachtioSipEndpoint } from '../../src/signaling/drachtio/drachtio.js';
 import type { DialogHandlers, IncomingInvite } from '../../src/signaling/sip-endpoint.js';
 import { DrachtioServer, type SentMessage } from '../support/drachtio-server.js';
 import { FakeClock } from '../support/fake-clock.js';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DrachtioFilter } from '../../src/signaling/drachtio-filter.js';
-import { DrachtioSipEndpoint } from '../../src/signaling/drachtio.js';
+import { DrachtioFilter } from '../../src/signaling/drachtio/drachtio-filter.js';
+import { DrachtioSipEndpoint } from '../../src/signaling/drachtio/drachtio.js';
 import type { DialogHandlers, IncomingInvite } from '../../src/signaling/sip-endpoint.js';
-import { Strangers } from '../../src/sip-agent/strangers.js';
+import { UnknownSources } from '../../src/sip-agent/guard/unknown-sources.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -18,7 +18,7 @@ describe('behind drachtio-server, in a dialog', () => {
   let rig: AgentRig;
   let endpoint: DrachtioSipEndpoint;
   let call: PeerCall;
-  let strangers: Strangers;
+  let strangers: UnknownSources;
   const logger = new RecordingLogger();
   const others: UdpPeer[] = [];
   const invites: IncomingInvite[] = [];
@@ -38,7 +38,7 @@ describe('behind drachtio-server, in a dialog', () => {
   beforeEach(async () => {
     rig = await AgentRig.start({ secret: SECRET });
     const clock = new FakeClock();
-    strangers = new Strangers(clock, logger);
+    strangers = new UnknownSources(clock, logger);
     const filter = new DrachtioFilter({
       isKnown: (address) => address === '127.0.0.1',
       scannerName: () => undefined,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { DrachtioSipEndpoint } from '../../src/signaling/drachtio.js';
+import { DrachtioSipEndpoint } from '../../src/signaling/drachtio/drachtio.js';
 import type { IncomingInvite, SipRejection } from '../../src/signaling/sip-endpoint.js';
 import { systemClock } from '../../src/clock.js';
 import { AgentRig, type Protocol } from '../support/agent-rig.js';

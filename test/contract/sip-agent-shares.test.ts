@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { tcpSockets } from '../../src/sip-agent/stream-sockets.js';
-import { StreamTransport } from '../../src/sip-agent/stream-transport.js';
-import type { Flow } from '../../src/sip-agent/flow.js';
+import { tcpSockets } from '../../src/sip-agent/transport/stream-sockets.js';
+import { StreamTransport } from '../../src/sip-agent/transport/stream.js';
+import type { Flow } from '../../src/sip-agent/transport/flow.js';
 import { AgentRig, CollectingLogger } from '../support/agent-rig.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { ANSWER, PeerCall } from '../support/sip-call.js';

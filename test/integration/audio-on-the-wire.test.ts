@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
-import type { TestCall } from '../../src/simulator/test-call.js';
+import type { TestCall } from '../../src/phone/test-call.js';
 import { findDiscontinuities, fitSine, seededRandom, tone } from '../support/signal.js';
 import { InterruptingAgent, SpeakingAgent, TTS, type Delivery } from '../support/wire-agents.js';
 import {

@@ -13,7 +13,7 @@ import { registerSimulate } from '../../src/cli/simulate.js';
 import { startBridge } from '../../src/compose.js';
 import { createLog } from '../../src/ops/log.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
-import { readWav } from '../../src/simulator/wav.js';
+import { readWav } from '../../src/phone/wav.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { SECURE } from '../support/certificates.js';
 import { ANSWER, branch } from '../support/sip-call.js';

@@ -6,8 +6,8 @@ import type { HandshakeReport } from '../../src/simulator/pranthora-simulator.js
 import { mediaStreamPath, WEB_MEDIA_STREAM_PATH } from '../../src/simulator/client-request.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { pcmBytes, tone } from '../../src/simulator/speech.js';
-import { TestCaller } from '../../src/simulator/test-caller.js';
-import type { TestCall } from '../../src/simulator/test-call.js';
+import { TestCaller } from '../../src/phone/test-caller.js';
+import type { TestCall } from '../../src/phone/test-call.js';
 import type { ViolationKind } from '../../src/simulator/uplink-audit.js';
 import { acceptUpgrade, HostileServer } from '../contract/hostile-server.js';
 import { BreakingNetwork } from '../support/breaking-network.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { matchSpeech } from '../../src/simulator/audio-measure.js';
+import { matchSpeech } from '../../src/phone/audio-measure.js';
 import { refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { EngineRig, eventually } from '../support/engine-rig.js';

@@ -5,12 +5,12 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import type { CallRecord } from '../../src/control/call-record.js';
-import { peakOf } from '../../src/simulator/audio-measure.js';
-import { TELEPHONE_RATE_HZ, type HeardReport } from '../../src/simulator/heard-audio.js';
+import { peakOf } from '../../src/phone/audio-measure.js';
+import { TELEPHONE_RATE_HZ, type HeardReport } from '../../src/phone/heard-audio.js';
 import { refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { AGENT_RATE_HZ } from '../../src/simulator/speech.js';
-import { TestCaller } from '../../src/simulator/test-caller.js';
+import { TestCaller } from '../../src/phone/test-caller.js';
 import { BridgeUnderTest, heapUsed, SILENT_LOGGER } from '../support/bridge-under-test.js';
 import { amplitudeOfDbm0, fitSine, seededRandom, tone } from '../support/signal.js';
 import { OFFER } from '../support/sip-call.js';
@@ -62,12 +62,12 @@ const TORTURE_FOLDER = new URL('../fixtures/sip/torture/', import.meta.url);
 const TORTURE = readdirSync(TORTURE_FOLDER).map((file) => readFileSync(new URL(file, TORTURE_FOLDER)));
 
 /** Sockets of strangers, which take what is answered and do nothing about it. */
-class Strangers {
+class UnknownSources {
   readonly #sockets: Socket[] = [];
   #answers = 0;
 
-  static async open(): Promise<Strangers> {
-    const strangers = new Strangers();
+  static async open(): Promise<UnknownSources> {
+    const strangers = new UnknownSources();
     for (let n = 0; n < SOURCES; n++) {
       const socket = createSocket('udp4');
       socket.bind(0, '127.0.0.1');
@@ -193,7 +193,7 @@ class Besieged {
   private constructor(
     readonly under: BridgeUnderTest,
     readonly caller: TestCaller,
-    readonly strangers: Strangers,
+    readonly strangers: UnknownSources,
   ) {}
 
   static async start(): Promise<Besieged> {
@@ -206,7 +206,7 @@ class Besieged {
       simulator: { scenarioFor: (agentId) => AGENTS[agentId] },
     });
     const caller = await TestCaller.start({ logger: SILENT_LOGGER, clock: under.clock });
-    return new Besieged(under, caller, await Strangers.open());
+    return new Besieged(under, caller, await UnknownSources.open());
   }
 
   async siege(): Promise<Siege> {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { DigestClient } from '../../src/signaling/digest-client.js';
-import { digestHa1, digestResponse, formatAnswer } from '../../src/signaling/digest.js';
-import { TELEPHONE_RATE_HZ } from '../../src/simulator/heard-audio.js';
+import { DigestClient } from '../../src/signaling/auth/digest-client.js';
+import { digestHa1, digestResponse, formatAnswer } from '../../src/signaling/auth/digest.js';
+import { TELEPHONE_RATE_HZ } from '../../src/phone/heard-audio.js';
 import { tone } from '../../src/simulator/speech.js';
-import { TestCaller } from '../../src/simulator/test-caller.js';
-import { writeWav } from '../../src/simulator/wav.js';
+import { TestCaller } from '../../src/phone/test-caller.js';
+import { writeWav } from '../../src/phone/wav.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { BridgeUnderTest, SILENT_LOGGER } from '../support/bridge-under-test.js';
 import { FOREIGN_PHONE } from '../support/real-time.js';

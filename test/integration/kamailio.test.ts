@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { TestCaller } from '../../src/simulator/test-caller.js';
+import { TestCaller } from '../../src/phone/test-caller.js';
 import { BridgeUnderTest, SILENT_LOGGER } from '../support/bridge-under-test.js';
 import { drachtio, missingFor, serversToOurselves } from '../support/engines.js';
 import { hasKamailio, Kamailio, type KamailioOptions } from '../support/kamailio.js';

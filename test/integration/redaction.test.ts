@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { echo } from '../../src/simulator/scenarios.js';
-import { TestCaller } from '../../src/simulator/test-caller.js';
+import { TestCaller } from '../../src/phone/test-caller.js';
 import { BridgeUnderTest, SILENT_LOGGER } from '../support/bridge-under-test.js';
 
 const NUMBER = '+15559876543';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { SipAgentOptions } from '../../src/sip-agent/agent.js';
-import type { TlsCredentials } from '../../src/sip-agent/tls-sockets.js';
+import type { TlsCredentials } from '../../src/sip-agent/transport/tls-sockets.js';
 
 const read = (name: string): string => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'utf8');
 

@@ -10,8 +10,8 @@ import type { CallRecord } from '../../src/control/call-record.js';
 import type { EventSocketAddress } from '../../src/media/freeswitch/event-socket-probe.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
-import { TestCaller, type CallOptions } from '../../src/simulator/test-caller.js';
-import type { TestCall } from '../../src/simulator/test-call.js';
+import { TestCaller, type CallOptions } from '../../src/phone/test-caller.js';
+import type { TestCall } from '../../src/phone/test-call.js';
 import { CollectedLog, type RunningBridge, type Section } from './bridge-under-test.js';
 import { channelsOn, drachtio, freeSwitch, serversToOurselves, type DrachtioAddress, type Engines } from './engines.js';
 

@@ -1,4 +1,4 @@
-import type { DigestClient } from '../../src/signaling/digest-client.js';
+import type { DigestClient } from '../../src/signaling/auth/digest-client.js';
 import type { DialogId } from '../../src/signaling/replaces.js';
 import type {
   Dialog,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseVia, splitHeaderList } from '../../src/sip-agent/headers.js';
-import { SipRequest, type SipMessage } from '../../src/sip-agent/message.js';
-import { parseDatagram, type ParseResult } from '../../src/sip-agent/parse.js';
+import { parseVia, splitHeaderList } from '../../src/sip-agent/syntax/headers.js';
+import { SipRequest, type SipMessage } from '../../src/sip-agent/syntax/message.js';
+import { parseDatagram, type ParseResult } from '../../src/sip-agent/syntax/parse.js';
 import { inviteText, okText } from '../unit/sip-agent/sip-texts.js';
 
 /** A small generator (mulberry32): the same seed, the same messages, on every machine. */

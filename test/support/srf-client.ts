@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import Srf from 'drachtio-srf';
-import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from '../../src/signaling/srf-types.js';
+import type { SrfDialog, SrfInstance, SrfRequest, SrfResponse } from '../../src/signaling/drachtio/srf-types.js';
 
 type Handler = (request: SrfRequest, response: SrfResponse) => void;
 

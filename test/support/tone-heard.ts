@@ -1,4 +1,4 @@
-import type { HeardPacket } from '../../src/simulator/heard-audio.js';
+import type { HeardPacket } from '../../src/phone/heard-audio.js';
 import { fitSine } from './signal.js';
 
 /** A tone is heard in a packet when this much of a full-scale sine of it is. */

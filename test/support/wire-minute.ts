@@ -4,8 +4,8 @@ import type { G711Law } from '../../src/audio/g711.js';
 import { systemClock } from '../../src/clock.js';
 import type { CallRecord } from '../../src/control/call-record.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
-import type { TestCall } from '../../src/simulator/test-call.js';
-import { TestCaller, type TestCallerHeld } from '../../src/simulator/test-caller.js';
+import type { TestCall } from '../../src/phone/test-call.js';
+import { TestCaller, type TestCallerHeld } from '../../src/phone/test-caller.js';
 import { BridgeUnderTest, type Section } from './bridge-under-test.js';
 
 /** One call of a minute: who calls, what the agent does, and how long it lasts. */

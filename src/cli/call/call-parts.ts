@@ -2,9 +2,9 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { StreamEncoding } from '../../audio/encodings.js';
 import { readRegularText } from '../../regular-file.js';
-import { createPhoneCodec } from '../../simulator/phone-codec.js';
-import type { CallOptions } from '../../simulator/test-caller.js';
-import { readWav } from '../../simulator/wav.js';
+import { createPhoneCodec } from '../../phone/phone-codec.js';
+import type { CallOptions } from '../../phone/test-caller.js';
+import { readWav } from '../../phone/wav.js';
 
 /** The options of the command `call`, as they are given. */
 export interface CallCommandOptions {

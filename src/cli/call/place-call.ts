@@ -1,10 +1,10 @@
 import { systemClock } from '../../clock.js';
 import { createLog } from '../../ops/log.js';
-import { speechLevelDbm0 } from '../../simulator/audio-measure.js';
-import { localAddressTowards } from '../../simulator/local-address.js';
-import type { TestCall, TestCallReport } from '../../simulator/test-call.js';
-import { TestCaller } from '../../simulator/test-caller.js';
-import { writeWav } from '../../simulator/wav.js';
+import { speechLevelDbm0 } from '../../phone/audio-measure.js';
+import { localAddressTowards } from '../../phone/local-address.js';
+import type { TestCall, TestCallReport } from '../../phone/test-call.js';
+import { TestCaller } from '../../phone/test-caller.js';
+import { writeWav } from '../../phone/wav.js';
 import { ExitCode, type Io } from '../io.js';
 import type { Certificate } from '../self-signed.js';
 import type { CallParts } from './call-parts.js';

@@ -1,4 +1,4 @@
-import type { LoadResult } from '../../simulator/load/load-run.js';
+import type { LoadResult } from '../../load/load-run.js';
 
 /** How busy a thread may be: what is left is for bursts, and for a wait that must stay short. In percent of a core. */
 const THREAD_PERCENT = 60;

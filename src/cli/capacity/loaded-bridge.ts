@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.js';
-import { loadRoutes } from '../../simulator/load/load-numbers.js';
-import { LoadRun, type LoadPlan, type LoadResult } from '../../simulator/load/load-run.js';
+import { loadRoutes } from '../../load/load-numbers.js';
+import { LoadRun, type LoadPlan, type LoadResult } from '../../load/load-run.js';
 import { BridgeProcess, type BridgeDocument } from './bridge-process.js';
 
 /** A load, and the bridge that is to bear it. */

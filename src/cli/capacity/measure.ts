@@ -1,4 +1,4 @@
-import type { LoadResult } from '../../simulator/load/load-run.js';
+import type { LoadResult } from '../../load/load-run.js';
 import {
   autoWorkers,
   mostMeasurable,

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LoadResult } from '../../simulator/load/load-run.js';
+import type { LoadResult } from '../../load/load-run.js';
 import type { Io } from '../io.js';
 import { selfSignedCertificate } from '../self-signed.js';
 import { measureLoad } from './loaded-bridge.js';

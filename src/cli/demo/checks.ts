@@ -1,8 +1,8 @@
 import type { LogFields } from '../../logger.js';
-import { matchSpeech, speechLevelDbm0, type SpeechMatch } from '../../simulator/audio-measure.js';
-import type { HeardAudio } from '../../simulator/heard-audio.js';
+import { matchSpeech, speechLevelDbm0, type SpeechMatch } from '../../phone/audio-measure.js';
+import type { HeardAudio } from '../../phone/heard-audio.js';
 import type { SimulatorSession } from '../../simulator/simulator-session.js';
-import type { TestCallReport } from '../../simulator/test-call.js';
+import type { TestCallReport } from '../../phone/test-call.js';
 import type { ConversationTimes } from './conversation.js';
 import { AGENT_RATE_HZ, atTelephoneRate, CALLER_RATE_HZ, type DemoSpeech } from './speech.js';
 import { seconds } from './timeline.js';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { SimulatorSession } from '../../simulator/simulator-session.js';
-import type { TestCall } from '../../simulator/test-call.js';
+import type { TestCall } from '../../phone/test-call.js';
 import { atTelephoneRate, type DemoSpeech } from './speech.js';
 import type { Timeline } from './timeline.js';
 

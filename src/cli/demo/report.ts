@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createLog } from '../../ops/log.js';
-import { writeWav } from '../../simulator/wav.js';
+import { writeWav } from '../../phone/wav.js';
 import { ExitCode, type Io } from '../io.js';
 import type { Check } from './checks.js';
 import { runDemo, type DemoResult } from './run.js';

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { everySecond } from '../../simulator/audio-measure.js';
-import { readWav } from '../../simulator/wav.js';
+import { everySecond } from '../../phone/audio-measure.js';
+import { readWav } from '../../phone/wav.js';
 
 /** The package's own copy: the same place from `src/cli/demo` and from `dist/cli/demo`. */
 const FOLDER = new URL('../../../config/demo/', import.meta.url);

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { LogFields, Logger } from '../../logger.js';
 import type { SimulatorSession } from '../../simulator/simulator-session.js';
-import type { TestCall } from '../../simulator/test-call.js';
+import type { TestCall } from '../../phone/test-call.js';
 
 type Source = 'SIP' | 'bridge' | 'agent' | 'caller';
 

@@ -3,9 +3,9 @@ import { systemClock } from '../../clock.js';
 import type { BridgeConfig } from '../../config/types.js';
 import type { Logger } from '../../logger.js';
 import type { Finding } from '../../ops/preflight.js';
-import { DrachtioSipEndpoint } from '../../signaling/drachtio.js';
-import { fetchBindings } from '../../signaling/registrar-query.js';
-import { SipAgent } from '../../sip-agent/agent.js';
+import { DrachtioSipEndpoint } from '../../signaling/drachtio/drachtio.js';
+import { fetchBindings } from '../../signaling/registration/registrar-query.js';
+import { SipAgent } from '../../sip-agent/index.js';
 
 /**
  * Asks every registrar of `sip.registrations` for our bindings, with our credentials: nothing is bound or unbound, so that a

@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Scheduler } from '../../../src/bridge/scheduler.js';
 import { systemClock } from '../../../src/clock.js';
-import { LoadAgents } from '../../../src/simulator/load/load-agents.js';
-import { LoadFigures } from '../../../src/simulator/load/load-figures.js';
-import { LoadPhone } from '../../../src/simulator/load/load-phone.js';
-import { spentMs, usageOf } from '../../../src/simulator/load/process-usage.js';
+import { LoadAgents } from '../../../src/load/load-agents.js';
+import { LoadFigures } from '../../../src/load/load-figures.js';
+import { LoadPhone } from '../../../src/load/load-phone.js';
+import { spentMs, usageOf } from '../../../src/load/process-usage.js';
 import type { Row } from '../figures.js';
 
 const BARE_SOCKETS = fileURLToPath(new URL('bare-sockets.js', import.meta.url));

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseDatagram } from '../../../src/sip-agent/parse.js';
+import { parseDatagram } from '../../../src/sip-agent/syntax/parse.js';
 import { checkResult, CORPUS_FOLDER, mutated, outcomeOf, Random, savedCorpus, scan } from '../../support/sip-fuzz.js';
 import { formatTable } from '../figures.js';
 import { costMs, findSlowest } from './slowest.js';

@@ -1,7 +1,7 @@
 import Srf from 'drachtio-srf';
 import { systemClock } from '../../../src/clock.js';
 import { SipAgent } from '../../../src/sip-agent/agent.js';
-import type { SrfInstance, SrfRequest } from '../../../src/signaling/srf-types.js';
+import type { SrfInstance, SrfRequest } from '../../../src/signaling/drachtio/srf-types.js';
 import { ANSWER } from '../../support/sip-call.js';
 import { SECRET, type FromServer } from './messages.js';
 

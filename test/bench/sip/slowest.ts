@@ -1,4 +1,4 @@
-import { parseDatagram } from '../../../src/sip-agent/parse.js';
+import { parseDatagram } from '../../../src/sip-agent/syntax/parse.js';
 import { PIECES, type Random } from '../../support/sip-fuzz.js';
 import { INVITE_LINES } from '../../unit/sip-agent/sip-texts.js';
 

@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers';
 import type { Clock } from '../../../src/clock.js';
 import type { Health } from '../../../src/ops/health.js';
 import type { BridgeProcess } from '../../../src/cli/capacity/bridge-process.js';
-import { spentMs, usageOf, type ProcessUsage } from '../../../src/simulator/load/process-usage.js';
+import { spentMs, usageOf, type ProcessUsage } from '../../../src/load/process-usage.js';
 import { TWO_WAY, type BridgeLog } from './bridge-log.js';
 
 /** The bridge at one moment. What the system does not tell is NaN. */

@@ -1,12 +1,12 @@
 import { Scheduler } from '../../../src/bridge/scheduler.js';
 import { wait, type Clock } from '../../../src/clock.js';
 import { seededRandom } from '../../support/signal.js';
-import { LoadAgents } from '../../../src/simulator/load/load-agents.js';
-import { LoadFigures } from '../../../src/simulator/load/load-figures.js';
-import { loadNumber } from '../../../src/simulator/load/load-numbers.js';
-import { LoadPhone } from '../../../src/simulator/load/load-phone.js';
-import type { LoadSip } from '../../../src/simulator/load/load-sip.js';
-import type { Spread } from '../../../src/simulator/load/samples.js';
+import { LoadAgents } from '../../../src/load/load-agents.js';
+import { LoadFigures } from '../../../src/load/load-figures.js';
+import { loadNumber } from '../../../src/load/load-numbers.js';
+import { LoadPhone } from '../../../src/load/load-phone.js';
+import type { LoadSip } from '../../../src/load/load-sip.js';
+import type { Spread } from '../../../src/load/samples.js';
 import { Tally } from './tally.js';
 
 export interface SoakPlan {

@@ -1,7 +1,7 @@
 import { wait, type Clock } from '../../../src/clock.js';
 import { BridgeProcess, type BridgeDocument } from '../../../src/cli/capacity/bridge-process.js';
-import { loadRoutes } from '../../../src/simulator/load/load-numbers.js';
-import { LoadSip } from '../../../src/simulator/load/load-sip.js';
+import { loadRoutes } from '../../../src/load/load-numbers.js';
+import { LoadSip } from '../../../src/load/load-sip.js';
 import { BridgeLog } from './bridge-log.js';
 import { BridgeSampler, type BridgeSample } from './bridge-sample.js';
 import { PROBE_PERIOD_MS } from './probe-report.js';

@@ -3,8 +3,8 @@ import { createFrameDecoder } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import { PlayoutQueue } from '../../../src/audio/playout-queue.js';
 import { Upsampler2x } from '../../../src/audio/resampler.js';
-import { createDownlinkFramer } from '../../../src/bridge/downlink-framer.js';
-import type { AudioFormat } from '../../../src/pranthora/protocol.js';
+import { createDownlinkFramer } from '../../../src/bridge/downlink/downlink-framer.js';
+import type { AudioFormat } from '../../../src/pranthora/protocols/protocol.js';
 import { fitSine, tone } from '../../support/signal.js';
 
 const ENCODINGS = ['PCMU', 'PCMA', 'L16'] as const;

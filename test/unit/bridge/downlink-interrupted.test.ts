@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { decodeG711 } from '../../../src/audio/g711.js';
-import { Downlink } from '../../../src/bridge/downlink.js';
+import { Downlink } from '../../../src/bridge/downlink/downlink.js';
 import { seededRandom } from '../../support/signal.js';
 import { downlinkReference, followSpeech, speechLikeNoise } from '../../support/wire-audio.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Downlink } from '../../../src/bridge/downlink.js';
-import { FRAME_BYTES, type AudioFormat } from '../../../src/pranthora/protocol.js';
+import { Downlink } from '../../../src/bridge/downlink/downlink.js';
+import { FRAME_BYTES, type AudioFormat } from '../../../src/pranthora/protocols/protocol.js';
 import { seededRandom } from '../../support/signal.js';
 
 const FORMATS = ['pcm16k', 'mulaw', 'alaw'] as const;

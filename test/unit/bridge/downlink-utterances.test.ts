@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeG711 } from '../../../src/audio/g711.js';
-import { Downlink } from '../../../src/bridge/downlink.js';
+import { Downlink } from '../../../src/bridge/downlink/downlink.js';
 import { fitSine, tone } from '../../support/signal.js';
 
 const HALF_A_SAMPLE = new Uint8Array(1);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import { Downsampler2x } from '../../../src/audio/resampler.js';
-import { Downlink, MAX_QUEUED_MS } from '../../../src/bridge/downlink.js';
+import { Downlink, MAX_QUEUED_MS } from '../../../src/bridge/downlink/downlink.js';
 import { fitSine, seededRandom, tone } from '../../support/signal.js';
 
 const PAYLOAD_BYTES = 160;

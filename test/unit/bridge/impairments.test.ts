@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { impairedUplink, middleAndMost, type Network } from '../../bench/impaired-uplink.js';
 import { logSpectralDistance } from '../../bench/speech-score.js';
-import { readWav } from '../../../src/simulator/wav.js';
+import { readWav } from '../../../src/phone/wav.js';
 import { seededRandom } from '../../support/signal.js';
 
 /** Background noise: what is in it does not matter here, only when it comes. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Downlink } from '../../../src/bridge/downlink.js';
-import { PlayoutGate } from '../../../src/bridge/playout-gate.js';
+import { Downlink } from '../../../src/bridge/downlink/downlink.js';
+import { PlayoutGate } from '../../../src/bridge/downlink/playout-gate.js';
 import { tone } from '../../support/signal.js';
 
 const FRAME_MS = 20;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Downlink } from '../../../src/bridge/downlink.js';
-import { StopGuard } from '../../../src/bridge/stop-guard.js';
+import { Downlink } from '../../../src/bridge/downlink/downlink.js';
+import { StopGuard } from '../../../src/bridge/downlink/stop-guard.js';
 
 const FRAME_16K_BYTES = 640;
 const PCMU_SILENCE = 0xff;

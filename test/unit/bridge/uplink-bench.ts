@@ -1,6 +1,6 @@
 import { encodeG711, decodeG711 } from '../../../src/audio/g711.js';
 import { Upsampler2x } from '../../../src/audio/resampler.js';
-import { Uplink } from '../../../src/bridge/uplink.js';
+import { Uplink } from '../../../src/bridge/uplink/uplink.js';
 import { newRtpPacket, type RtpPacket } from '../../../src/rtp/packet.js';
 
 export interface SentFrame {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Uplink, type UplinkOptions } from '../../../src/bridge/uplink.js';
+import { Uplink, type UplinkOptions } from '../../../src/bridge/uplink/uplink.js';
 import { newRtpPacket, type RtpPacket } from '../../../src/rtp/packet.js';
 import { DTMF_DIGITS } from '../../../src/rtp/telephone-event.js';
 import { fitSine, levelDbm0, tone } from '../../support/signal.js';

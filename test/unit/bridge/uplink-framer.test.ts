@@ -3,8 +3,8 @@ import { isNarrowband, type StreamEncoding } from '../../../src/audio/encodings.
 import { createFrameEncoder, FRAME_16K } from '../../../src/audio/frame-codec.js';
 import { decodeG711, encodeG711, G711_SILENCE, type G711Law } from '../../../src/audio/g711.js';
 import { Downsampler2x } from '../../../src/audio/resampler.js';
-import { createUplinkFramer, type UplinkFramer } from '../../../src/bridge/uplink-framer.js';
-import { FRAME_BYTES, type AudioFormat } from '../../../src/pranthora/protocol.js';
+import { createUplinkFramer, type UplinkFramer } from '../../../src/bridge/uplink/uplink-framer.js';
+import { FRAME_BYTES, type AudioFormat } from '../../../src/pranthora/protocols/protocol.js';
 import { fitSine, seededRandom, tone } from '../../support/signal.js';
 
 const ENCODINGS: readonly StreamEncoding[] = ['PCMU', 'PCMA', 'G722', 'L16'];

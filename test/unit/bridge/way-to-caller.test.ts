@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BridgeMedia } from '../../../src/bridge/messages.js';
-import { WayToCaller } from '../../../src/bridge/way-to-caller.js';
+import { WayToCaller } from '../../../src/bridge/downlink/way-to-caller.js';
 
 const MEDIA: BridgeMedia = { encoding: 'PCMU', payloadType: 0, sending: true, receiving: true };
 const remote = { address: '10.0.0.9', port: 4_000 };

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { BridgeHostSettings } from '../../../src/bridge/bridge-host.js';
+import type { BridgeHostSettings } from '../../../src/bridge/threads/bridge-host.js';
 import type { BridgeEvent, BridgeHandle } from '../../../src/bridge/messages.js';
-import { WorkerBridgePool } from '../../../src/bridge/worker-pool.js';
+import { WorkerBridgePool } from '../../../src/bridge/threads/worker-pool.js';
 import { SETTINGS as BRIDGE_SETTINGS } from '../../support/bridge-rig.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingLogger } from '../../support/recording-logger.js';

@@ -10,7 +10,7 @@ import { mostMeasurable, propose, roundedDown, signsOfLimit } from '../../../src
 import { measureCapacity, type Capacity } from '../../../src/cli/capacity/measure.js';
 import { busyPercent } from '../../../src/cli/capacity/machine-load.js';
 import { capacityJson, capacityText, othersText, stepText } from '../../../src/cli/capacity/report.js';
-import type { LoadResult } from '../../../src/simulator/load/load-run.js';
+import type { LoadResult } from '../../../src/load/load-run.js';
 
 interface Machine {
   readonly cores: number;

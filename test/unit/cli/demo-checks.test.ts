@@ -3,8 +3,8 @@ import { encodeG711 } from '../../../src/audio/g711.js';
 import { checkDemo, type DemoFacts } from '../../../src/cli/demo/checks.js';
 import { atTelephoneRate, readDemoSpeech, type DemoSpeech } from '../../../src/cli/demo/speech.js';
 import { newRtpPacket, parseRtp, writeRtpHeader } from '../../../src/rtp/packet.js';
-import { HeardAudio } from '../../../src/simulator/heard-audio.js';
-import { createPhoneCodec } from '../../../src/simulator/phone-codec.js';
+import { HeardAudio } from '../../../src/phone/heard-audio.js';
+import { createPhoneCodec } from '../../../src/phone/phone-codec.js';
 
 const FRAME = 160;
 /** The first packet arrives here, the answer is heard here, and is cut here; the reply is said here. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { advertisedAddresses, advertisedTo } from '../../../src/config/advertise.js';
+import { advertisedAddresses, advertisedTo } from '../../../src/config/sections/advertise.js';
 import { faultsOf, load, ROUTES } from './support.js';
 
 describe('an advertised address', () => {

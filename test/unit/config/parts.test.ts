@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { cidrMatcher, parseCidr } from '../../../src/config/cidr.js';
+import { cidrMatcher, parseCidr } from '../../../src/addresses/cidr.js';
 import { parseListen } from '../../../src/config/formats.js';
 import { loadConfig } from '../../../src/config/load.js';
-import { compilePattern, patternFault } from '../../../src/config/pattern.js';
+import { compilePattern, patternFault } from '../../../src/config/sections/pattern.js';
 import { redact, secretsOf } from '../../../src/config/redact.js';
 import { applyReload } from '../../../src/config/reload.js';
 import { LEAVES } from '../../../src/config/schema.js';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Route, Target } from '../../../src/config/types.js';
-import { CallTargets } from '../../../src/control/call-targets.js';
-import { TargetBreaker } from '../../../src/control/target-breaker.js';
+import { CallTargets } from '../../../src/control/routing/call-targets.js';
+import { TargetBreaker } from '../../../src/control/routing/target-breaker.js';
 import type { AgentEnding } from '../../../src/pranthora/endings.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { agent, workflow } from '../../support/targets.js';

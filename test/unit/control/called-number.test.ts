@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NumberPlace } from '../../../src/config/types.js';
-import { calledNumber } from '../../../src/control/called-number.js';
+import { calledNumber } from '../../../src/control/routing/called-number.js';
 
 const ALL: readonly NumberPlace[] = ['pCalledPartyId', 'diversion', 'historyInfo', 'to', 'requestUri'];
 

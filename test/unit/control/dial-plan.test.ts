@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Route, RouteMatch } from '../../../src/config/types.js';
-import { selectRoute } from '../../../src/control/dial-plan.js';
-import type { RoutableCall } from '../../../src/control/dial-plan.js';
+import { selectRoute } from '../../../src/control/routing/dial-plan.js';
+import type { RoutableCall } from '../../../src/control/routing/dial-plan.js';
 import { agent } from '../../support/targets.js';
 
 function route(name: string, match: RouteMatch, conditions: Pick<Route, 'from' | 'header'> = {}): Route {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { TargetBreaker } from '../../../src/control/target-breaker.js';
+import { TargetBreaker } from '../../../src/control/routing/target-breaker.js';
 import type { AgentEnding } from '../../../src/pranthora/endings.js';
 
 const UNREACHABLE: AgentEnding = { kind: 'unreachable', detail: 'connection refused [ECONNREFUSED]' };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { orderTargets } from '../../../src/control/target-order.js';
+import { orderTargets } from '../../../src/control/routing/target-order.js';
 import { seededRandom } from '../../support/signal.js';
 
 const DRAWS = 20_000;

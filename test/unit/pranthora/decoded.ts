@@ -1,4 +1,4 @@
-import type { AgentMessageHandlers, AgentProtocol } from '../../../src/pranthora/protocol.js';
+import type { AgentMessageHandlers, AgentProtocol } from '../../../src/pranthora/protocols/protocol.js';
 
 /** What one message comes out as: [handler, argument?] per call. */
 export function decodedBy(protocol: AgentProtocol, message: string | Buffer, isBinary = false): unknown[][] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TelephonyProtocol, type TelephonyStreamOptions } from '../../../src/pranthora/telephony-protocol.js';
+import { TelephonyProtocol, type TelephonyStreamOptions } from '../../../src/pranthora/protocols/telephony-protocol.js';
 import { decodedBy } from './decoded.js';
 
 const AWKWARD = 'call "7"\\\n@host';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { webSocketProtocol } from '../../../src/pranthora/websocket-protocol.js';
+import { webSocketProtocol } from '../../../src/pranthora/protocols/websocket-protocol.js';
 import { decodedBy } from './decoded.js';
 
 const decode = (message: string | Buffer, isBinary = false): unknown[][] =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DigestClient, type ChallengingResponse } from '../../../src/signaling/digest-client.js';
-import { digestHa1, digestResponse, parseAnswer } from '../../../src/signaling/digest.js';
+import { DigestClient, type ChallengingResponse } from '../../../src/signaling/auth/digest-client.js';
+import { digestHa1, digestResponse, parseAnswer } from '../../../src/signaling/auth/digest.js';
 
 const REQUEST = { method: 'REGISTER', uri: 'sip:pbx.example' };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseAuthElements, quoted } from '../../../src/signaling/auth-params.js';
+import { parseAuthElements, quoted } from '../../../src/signaling/auth/auth-params.js';
 import {
   digestHa1,
   digestResponse,
@@ -8,7 +8,7 @@ import {
   parseAnswer,
   parseChallenges,
   strongestChallenge,
-} from '../../../src/signaling/digest.js';
+} from '../../../src/signaling/auth/digest.js';
 
 describe('digestResponse', () => {
   // RFC 7616 section 3.9.1.

@@ -5,10 +5,10 @@ import {
   formatAnswer,
   parseChallenges,
   type DigestAlgorithm,
-} from '../../../src/signaling/digest.js';
-import { GuessBackOff } from '../../../src/signaling/guess-back-off.js';
-import { InboundAuth, type AuthVerdict, type InboundAuthSettings } from '../../../src/signaling/inbound-auth.js';
-import { Nonces } from '../../../src/signaling/nonces.js';
+} from '../../../src/signaling/auth/digest.js';
+import { GuessBackOff } from '../../../src/signaling/auth/guess-back-off.js';
+import { InboundAuth, type AuthVerdict, type InboundAuthSettings } from '../../../src/signaling/auth/inbound-auth.js';
+import { Nonces } from '../../../src/signaling/auth/nonces.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeInvite } from '../../support/fake-invite.js';
 import { RecordingLogger } from '../../support/recording-logger.js';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { OutsideRequest, OutsideResponse } from '../../../src/signaling/outside-request.js';
+import type { OutsideRequest, OutsideResponse } from '../../../src/signaling/drachtio/outside-request.js';
 import {
   Registration,
   type RegistrationFailure,
   type RegistrationSettings,
-} from '../../../src/signaling/registration.js';
+} from '../../../src/signaling/registration/registration.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 const SETTINGS: RegistrationSettings = {

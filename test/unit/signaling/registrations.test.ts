@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Logger } from '../../../src/logger.js';
-import { InboundAuth } from '../../../src/signaling/inbound-auth.js';
-import { InviteGate } from '../../../src/signaling/invite-gate.js';
-import type { OutsideRequest, OutsideResponse } from '../../../src/signaling/outside-request.js';
-import { Registrations, type WantedRegistration } from '../../../src/signaling/registrations.js';
+import { InboundAuth } from '../../../src/signaling/auth/inbound-auth.js';
+import { InviteGate } from '../../../src/signaling/auth/invite-gate.js';
+import type { OutsideRequest, OutsideResponse } from '../../../src/signaling/drachtio/outside-request.js';
+import { Registrations, type WantedRegistration } from '../../../src/signaling/registration/registrations.js';
 import type { IncomingInvite } from '../../../src/signaling/sip-endpoint.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeInvite } from '../../support/fake-invite.js';
@@ -81,7 +81,7 @@ describe('Registrations', () => {
     const gate = new InviteGate({
       ...{ registrations, auth: new InboundAuth({ clock, logger }) },
       allow: () => true,
-      isTiresome: () => false,
+      isBanned: () => false,
       objection: () => undefined,
       next: (invite) => passed.push(invite),
     });
@@ -148,7 +148,7 @@ describe('Registrations', () => {
     const gate = new InviteGate({
       ...{ registrations, auth: new InboundAuth({ clock, logger }) },
       allow: (address) => address === '192.0.2.7',
-      isTiresome: () => false,
+      isBanned: () => false,
       objection: () => undefined,
       next: (_, arrival) => passed.push(arrival),
     });

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { fromSrf, guardWire, isCopy, plainCallId, toSrf } from '../../../src/signaling/srf-wire.js';
-import type { SrfClient } from '../../../src/signaling/srf-types.js';
+import { fromSrf, guardWire, isCopy, plainCallId, toSrf } from '../../../src/signaling/drachtio/srf-wire.js';
+import type { SrfClient } from '../../../src/signaling/drachtio/srf-types.js';
 import { Random } from '../../support/sip-fuzz.js';
 
 /** A message as a server tells of it. */

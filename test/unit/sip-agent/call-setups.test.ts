@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { CallSetups } from '../../../src/sip-agent/call-setups.js';
-import type { Flow } from '../../../src/sip-agent/flow.js';
+import { CallSetups } from '../../../src/sip-agent/dialog/call-setups.js';
+import type { Flow } from '../../../src/sip-agent/transport/flow.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { CollectingLogger } from '../../support/agent-rig.js';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { takeFromClient } from '../../../src/sip-agent/client-headers.js';
-import type { Flow } from '../../../src/sip-agent/flow.js';
-import { SipRequest } from '../../../src/sip-agent/message.js';
+import { takeFromClient } from '../../../src/sip-agent/wire/client-headers.js';
+import type { Flow } from '../../../src/sip-agent/transport/flow.js';
+import { SipRequest } from '../../../src/sip-agent/syntax/message.js';
 
 const flow = (protocol: 'udp' | 'tcp'): Flow => ({
   protocol,

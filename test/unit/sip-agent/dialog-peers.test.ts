@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DialogPeers } from '../../../src/sip-agent/dialog-peers.js';
+import { DialogPeers } from '../../../src/sip-agent/dialog/dialog-peers.js';
 
 function peersOf(...uris: string[]): DialogPeers {
   const peers = new DialogPeers();

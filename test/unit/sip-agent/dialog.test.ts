@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Dialog } from '../../../src/sip-agent/dialog.js';
-import type { Flow } from '../../../src/sip-agent/flow.js';
-import { IncomingRequest } from '../../../src/sip-agent/incoming-request.js';
-import { SipRequest, SipResponse } from '../../../src/sip-agent/message.js';
-import type { ReceivedResponse } from '../../../src/sip-agent/outgoing-request.js';
-import { parseDatagram } from '../../../src/sip-agent/parse.js';
-import { InviteServerTransaction } from '../../../src/sip-agent/server-transaction.js';
-import { sipTimers } from '../../../src/sip-agent/timers.js';
+import { Dialog } from '../../../src/sip-agent/dialog/dialog.js';
+import type { Flow } from '../../../src/sip-agent/transport/flow.js';
+import { IncomingRequest } from '../../../src/sip-agent/transaction/incoming-request.js';
+import { SipRequest, SipResponse } from '../../../src/sip-agent/syntax/message.js';
+import type { ReceivedResponse } from '../../../src/sip-agent/transaction/outgoing-request.js';
+import { parseDatagram } from '../../../src/sip-agent/syntax/parse.js';
+import { InviteServerTransaction } from '../../../src/sip-agent/transaction/server.js';
+import { sipTimers } from '../../../src/sip-agent/transaction/timers.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { sipText } from '../../support/sip-peer.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { expect, test } from 'vitest';
-import { parseDatagram, StreamParser, type StreamItem } from '../../../src/sip-agent/parse.js';
+import { parseDatagram, StreamParser, type StreamItem } from '../../../src/sip-agent/syntax/parse.js';
 import { checkResult, mutated, outcomeOf, Random, savedCorpus } from '../../support/sip-fuzz.js';
 import { inviteText } from './sip-texts.js';
 

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { beforeEach, expect, test } from 'vitest';
-import { Handshakes } from '../../../src/sip-agent/handshakes.js';
+import { Handshakes } from '../../../src/sip-agent/transport/handshakes.js';
 
 let port = 0;
 let handshakes: Handshakes;

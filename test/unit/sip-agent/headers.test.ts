@@ -6,7 +6,7 @@ import {
   parseParams,
   parseVia,
   splitHeaderList,
-} from '../../../src/sip-agent/headers.js';
+} from '../../../src/sip-agent/syntax/headers.js';
 
 describe('splitHeaderList', () => {
   test.each([

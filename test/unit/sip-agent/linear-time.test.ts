@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { parseNameAddr, parseParams, parseVia, splitHeaderList } from '../../../src/sip-agent/headers.js';
-import { LIMITS } from '../../../src/sip-agent/limits.js';
-import { parseDatagram, StreamParser } from '../../../src/sip-agent/parse.js';
-import { parseSipUri } from '../../../src/sip-agent/uri.js';
+import { parseNameAddr, parseParams, parseVia, splitHeaderList } from '../../../src/sip-agent/syntax/headers.js';
+import { LIMITS } from '../../../src/sip-agent/syntax/limits.js';
+import { parseDatagram, StreamParser } from '../../../src/sip-agent/syntax/parse.js';
+import { parseSipUri } from '../../../src/sip-agent/syntax/uri.js';
 import { processorMs } from '../../support/processor-time.js';
 import { savedCorpus } from '../../support/sip-fuzz.js';
 import { inviteText, inviteWith } from './sip-texts.js';

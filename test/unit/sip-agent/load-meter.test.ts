@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { LoadMeter } from '../../../src/sip-agent/load-meter.js';
+import { LoadMeter } from '../../../src/sip-agent/guard/load-meter.js';
 import { CollectingLogger } from '../../support/agent-rig.js';
 import type { Clock } from '../../../src/sip-agent/environment.js';
 

@@ -1,7 +1,7 @@
 import type { NaptrRecord, SrvRecord } from 'node:dns';
 import { describe, expect, test } from 'vitest';
-import { locate, orderServers, UnknownHostError, type LocateOptions } from '../../../src/sip-agent/locate.js';
-import { targetOf } from '../../../src/sip-agent/target.js';
+import { locate, orderServers, UnknownHostError, type LocateOptions } from '../../../src/sip-agent/transport/locate.js';
+import { targetOf } from '../../../src/sip-agent/transport/target.js';
 
 const ALL = ['udp', 'tcp', 'tls'] as const;
 const nothing = (): Promise<never> => Promise.reject(new Error('ENOTFOUND'));

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { Dialog, dialogId } from '../../../src/sip-agent/dialog.js';
-import type { Flow } from '../../../src/sip-agent/flow.js';
-import type { IncomingRequest } from '../../../src/sip-agent/incoming-request.js';
-import { SipRequest } from '../../../src/sip-agent/message.js';
-import { parseDatagram } from '../../../src/sip-agent/parse.js';
-import { sipTimers } from '../../../src/sip-agent/timers.js';
-import { TransactionLayer } from '../../../src/sip-agent/transaction-layer.js';
+import { Dialog, dialogId } from '../../../src/sip-agent/dialog/dialog.js';
+import type { Flow } from '../../../src/sip-agent/transport/flow.js';
+import type { IncomingRequest } from '../../../src/sip-agent/transaction/incoming-request.js';
+import { SipRequest } from '../../../src/sip-agent/syntax/message.js';
+import { parseDatagram } from '../../../src/sip-agent/syntax/parse.js';
+import { sipTimers } from '../../../src/sip-agent/transaction/timers.js';
+import { TransactionLayer } from '../../../src/sip-agent/transaction/layer.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { octetsInUse } from '../../support/heap.js';
 

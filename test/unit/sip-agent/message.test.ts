@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { SipRequest, SipResponse } from '../../../src/sip-agent/message.js';
-import { canonicalHeaderName, spellHeaderName } from '../../../src/sip-agent/header-names.js';
+import { SipRequest, SipResponse } from '../../../src/sip-agent/syntax/message.js';
+import { canonicalHeaderName, spellHeaderName } from '../../../src/sip-agent/syntax/header-names.js';
 
 function request(): SipRequest {
   return new SipRequest('OPTIONS', 'sip:bob@example.com')

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { NameCache } from '../../../src/sip-agent/name-cache.js';
+import { NameCache } from '../../../src/sip-agent/transport/name-cache.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 let clock: FakeClock;

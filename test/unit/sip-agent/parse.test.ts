@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { LIMITS } from '../../../src/sip-agent/limits.js';
-import type { SipRequest } from '../../../src/sip-agent/message.js';
-import { SipResponse } from '../../../src/sip-agent/message.js';
-import { parseDatagram, parseMessage, type ParseFailure } from '../../../src/sip-agent/parse.js';
+import { LIMITS } from '../../../src/sip-agent/syntax/limits.js';
+import type { SipRequest } from '../../../src/sip-agent/syntax/message.js';
+import { SipResponse } from '../../../src/sip-agent/syntax/message.js';
+import { parseDatagram, parseMessage, type ParseFailure } from '../../../src/sip-agent/syntax/parse.js';
 import { INVITE_LINES, inviteText, inviteWith, okText, sipText } from './sip-texts.js';
 
 function accepted(bytes: Buffer): SipRequest | SipResponse {

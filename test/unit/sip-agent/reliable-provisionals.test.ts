@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { parseRAck } from '../../../src/sip-agent/headers.js';
-import { SipResponse } from '../../../src/sip-agent/message.js';
-import { ReliableProvisionals } from '../../../src/sip-agent/reliable-provisionals.js';
-import { sipTimers } from '../../../src/sip-agent/timers.js';
+import { parseRAck } from '../../../src/sip-agent/syntax/headers.js';
+import { SipResponse } from '../../../src/sip-agent/syntax/message.js';
+import { ReliableProvisionals } from '../../../src/sip-agent/dialog/reliable-provisionals.js';
+import { sipTimers } from '../../../src/sip-agent/transaction/timers.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 const SEQUENCE = 7;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { LIMITS } from '../../../src/sip-agent/limits.js';
-import { SipRequest, SipResponse } from '../../../src/sip-agent/message.js';
+import { LIMITS } from '../../../src/sip-agent/syntax/limits.js';
+import { SipRequest, SipResponse } from '../../../src/sip-agent/syntax/message.js';
 import {
   isSessionTooShort,
   minSeOf,
@@ -10,7 +10,7 @@ import {
   termsGiven,
   termsOfResponse,
   type SessionPolicy,
-} from '../../../src/sip-agent/session-expires.js';
+} from '../../../src/sip-agent/dialog/session-expires.js';
 
 const POLICY: SessionPolicy = { minimumS: 90, wantedS: undefined };
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { SessionTimer } from '../../../src/sip-agent/session-timer.js';
+import { SessionTimer } from '../../../src/sip-agent/dialog/session-timer.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 let clock: FakeClock;

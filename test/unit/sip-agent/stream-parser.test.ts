@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { LIMITS } from '../../../src/sip-agent/limits.js';
-import { StreamParser, type StreamItem } from '../../../src/sip-agent/parse.js';
+import { LIMITS } from '../../../src/sip-agent/syntax/limits.js';
+import { StreamParser, type StreamItem } from '../../../src/sip-agent/syntax/parse.js';
 import { INVITE_LINES, inviteText, okText, sipText } from './sip-texts.js';
 
 const PING = Buffer.from('\r\n\r\n');

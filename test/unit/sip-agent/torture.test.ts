@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { SipRequest, SipResponse } from '../../../src/sip-agent/message.js';
-import { parseNameAddr, splitHeaderList } from '../../../src/sip-agent/headers.js';
-import { parseDatagram, type ParseFailure, type ParseResult } from '../../../src/sip-agent/parse.js';
-import { parseSipUri } from '../../../src/sip-agent/uri.js';
+import { SipRequest, SipResponse } from '../../../src/sip-agent/syntax/message.js';
+import { parseNameAddr, splitHeaderList } from '../../../src/sip-agent/syntax/headers.js';
+import { parseDatagram, type ParseFailure, type ParseResult } from '../../../src/sip-agent/syntax/parse.js';
+import { parseSipUri } from '../../../src/sip-agent/syntax/uri.js';
 
 const FOLDER = new URL('../../fixtures/sip/torture/', import.meta.url);
 

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Flow } from '../../../src/sip-agent/flow.js';
-import type { IncomingRequest } from '../../../src/sip-agent/incoming-request.js';
-import { SipRequest, SipResponse } from '../../../src/sip-agent/message.js';
-import { parseDatagram } from '../../../src/sip-agent/parse.js';
-import { sipTimers } from '../../../src/sip-agent/timers.js';
-import { TransactionLayer, type TransactionUser } from '../../../src/sip-agent/transaction-layer.js';
+import type { Flow } from '../../../src/sip-agent/transport/flow.js';
+import type { IncomingRequest } from '../../../src/sip-agent/transaction/incoming-request.js';
+import { SipRequest, SipResponse } from '../../../src/sip-agent/syntax/message.js';
+import { parseDatagram } from '../../../src/sip-agent/syntax/parse.js';
+import { sipTimers } from '../../../src/sip-agent/transaction/timers.js';
+import { TransactionLayer, type TransactionUser } from '../../../src/sip-agent/transaction/layer.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { sipText, SipText } from '../../support/sip-peer.js';
 

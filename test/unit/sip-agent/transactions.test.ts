@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { AnswerRetransmission } from '../../../src/sip-agent/answer-retransmission.js';
-import { InviteClientTransaction, NonInviteClientTransaction } from '../../../src/sip-agent/client-transaction.js';
-import { InviteServerTransaction, NonInviteServerTransaction } from '../../../src/sip-agent/server-transaction.js';
-import { sipTimers } from '../../../src/sip-agent/timers.js';
+import { AnswerRetransmission } from '../../../src/sip-agent/dialog/answer-retransmission.js';
+import { InviteClientTransaction, NonInviteClientTransaction } from '../../../src/sip-agent/transaction/client.js';
+import { InviteServerTransaction, NonInviteServerTransaction } from '../../../src/sip-agent/transaction/server.js';
+import { sipTimers } from '../../../src/sip-agent/transaction/timers.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 const timers = sipTimers();

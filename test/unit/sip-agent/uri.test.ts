@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseSipUri, uriScheme } from '../../../src/sip-agent/uri.js';
+import { parseSipUri, uriScheme } from '../../../src/sip-agent/syntax/uri.js';
 
 describe('parseSipUri', () => {
   test.each([

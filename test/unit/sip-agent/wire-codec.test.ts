@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeFrame, WireDecoder, WireError, type WireFrame } from '../../../src/sip-agent/wire-codec.js';
+import { encodeFrame, WireDecoder, WireError, type WireFrame } from '../../../src/sip-agent/wire/codec.js';
 
 function decode(decoder: WireDecoder, ...chunks: (Buffer | string)[]): WireFrame[] {
   return chunks.flatMap((chunk) => [...decoder.push(Buffer.from(chunk))]);

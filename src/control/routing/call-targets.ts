@@ -1,0 +1,129 @@
+import type { AgentAddress } from '../../bridge/messages.js';
+import type { Clock } from '../../clock.js';
+import type { Route, Target } from '../../config/types.js';
+import type { AgentEnding } from '../../pranthora/endings.js';
+import type { TargetBreaker } from './target-breaker.js';
+import { keysAfterReload } from './target-keys.js';
+import { orderTargets } from './target-order.js';
+
+export interface CallTargetsOptions {
+  readonly breaker: TargetBreaker;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** What `encoding: auto` stands for. */
+  readonly callerLaw: AgentAddress['encoding'];
+  /** What every agent of the call is told about it. */
+  readonly about: Pick<AgentAddress, 'callSid' | 'agentCallId' | 'customParameters'>;
+}
+
+/**
+ * The targets of a call's route, one after the other. Those known to be unreachable are left out, and come last where
+ * the call has no other way.
+ */
+export class CallTargets {
+  readonly #route: Route;
+  readonly #options: CallTargetsOptions;
+  readonly #left: Target[];
+  /** Left out so far. */
+  readonly #spared: Target[] = [];
+  /** Keys that have changed since the call began. */
+  readonly #renewed = new Map<Target, readonly string[]>();
+  #current: Target | undefined;
+  /** Let through by the breaker, which has not been told yet how it went. */
+  #trying = false;
+  #lastEnding: AgentEnding = { kind: 'unreachable', detail: 'no target' };
+
+  constructor(route: Route, options: CallTargetsOptions) {
+    this.#route = route;
+    this.#options = options;
+    this.#left = [...orderTargets(route.targets, options.random)];
+    this.#current = this.#left[0];
+  }
+
+  /** The one being tried or talking; before the first, the one that will be. */
+  get current(): Target | undefined {
+    return this.#current;
+  }
+
+  /** Why the last one did not take the call. */
+  get lastEnding(): AgentEnding {
+    return this.#lastEnding;
+  }
+
+  /** The next one to connect to; undefined when there is none left. */
+  next(): AgentAddress | undefined {
+    const { breaker, clock } = this.#options;
+    for (let target = this.#left.shift(); target; target = this.#left.shift()) {
+      const closedOff = breaker.whyClosedOff(keyOf(target), clock.nowMs());
+      if (!closedOff) return this.#try(target);
+      this.#spare(target, closedOff);
+    }
+    return this.#nextSpared();
+  }
+
+  succeeded(): void {
+    this.#trying = false;
+    if (this.#current) this.#options.breaker.succeeded(keyOf(this.#current));
+  }
+
+  failed(ending: AgentEnding): void {
+    this.#trying = false;
+    this.#lastEnding = ending;
+    if (this.#current) this.#options.breaker.failed(keyOf(this.#current), ending, this.#options.clock.nowMs());
+  }
+
+  /** The call is over; an attempt still going on says nothing about its target. */
+  release(): void {
+    if (this.#trying && this.#current) this.#options.breaker.abandoned(keyOf(this.#current));
+    this.#trying = false;
+  }
+
+  /** The configuration has changed. @returns the keys to show to the current target from now on. */
+  renewKeys(routes: readonly Route[]): readonly string[] {
+    for (const target of [...this.#left, ...this.#spared, ...(this.#current ? [this.#current] : [])]) {
+      const keys = keysAfterReload(target, this.#route.name, routes);
+      if (keys) this.#renewed.set(target, keys);
+    }
+    return this.#current ? this.#keysFor(this.#current) : [];
+  }
+
+  #spare(target: Target, why: AgentEnding): void {
+    this.#spared.push(target);
+    this.#current = target;
+    this.#lastEnding = why;
+  }
+
+  /** A call that can be redirected has another way. */
+  #nextSpared(): AgentAddress | undefined {
+    const { breaker, clock } = this.#options;
+    const { fallback } = this.#route;
+    if (fallback && 'redirect' in fallback) return undefined;
+    for (let target = this.#spared.shift(); target; target = this.#spared.shift()) {
+      if (!breaker.whyBarred(keyOf(target), clock.nowMs())) return this.#try(target);
+    }
+    return undefined;
+  }
+
+  #try(target: Target): AgentAddress {
+    this.#current = target;
+    this.#trying = true;
+    const { mode, url, agentId, workflowId } = target;
+    const { about, callerLaw } = this.#options;
+    const agent = agentId === undefined ? { workflowId } : { agentId };
+    const encoding = target.encoding === 'auto' ? callerLaw : target.encoding;
+    return { mode, baseUrl: url, target: agent, apiKeys: this.#keysFor(target), encoding, ...about };
+  }
+
+  #keysFor(target: Target): readonly string[] {
+    return this.#renewed.get(target) ?? target.apiKeys;
+  }
+}
+
+/** Two ways to one agent fail separately: the handshake's POST may be down, and the pure WebSocket well. */
+const keyOf = ({ mode, url, agentId, workflowId }: Target): string =>
+  `${mode} ${url} ${agentId ?? ''} ${workflowId ?? ''}`;
+
+/** Whether all of a route's targets are known to be unreachable. */
+export function isCutOff(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
+  return route.targets.every((target) => breaker.isAway(keyOf(target), nowMs));
+}

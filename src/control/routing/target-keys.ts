@@ -1,0 +1,20 @@
+import type { Route, Target } from '../../config/types.js';
+
+/**
+ * The keys a target of a call in progress has in a new configuration: those of the same agent on the route of that
+ * name, else of that route or any other at the same URL. A key is never taken to another URL than it is configured for.
+ * Undefined when nothing of the target is left there.
+ */
+export function keysAfterReload(
+  target: Target,
+  routeName: string,
+  routes: readonly Route[],
+): readonly string[] | undefined {
+  const ofRoute = routes.find(({ name }) => name === routeName)?.targets ?? [];
+  const ofAll = (): readonly Target[] => routes.flatMap(({ targets }) => targets);
+  const isSame = (other: Target): boolean => isAtUrlOf(other) && idOf(other) === idOf(target);
+  const isAtUrlOf = (other: Target): boolean => other.url === target.url;
+  return (ofRoute.find(isSame) ?? ofRoute.find(isAtUrlOf) ?? ofAll().find(isSame))?.apiKeys;
+}
+
+const idOf = ({ agentId, workflowId }: Target): string => `${agentId ?? ''} ${workflowId ?? ''}`;

@@ -1,0 +1,75 @@
+import type { Core } from './core.js';
+import type { Dialog } from '../dialog/dialog.js';
+import type { Flow } from '../transport/flow.js';
+import type { InviteUsage } from '../dialog/invite-usage.js';
+import type { SipRequest } from '../syntax/message.js';
+import type { ResponseHandlers } from '../transaction/layer.js';
+import { targetOf } from '../transport/target.js';
+
+/** How requests inside a dialog leave. Rejects when the next hop cannot be reached at all. */
+export async function flowInside(core: Core, dialog: Dialog): Promise<Flow> {
+  const next = dialog.nextHop();
+  if ('flow' in next) return next.flow;
+  const flow = await core.flowTo(targetOf(next.uri));
+  dialog.peers.add(flow.remote.address);
+  return flow;
+}
+
+/**
+ * Ends a call with a BYE of the agent's own and tells the client, who did not ask for it.
+ * Nothing is said to a peer that is known no longer to be there.
+ */
+export function endCall(core: Core, usage: InviteUsage, reason: string): void {
+  const { dialog } = usage;
+  if (dialog.state !== 'confirmed') return;
+  const bye = byeFor(dialog, reason);
+  dialog.state = 'ending';
+  tellBye(usage, bye);
+  void sendBye(core, usage, bye, () => {
+    core.usages.remove(usage);
+  });
+}
+
+/** Tells the client of a call that ended before it was confirmed that it did, as if by a BYE. */
+export function tellEnded(usage: InviteUsage, reason: string): void {
+  tellBye(usage, byeFor(usage.dialog, reason));
+}
+
+/**
+ * Accepts and at once ends a call nobody wants any more: a second fork's, or one whose client has gone.
+ * Returns the way to repeat the ACK, for a repeated 2xx.
+ */
+export async function acceptAndEnd(core: Core, dialog: Dialog, sequence: number, reason: string): Promise<() => void> {
+  const ack = dialog.request('ACK', sequence);
+  const bye = byeFor(dialog, reason);
+  const flow = await flowInside(core, dialog);
+  const bytes = core.layer.sendAck(ack, flow);
+  core.layer.send(bye, flow, { response: () => undefined, failed: () => undefined });
+  return () => {
+    flow.send(bytes);
+  };
+}
+
+function tellBye({ dialog, client, id }: InviteUsage, bye: SipRequest): void {
+  client.unsolicited({ flow: dialog.flow, bytes: bye.toBuffer(), dialogId: id });
+}
+
+function byeFor(dialog: Dialog, reason: string): SipRequest {
+  return dialog.request('BYE').add('reason', `SIP ;cause=200 ;text="${reason}"`);
+}
+
+async function sendBye(core: Core, usage: InviteUsage, bye: SipRequest, done: () => void): Promise<void> {
+  const { dialog, heard } = usage;
+  const handlers: ResponseHandlers = {
+    response: ({ status }) => {
+      if (status >= 200) done();
+    },
+    failed: done,
+  };
+  try {
+    core.layer.send(bye, await flowInside(core, dialog), handlers, { once: !heard });
+  } catch (error) {
+    core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: (error as Error).message });
+    done();
+  }
+}

@@ -1,0 +1,133 @@
+import type { AgentLogFields, AgentLogger, CancelTimer, Clock } from '../environment.js';
+
+/** Answers a stranger gets before there is silence: enough for somebody who has set up a phone wrongly to see why. */
+const REFUSALS = 3;
+/** A source that has been quiet for this long is met as a new one. */
+const QUIET_MS = 10 * 60_000;
+const SUMMARY_INTERVAL_MS = 60 * 60_000;
+const SWEEP_INTERVAL_MS = 60_000;
+/** Sources remembered; with more of them at once the one longest quiet is met as a new one too soon. */
+const MAX_SOURCES = 10_000;
+/** Lines about new sources between two sweeps: source addresses can be forged, and each would be a line. */
+const MAX_LINES = 20;
+
+interface Source {
+  lastMs: number;
+  requests: number;
+  /** What the log has been told of them. */
+  toldRequests: number;
+  toldMs: number;
+  readonly logged: boolean;
+}
+
+/** What a request of a stranger gets. */
+export type StrangerVerdict = 'refuse' | 'ignore';
+
+/** What the log is told of the first request of a stranger: what it was, and which setting turned it away. */
+export type RefusedRequest = Omit<AgentLogFields, 'event' | 'address'>;
+
+/**
+ * Sources that have no business here, scanners above all: their first requests are refused, those after them are not
+ * answered. The log has a line when one appears and a summary later, however much it sends.
+ */
+export class UnknownSources {
+  readonly #clock: Clock;
+  readonly #logger: AgentLogger;
+  /** The one longest quiet first. */
+  readonly #sources = new Map<string, Source>();
+  #lines = 0;
+  #unloggedSources = 0;
+  #refused = 0;
+  #ignored = 0;
+  #sweep: CancelTimer | undefined;
+
+  constructor(clock: Clock, logger: AgentLogger) {
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** Requests refused, since the start. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Requests not answered at all, since the start. */
+  get ignored(): number {
+    return this.#ignored;
+  }
+
+  /** Sources remembered. */
+  get sources(): number {
+    return this.#sources.size;
+  }
+
+  /** `describe` is asked when the source is a new one. */
+  judge(address: string, describe: () => RefusedRequest): StrangerVerdict {
+    const source = this.#sources.get(address) ?? this.#meet(address, describe);
+    source.lastMs = this.#clock.nowMs();
+    source.requests += 1;
+    this.#sources.delete(address);
+    this.#sources.set(address, source);
+    this.#scheduleSweep();
+    if (source.requests > REFUSALS) {
+      this.#ignored += 1;
+      return 'ignore';
+    }
+    this.#refused += 1;
+    return 'refuse';
+  }
+
+  /** Forgets everything. */
+  close(): void {
+    this.#sweep?.();
+    this.#sources.clear();
+  }
+
+  #meet(address: string, describe: () => RefusedRequest): Source {
+    const [oldest] = this.#sources.keys();
+    if (this.#sources.size >= MAX_SOURCES && oldest !== undefined) this.#sources.delete(oldest);
+    const logged = this.#lines < MAX_LINES;
+    if (logged) {
+      this.#lines += 1;
+      this.#logger.warn({ event: 'sip.forbidden', address, ...describe() });
+    } else this.#unloggedSources += 1;
+    const nowMs = this.#clock.nowMs();
+    return { lastMs: nowMs, requests: 0, toldRequests: 1, toldMs: nowMs, logged };
+  }
+
+  #scheduleSweep(): void {
+    this.#sweep ??= this.#clock.after(SWEEP_INTERVAL_MS, () => {
+      this.#sweep = undefined;
+      this.#lookBack();
+      if (this.#sources.size > 0) this.#scheduleSweep();
+    });
+  }
+
+  #lookBack(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [address, source] of this.#sources) {
+      const gone = nowMs - source.lastMs >= QUIET_MS;
+      if (gone || nowMs - source.toldMs >= SUMMARY_INTERVAL_MS) this.#summarise(address, source, nowMs);
+      if (gone) this.#sources.delete(address);
+    }
+    if (this.#unloggedSources > 0) {
+      this.#logger.warn({ event: 'sip.forbidden_sources', more: this.#unloggedSources });
+    }
+    this.#lines = 0;
+    this.#unloggedSources = 0;
+  }
+
+  #summarise(address: string, source: Source, nowMs: number): void {
+    const requests = source.requests - source.toldRequests;
+    if (requests > 0 && source.logged) {
+      this.#logger.warn({
+        event: 'sip.forbidden_summary',
+        address,
+        requests,
+        overMs: Math.round(nowMs - source.toldMs),
+      });
+    }
+    source.toldRequests = source.requests;
+    source.toldMs = nowMs;
+  }
+}
