@@ -22,9 +22,7 @@ export const systemClock: Clock = {
   nowMs: () => performance.now(),
   after(delayMs, fire) {
     const timer = setTimeout(fire, delayMs);
-    return () => {
-      clearTimeout(timer);
-    };
+    return () => clearTimeout(timer);
   },
 };
 

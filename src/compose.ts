@@ -97,17 +97,13 @@ export async function startBridge(
       ...{ allow: allow.has, registrations, auth },
       objection: (invite) => sip.objection(invite),
       isBanned: (invite) => sip.isBanned(invite),
-      next: (invite, arrival) => {
-        controller.onInvite(invite, arrival);
-      },
+      next: (invite, arrival) => controller.onInvite(invite, arrival),
     });
     const shown = config.log.redactNumbers ? { shown: redactQuotedNumbers } : {};
     const signaling = new DrachtioSipEndpoint(
       { ...sip.server, ...shown },
       {
-        onInvite: (invite) => {
-          gate.onInvite(invite);
-        },
+        onInvite: (invite) => gate.onInvite(invite),
         onOptions: (query): SipRejection | undefined => {
           const { address } = query.source;
           if (!allow.has(address) && !registrations.isRegistrar(address)) return { status: 403 };
@@ -126,9 +122,7 @@ export async function startBridge(
         },
       },
     );
-    release.push(() => {
-      signaling.close();
-    });
+    release.push(() => signaling.close());
     release.push(() => registrations.close());
     const media = await startMedia(signaling, sip.listening);
     const controller = new CallController(controllerSettings(config, allow.has), {
@@ -138,12 +132,8 @@ export async function startBridge(
       bridges,
       media: media.engine,
       sipEngine: config.sip.engine,
-      onAgentOutcome: (outcome) => {
-        health.onAgentOutcome(outcome);
-      },
-      onSourceAtCapacity: () => {
-        refusals.note('callsPerSource');
-      },
+      onAgentOutcome: (outcome) => health.onAgentOutcome(outcome),
+      onSourceAtCapacity: () => refusals.note('callsPerSource'),
     });
     const health = new HealthReport(controller, {
       clock,
@@ -299,9 +289,7 @@ export async function startBridge(
       clock,
       logger,
     });
-    release.push(() => {
-      engine.stop();
-    });
+    release.push(() => engine.stop());
     await engine.start();
     return { engine, state: () => freeSwitchState(engine), channels: () => engine.channels };
   }

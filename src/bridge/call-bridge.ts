@@ -112,14 +112,10 @@ export class CallBridge implements Ticking {
     this.#receiver = new RtpReceiver({
       reorderMs: settings.reorderMs,
       maxHeld: MAX_HELD_PACKETS,
-      onPacket: (packet) => {
-        this.#onOrderedPacket(packet);
-      },
+      onPacket: (packet) => this.#onOrderedPacket(packet),
     });
     const nowMs = dependencies.clock.nowMs();
-    this.#outlet = new TurnEndWriter(dependencies.scheduler, (frame) => {
-      this.#sendFrame(frame);
-    });
+    this.#outlet = new TurnEndWriter(dependencies.scheduler, (frame) => this.#sendFrame(frame));
     dependencies.scheduler.stayAwake(SET_UP_MS);
     this.#uplink = new Uplink(
       nowMs,
@@ -200,12 +196,8 @@ export class CallBridge implements Ticking {
         logger,
         isPlausible: (packet) => this.#payloadTypes.carriedBy(packet.payloadType) !== undefined,
         isLooped: (packet) => this.#isLooped(packet.ssrc),
-        onPacket: (packet, nowMs) => {
-          this.#onPacket(packet, nowMs);
-        },
-        onKeepAlive: (nowMs) => {
-          this.#liveness.sign(nowMs);
-        },
+        onPacket: (packet, nowMs) => this.#onPacket(packet, nowMs),
+        onKeepAlive: (nowMs) => this.#liveness.sign(nowMs),
         onRtcp: (bytes, nowMs) => {
           this.#liveness.sign(nowMs);
           this.#path.rtcp.onRtcp(bytes, nowMs);
@@ -260,17 +252,14 @@ export class CallBridge implements Ticking {
         onMark: (name) => {
           this.#downlink.pushMark(name);
         },
-        onReconnecting: (ending, attempt, delayMs) => {
-          this.#emit({ kind: 'agent-reconnecting', bridge: this.id, ending, attempt, delayMs });
-        },
+        onReconnecting: (ending, attempt, delayMs) =>
+          this.#emit({ kind: 'agent-reconnecting', bridge: this.id, ending, attempt, delayMs }),
         onReconnected: (outageMs) => {
           this.#reconnects += 1;
           this.#downlink.dropCarry();
           this.#emit({ kind: 'agent-reconnected', bridge: this.id, outageMs });
         },
-        onEnded: (ending) => {
-          this.#emit({ kind: 'agent-ended', bridge: this.id, ending });
-        },
+        onEnded: (ending) => this.#emit({ kind: 'agent-ended', bridge: this.id, ending }),
       },
     );
     this.#agent = agent;

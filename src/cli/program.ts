@@ -37,12 +37,8 @@ function createProgram(io: Io, startBridge: StartBridge | undefined): Command {
     .addHelpText('after', EXAMPLE)
     .showHelpAfterError('(--help tells how)')
     .configureOutput({
-      writeOut: (text) => {
-        io.out(text);
-      },
-      writeErr: (text) => {
-        io.err(text);
-      },
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
     })
     .exitOverride();
   registerStart(program, io, startBridge);

@@ -106,9 +106,7 @@ async function serve(
   reloader: Reloader,
   { io, logger, isWatched }: { io: Io; logger: Logger; isWatched: boolean },
 ): Promise<void> {
-  const reload = (): void => {
-    reloader.reload();
-  };
+  const reload = (): void => reloader.reload();
   const ended = supervise(bridge, {
     signals: io.signals,
     clock: systemClock,
@@ -180,9 +178,7 @@ class Reloader {
  * process goes on; the call it belonged to ends by its own timeouts.
  */
 function logUncaught(signals: SignalSource, logger: Logger): () => void {
-  const report = (error: unknown): void => {
-    logger.error({ event: 'bridge.fault', error }, 'uncaught');
-  };
+  const report = (error: unknown): void => logger.error({ event: 'bridge.fault', error }, 'uncaught');
   signals.on('uncaughtException', report);
   signals.on('unhandledRejection', report);
   return () => {
@@ -196,9 +192,7 @@ function logUncaught(signals: SignalSource, logger: Logger): () => void {
  * SIGUSR2, and a terminal that goes sends SIGHUP also before and after there is something to reload.
  */
 function outliveSignals(signals: SignalSource, logger: Logger): () => void {
-  const ignore = (signal: unknown): void => {
-    logger.info({ event: 'bridge.signal_ignored', signal });
-  };
+  const ignore = (signal: unknown): void => logger.info({ event: 'bridge.signal_ignored', signal });
   const outlive = (): void => undefined;
   signals.on('SIGUSR1', ignore);
   signals.on('SIGUSR2', ignore);
@@ -213,9 +207,7 @@ function outliveSignals(signals: SignalSource, logger: Logger): () => void {
 /** Node prints its warnings on standard error by a write that waits. */
 function captureWarnings(logger: Logger): () => void {
   const printers = process.listeners('warning');
-  const log = (warning: Error): void => {
-    logger.warn({ event: 'library.warning', error: warning }, warning.message);
-  };
+  const log = (warning: Error): void => logger.warn({ event: 'library.warning', error: warning }, warning.message);
   process.removeAllListeners('warning').on('warning', log);
   return () => {
     process.off('warning', log);
@@ -226,9 +218,8 @@ function captureWarnings(logger: Logger): () => void {
 /** Libraries (drachtio-fsmrf) talk to the console; whoever collects standard output expects one JSON object a line. */
 function captureConsole(logger: Logger): () => void {
   const { log, info, warn, error } = console;
-  const capture = (...words: unknown[]): void => {
+  const capture = (...words: unknown[]): void =>
     logger.debug({ event: 'library.console' }, words.map(String).join(' '));
-  };
   Object.assign(console, { log: capture, info: capture, warn: capture, error: capture });
   return () => {
     Object.assign(console, { log, info, warn, error });

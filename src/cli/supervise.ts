@@ -31,9 +31,7 @@ const END_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 export async function supervise(daemon: Daemon, options: SuperviseOptions): Promise<void> {
   const { signals, clock, logger } = options;
   const ends = new SignalQueue(signals);
-  const reload = (): void => {
-    options.reload();
-  };
+  const reload = (): void => options.reload();
   signals.on('SIGHUP', reload);
   try {
     const signal = await ends.next();
@@ -49,9 +47,9 @@ export async function supervise(daemon: Daemon, options: SuperviseOptions): Prom
 
   /** Waits for `work`, but no longer than `limitMs`, nor beyond the next signal. */
   async function settledOr(work: Promise<void>, limitMs: number): Promise<void> {
-    const settled = work.catch((error: unknown) => {
-      logger.error({ event: 'bridge.fault', error }, 'the bridge did not end cleanly');
-    });
+    const settled = work.catch((error: unknown) =>
+      logger.error({ event: 'bridge.fault', error }, 'the bridge did not end cleanly'),
+    );
     let cancel = (): void => undefined;
     const limit = new Promise<void>((resolve) => (cancel = clock.after(limitMs, resolve)));
     await Promise.race([settled, limit, ends.next()]);

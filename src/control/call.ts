@@ -76,17 +76,13 @@ export class Call {
     this.#dialog = this.#newDialog();
     this.#maxDuration = new MaxDuration({
       ...{ clock, logger: this.#logger, maxDurationMs: dependencies.maxDurationMs },
-      onReached: () => {
-        this.end(callEnd.maxDuration(dependencies.maxDurationMs));
-      },
+      onReached: () => this.end(callEnd.maxDuration(dependencies.maxDurationMs)),
     });
     this.#transfer = new CallerTransfer({
       timeoutMs: transferTimeoutMs,
       logger: this.#logger,
       enter: (input) => this.#enter(input),
-      end: (end) => {
-        this.end(end);
-      },
+      end: (end) => this.end(end),
     });
   }
 
@@ -100,9 +96,7 @@ export class Call {
 
   /** Takes the call on its route. */
   start(): void {
-    this.#invite.onCancel = () => {
-      this.end(callEnd.callerCancel());
-    };
+    this.#invite.onCancel = () => this.end(callEnd.callerCancel());
     try {
       this.#offer = this.#dependencies.media.accept(this.#invite.offer, this.#invite.source.address);
     } catch (error) {
@@ -112,13 +106,9 @@ export class Call {
     if (!this.#enter('accept')) return;
     if (this.route) this.#agents = this.#newAgents(this.route, this.#offer.codec === 'PCMA' ? 'alaw' : 'mulaw');
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
-    this.#bridge = this.#dependencies.bridges.open((event) => {
-      this.#onBridgeEvent(event);
-    });
+    this.#bridge = this.#dependencies.bridges.open((event) => this.#onBridgeEvent(event));
     this.#farewell = new Farewell(this.#bridge, this.#logger);
-    this.#media = new CallerMedia(this.#bridge, (detail) => {
-      this.#onMediaLost(detail);
-    });
+    this.#media = new CallerMedia(this.#bridge, (detail) => this.#onMediaLost(detail));
     // The media thread connects while this one tells the caller that it rings.
     this.#connectAgent();
     if (this.#isOpen()) this.#invite.ring();
@@ -240,9 +230,7 @@ export class Call {
 
   /** No agent is left: the call ends, or its caller is sent to `uri`, once they have heard what was said to them. */
   #leave(end: CallEnd, uri: string | undefined): void {
-    const leave = (): void => {
-      this.#transfer.insteadOf(end, uri);
-    };
+    const leave = (): void => this.#transfer.insteadOf(end, uri);
     // While our answer is on its way, only an agent's own end is worth an answer still.
     const isHeard = this.#state === 'active' || this.#state === 'transferring';
     if (isHeard || (this.#state === 'answering' && end.endedBy === 'agent')) this.#farewell?.begin(leave);
@@ -311,20 +299,14 @@ export class Call {
 
   #newDialog(): CallerDialog {
     const handlers: DialogHandlers = {
-      onEnd: (end) => {
-        this.end(end.byPeer ? this.#transfer.endByCaller() : callEnd.noAck(end.reason));
-      },
+      onEnd: (end) => this.end(end.byPeer ? this.#transfer.endByCaller() : callEnd.noAck(end.reason)),
       onAck: (sdp) => {
         void this.#onAck(sdp);
       },
       onRenegotiate: (request) => this.#onRenegotiate(request),
-      onDigit: ({ digit, durationMs }) => {
-        this.#onDigit(digit, 'info', durationMs);
-      },
+      onDigit: ({ digit, durationMs }) => this.#onDigit(digit, 'info', durationMs),
     };
-    return new CallerDialog(handlers, (dialog) => {
-      this.#dependencies.endedDialogs.add(dialog);
-    });
+    return new CallerDialog(handlers, (dialog) => this.#dependencies.endedDialogs.add(dialog));
   }
 
   async #replaceCaller(invite: IncomingInvite, media: CallerMedia): Promise<void> {
@@ -378,9 +360,7 @@ export class Call {
     this.#media
       ?.replace((offer) => dialog.reinvite(offer))
       .then(
-        () => {
-          this.#logger.info({ event: 'call.media_replaced', codec: this.#media?.codec });
-        },
+        () => this.#logger.info({ event: 'call.media_replaced', codec: this.#media?.codec }),
         (error: unknown) => {
           const why = error instanceof Error ? error.message : String(error);
           this.end(callEnd.mediaUnavailable(`${detail}; ${why}`));

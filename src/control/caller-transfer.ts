@@ -63,9 +63,7 @@ export class CallerTransfer {
         logger.debug({ event: 'call.transfer_progress', status });
       },
     });
-    void outcome.then((known) => {
-      this.#onOutcome(known);
-    });
+    void outcome.then((known) => this.#onOutcome(known));
   }
 
   /**

@@ -137,9 +137,7 @@ export class CallController {
       endedDialogs: this.#endedDialogs,
       random: Math.random,
     };
-    const call = new Call(invite, { did: number, route }, dependencies, (closed) => {
-      this.#onClosed(closed);
-    });
+    const call = new Call(invite, { did: number, route }, dependencies, (closed) => this.#onClosed(closed));
     const { address } = invite.source;
     const end = isKnown
       ? (refusal ?? this.#whyRefuse(number, route, address) ?? whyNotUnderstood(invite))

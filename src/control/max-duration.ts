@@ -22,9 +22,7 @@ export class MaxDuration {
 
   begin(): void {
     const { clock, maxDurationMs } = this.#options;
-    this.#cancel = clock.after(maxDurationMs - noticeMs(maxDurationMs), () => {
-      this.#warn();
-    });
+    this.#cancel = clock.after(maxDurationMs - noticeMs(maxDurationMs), () => this.#warn());
   }
 
   cancel(): void {

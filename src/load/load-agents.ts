@@ -61,9 +61,7 @@ export class LoadAgents {
     this.#server.on('connection', ({ remotePort = 0 }) => {
       this.#acceptedAtMs.set(remotePort, options.clock.nowMs());
     });
-    this.#sockets.on('connection', (socket, request) => {
-      this.#onConnection(socket, request);
-    });
+    this.#sockets.on('connection', (socket, request) => this.#onConnection(socket, request));
   }
 
   /** Resolves to the URL for `pranthora.url`. */
@@ -95,9 +93,7 @@ export class LoadAgents {
     this.#tellReady(call, request.socket.remotePort ?? 0);
     if (this.#options.talk === 'never') return;
     // Spread over the cycle, so that agents do not all begin to talk at once.
-    this.#after(Math.random() * CYCLE_MS[this.#options.talk], () => {
-      this.#talk(socket, call);
-    });
+    this.#after(Math.random() * CYCLE_MS[this.#options.talk], () => this.#talk(socket, call));
   }
 
   #tellReady(call: number, remotePort: number): void {
@@ -115,9 +111,7 @@ export class LoadAgents {
       this.#events.onStopping?.(call);
       socket.send(mode === 'telephony' ? '{"event":"clear"}' : 'stop');
     });
-    this.#after(CYCLE_MS[talk], () => {
-      this.#talk(socket, call);
-    });
+    this.#after(CYCLE_MS[talk], () => this.#talk(socket, call));
   }
 
   #after(delayMs: number, act: () => void): void {

@@ -52,9 +52,7 @@ export class LoadPhone implements Ticking {
     this.#figures = figures;
     // The callee has closed its port: it has hung up.
     socket.on('error', () => undefined);
-    socket.on('message', (bytes) => {
-      this.#onPacket(bytes);
-    });
+    socket.on('message', (bytes) => this.#onPacket(bytes));
   }
 
   static async open(clock: Clock, figures: LoadFigures): Promise<LoadPhone> {

@@ -36,9 +36,7 @@ export class LoadSip {
     this.#clock = clock;
     // A callee that is gone: its calls are not answered.
     socket.on('error', () => undefined);
-    socket.on('message', (bytes) => {
-      this.#onMessage(bytes.toString('latin1'));
-    });
+    socket.on('message', (bytes) => this.#onMessage(bytes.toString('latin1')));
   }
 
   static async open(sipPort: number, clock: Clock): Promise<LoadSip> {

@@ -175,7 +175,5 @@ function isBehindNat(address: string, peerAddress: string): boolean {
 
 /** Runs what throws as what rejects. */
 function attempt<T>(work: () => T): Promise<T> {
-  return new Promise((resolve) => {
-    resolve(work());
-  });
+  return new Promise((resolve) => resolve(work()));
 }

@@ -53,9 +53,7 @@ export class OpsHttpServer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: KEEP_ALIVE_MS,
     };
-    this.#server = createServer(limits, (request, response) => {
-      this.#answer(request, response);
-    });
+    this.#server = createServer(limits, (request, response) => this.#answer(request, response));
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
@@ -70,9 +68,7 @@ export class OpsHttpServer {
         resolve();
       });
     });
-    this.#server.on('error', (error) => {
-      logger.error({ event: 'http.fault', error: error.message });
-    });
+    this.#server.on('error', (error) => logger.error({ event: 'http.fault', error: error.message }));
     const { address, family, port: bound } = this.#server.address() as AddressInfo;
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
   }
@@ -81,9 +77,7 @@ export class OpsHttpServer {
   stop(): Promise<void> {
     this.#stopped ??= new Promise((resolve) => {
       // The callback's error only says that the server was not listening, which is what was wanted.
-      this.#server.close(() => {
-        resolve();
-      });
+      this.#server.close(() => resolve());
       this.#server.closeAllConnections();
     });
     return this.#stopped;

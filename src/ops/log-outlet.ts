@@ -52,9 +52,7 @@ export class StreamOutlet implements Outlet {
   }
 
   write(data: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void): void {
-    this.#stream.write(data, (error) => {
-      done(error ?? null, error ? 0 : data.length);
-    });
+    this.#stream.write(data, (error) => done(error ?? null, error ? 0 : data.length));
   }
 
   finish(rest: Buffer): void {

@@ -115,9 +115,7 @@ export class LogWriter {
 
   #writeOut(data: Buffer): void {
     this.#writing = data;
-    this.#outlet.write(data, (error, written) => {
-      this.#onWritten(data, error, written);
-    });
+    this.#outlet.write(data, (error, written) => this.#onWritten(data, error, written));
   }
 
   #onWritten(data: Buffer, error: NodeJS.ErrnoException | null, written: number): void {
@@ -131,10 +129,7 @@ export class LogWriter {
     else if (rest.length > 0) {
       this.#writing = rest;
       if (written > 0) this.#writeOut(rest);
-      else
-        this.#clock.after(RETRY_MS, () => {
-          this.#writeOut(rest);
-        });
+      else this.#clock.after(RETRY_MS, () => this.#writeOut(rest));
       return;
     } else this.#onTaken();
     this.#writing = undefined;

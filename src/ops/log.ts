@@ -66,9 +66,8 @@ export function createLog(options: LogOptions): Log {
   );
   const logger = new SafeLogger(pinoLogger, (why) => writer?.noteLost(why));
   if (writer) {
-    writer.onRecovered = (lines, detail) => {
+    writer.onRecovered = (lines, detail) =>
       logger.warn({ event: 'log.dropped', lines, detail }, 'lines of the log were lost here');
-    };
   }
   return {
     logger,
@@ -142,9 +141,7 @@ function standardWriter(): LogWriter {
   if (standard) return standard;
   const writer = new LogWriter(standardOutput(), systemClock);
   // What nobody waited for: the last words before process.exit().
-  process.once('exit', () => {
-    writer.finish();
-  });
+  process.once('exit', () => writer.finish());
   return (standard = writer);
 }
 

@@ -68,9 +68,7 @@ function bindUdp(host: string, port: number): Promise<string | undefined> {
       resolve(bindFault(error));
     });
     socket.bind({ address: host, port, exclusive: true }, () => {
-      socket.close(() => {
-        resolve(undefined);
-      });
+      socket.close(() => resolve(undefined));
     });
   });
 }
@@ -78,13 +76,9 @@ function bindUdp(host: string, port: number): Promise<string | undefined> {
 function bindTcp(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error) => {
-      resolve(bindFault(error));
-    });
+    server.once('error', (error) => resolve(bindFault(error)));
     server.listen({ host, port }, () => {
-      server.close(() => {
-        resolve(undefined);
-      });
+      server.close(() => resolve(undefined));
     });
   });
 }

@@ -73,9 +73,7 @@ export class CallAudio implements Ticking {
 
   /** Opens the socket. Resolves to the offer. */
   async open(): Promise<string> {
-    this.#endpoint = await this.#options.openRtp((packet, nowMs) => {
-      this.#onPacket(packet, nowMs);
-    });
+    this.#endpoint = await this.#options.openRtp((packet, nowMs) => this.#onPacket(packet, nowMs));
     // RFC 3264 section 5.1: media may come as soon as the offer is sent, and may be faster than the answer.
     this.#endpoint.setRemote({ address: '0.0.0.0', port: 0, latch: 'any' });
     this.#localSdp = writeOffer(this.#local(), [this.#options.codec]);

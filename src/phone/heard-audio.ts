@@ -116,9 +116,7 @@ export class HeardAudio {
     const places = this.#places();
     const length = this.#packets.reduce((end, { samples }, n) => Math.max(end, (places[n] ?? 0) + samples.length), 0);
     const timeline = new Int16Array(length);
-    this.#packets.forEach(({ samples }, n) => {
-      timeline.set(samples, places[n] ?? 0);
-    });
+    this.#packets.forEach(({ samples }, n) => timeline.set(samples, places[n] ?? 0));
     return timeline;
   }
 

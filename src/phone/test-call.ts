@@ -102,12 +102,8 @@ export class TestCall extends EventEmitter<TestCallEvents> {
       this.once('ended', resolve);
     });
     this.answered = new Promise((resolve, reject) => {
-      this.once('answered', () => {
-        resolve();
-      });
-      this.once('ended', ({ reason }) => {
-        reject(this.#failure instanceof Error ? this.#failure : new Error(reason));
-      });
+      this.once('answered', () => resolve());
+      this.once('ended', ({ reason }) => reject(this.#failure instanceof Error ? this.#failure : new Error(reason)));
     });
     // Whoever only waits for the end does not have to look at this one.
     this.answered.catch(() => undefined);
@@ -172,9 +168,9 @@ export class TestCall extends EventEmitter<TestCallEvents> {
     if (!this.#outgoing) return;
     this.#note('sent', 'CANCEL');
     this.#outgoing.cancel();
-    this.#cancelTimer = this.#clock.after(CANCEL_TIMEOUT_MS, () => {
-      this.#end({ by: 'caller', reason: 'canceled, without an answer' });
-    });
+    this.#cancelTimer = this.#clock.after(CANCEL_TIMEOUT_MS, () =>
+      this.#end({ by: 'caller', reason: 'canceled, without an answer' }),
+    );
   }
 
   report(): TestCallReport {

@@ -155,9 +155,7 @@ export class TestCaller {
 /** A telephone that only calls: it takes no calls itself. */
 function sipEndpoint(options: ConstructorParameters<typeof DrachtioSipEndpoint>[0]): DrachtioSipEndpoint {
   return new DrachtioSipEndpoint(options, {
-    onInvite: (invite) => {
-      invite.reject({ status: 480, warning: 'The test caller takes no calls' });
-    },
+    onInvite: (invite) => invite.reject({ status: 480, warning: 'The test caller takes no calls' }),
     onConnection: () => undefined,
   });
 }

@@ -66,9 +66,7 @@ export class AgentAttempt implements FrameSink {
     try {
       this.#connect(this.#knownEndpoint(mode), 0);
     } catch (error) {
-      this.#cancelFailure = clock.after(0, () => {
-        this.#handlers.onEnding(classifyRequestError(error));
-      });
+      this.#cancelFailure = clock.after(0, () => this.#handlers.onEnding(classifyRequestError(error)));
     }
   }
 
@@ -106,12 +104,8 @@ export class AgentAttempt implements FrameSink {
     this.#handshake = new Handshake(
       { ...this.#options, timeoutMs: this.#options.connectTimeoutMs },
       {
-        onEndpoint: (endpoint) => {
-          this.#connect(endpoint, clock.nowMs() - openingAtMs);
-        },
-        onEnding: (ending) => {
-          this.#handlers.onEnding(ending);
-        },
+        onEndpoint: (endpoint) => this.#connect(endpoint, clock.nowMs() - openingAtMs),
+        onEnding: (ending) => this.#handlers.onEnding(ending),
       },
     );
     this.#handshake.open();
@@ -125,12 +119,9 @@ export class AgentAttempt implements FrameSink {
       { ...this.#options, url, protocol, connectTimeoutMs: Math.max(0, Math.round(connectTimeoutMs - spentMs)) },
       {
         ...this.#handlers,
-        onOpen: () => {
-          this.#handlers.onOpen(protocol.format);
-        },
-        onStart: ({ connectMs, startMs }) => {
-          this.#handlers.onStart({ connectMs: spentMs + connectMs, startMs, format: protocol.format });
-        },
+        onOpen: () => this.#handlers.onOpen(protocol.format),
+        onStart: ({ connectMs, startMs }) =>
+          this.#handlers.onStart({ connectMs: spentMs + connectMs, startMs, format: protocol.format }),
       },
     );
     this.#connection.open();

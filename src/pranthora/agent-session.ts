@@ -175,32 +175,20 @@ export class AgentSession {
     const settleMs = this.#wasReady() ? 0 : this.#options.settleMs;
     const options = { ...this.#options, apiKey: this.#shownKey, settleMs };
     this.#attempt = new AgentAttempt(options, {
-      onOpen: (format) => {
-        this.#onOpen(format);
-      },
-      onStart: (info) => {
-        this.#onStart(info);
-      },
+      onOpen: (format) => this.#onOpen(format),
+      onStart: (info) => this.#onStart(info),
       onAudio: (bytes) => {
         this.#bytesReceived += bytes.length;
         this.#handlers.onAudio(bytes);
       },
-      onInterruption: (receivedAtMs, spelling) => {
-        this.#handlers.onInterruption(receivedAtMs, spelling);
-      },
-      onMark: (name) => {
-        this.#onMark(name);
-      },
+      onInterruption: (receivedAtMs, spelling) => this.#handlers.onInterruption(receivedAtMs, spelling),
+      onMark: (name) => this.#onMark(name),
       onError: (detail) => {
         // It may repeat what the caller said, so it is not for everybody's eyes.
         this.#options.logger.debug({ event: 'agent.error', detail: printable(detail) });
       },
-      onIgnored: (what) => {
-        this.#onIgnored(what);
-      },
-      onEnding: (ending) => {
-        this.#onEnding(ending);
-      },
+      onIgnored: (what) => this.#onIgnored(what),
+      onEnding: (ending) => this.#onEnding(ending),
     });
     this.#attempt.open();
   }
@@ -296,9 +284,7 @@ export class AgentSession {
   #reconnect(ending: AgentEnding, delayMs: number): void {
     this.#state = 'reconnecting';
     this.#attempts++;
-    this.#cancelRetry = this.#options.clock.after(delayMs, () => {
-      this.#openConnection();
-    });
+    this.#cancelRetry = this.#options.clock.after(delayMs, () => this.#openConnection());
     this.#handlers.onReconnecting(ending, this.#attempts, delayMs);
   }
 }

@@ -71,9 +71,7 @@ export class AgentConnection implements FrameSink {
   readonly #options: AgentConnectionOptions;
   readonly #handlers: AgentConnectionHandlers;
   readonly #messages: AgentMessageHandlers = {
-    onMediaStart: () => {
-      this.#onMediaStart();
-    },
+    onMediaStart: () => this.#onMediaStart(),
     onAudio: (bytes) => {
       this.#onAccepted();
       this.#handlers.onAudio(bytes);
@@ -92,12 +90,8 @@ export class AgentConnection implements FrameSink {
       this.#end(callEnded(spelling));
     },
     // What a refusal may begin with.
-    onError: (detail) => {
-      this.#handlers.onError(detail);
-    },
-    onReport: () => {
-      this.#onAccepted();
-    },
+    onError: (detail) => this.#handlers.onError(detail),
+    onReport: () => this.#onAccepted(),
     onIgnored: (what) => {
       this.#onAccepted();
       this.#handlers.onIgnored(what);
@@ -127,14 +121,10 @@ export class AgentConnection implements FrameSink {
     try {
       this.#socket = this.#connect();
     } catch (error) {
-      this.#cancelTimer = clock.after(0, () => {
-        this.#end(classifyRequestError(error));
-      });
+      this.#cancelTimer = clock.after(0, () => this.#end(classifyRequestError(error)));
       return;
     }
-    this.#cancelTimer = clock.after(connectTimeoutMs, () => {
-      this.#end(connectTimeout(connectTimeoutMs));
-    });
+    this.#cancelTimer = clock.after(connectTimeoutMs, () => this.#end(connectTimeout(connectTimeoutMs)));
   }
 
   /** False when a frame would only wait, in this process or the kernel: the network does not take our data, or it is over. */
@@ -202,27 +192,19 @@ export class AgentConnection implements FrameSink {
     socket.on('upgrade', (response) => {
       this.#stream = response.socket;
     });
-    socket.on('open', () => {
-      this.#onUpgraded();
-    });
+    socket.on('open', () => this.#onUpgraded());
     socket.on('unexpected-response', (_request, response) => {
       const waitSec = retryAfterSec(response.headers, systemWallMs());
       this.#end(route.refusal() ?? classifyUpgradeStatus(response.statusCode ?? 0, waitSec));
     });
-    socket.on('message', (data, isBinary) => {
-      this.#onMessage(data, isBinary);
-    });
+    socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     socket.on('pong', (data) => {
       if (this.#inFlight.pong(data, this.#options.clock.nowMs())) this.#ping();
       this.#isAlive = true;
       this.#settle();
     });
-    socket.on('error', (error) => {
-      this.#end(route.classify(error));
-    });
-    socket.on('close', (code, reason) => {
-      this.#end(classifyClose(code, reason.toString('utf8')));
-    });
+    socket.on('error', (error) => this.#end(route.classify(error)));
+    socket.on('close', (code, reason) => this.#end(classifyClose(code, reason.toString('utf8'))));
     return socket;
   }
 
@@ -232,9 +214,9 @@ export class AgentConnection implements FrameSink {
     this.#state = 'awaiting-start';
     this.#upgradedAtMs = clock.nowMs();
     this.#cancelTimer();
-    this.#cancelTimer = clock.after(startTimeoutMs, () => {
-      this.#end(startTimeout(protocol.clientBegins ? 'sign of life' : 'start_media_streaming', startTimeoutMs));
-    });
+    this.#cancelTimer = clock.after(startTimeoutMs, () =>
+      this.#end(startTimeout(protocol.clientBegins ? 'sign of life' : 'start_media_streaming', startTimeoutMs)),
+    );
     this.#handlers.onOpen();
     if (protocol.clientBegins) this.#beginStream();
   }
@@ -260,9 +242,7 @@ export class AgentConnection implements FrameSink {
       return;
     }
     this.#cancelTimer();
-    this.#cancelTimer = clock.after(leftMs, () => {
-      this.#onMediaStart();
-    });
+    this.#cancelTimer = clock.after(leftMs, () => this.#onMediaStart());
   }
 
   /** The server has said something that is no refusal. Where a start message is due, only that counts. */

@@ -60,15 +60,11 @@ export class Handshake {
     try {
       this.#request = this.#post();
     } catch (error) {
-      this.#cancelTimer = clock.after(0, () => {
-        this.#end(classifyRequestError(error));
-      });
+      this.#cancelTimer = clock.after(0, () => this.#end(classifyRequestError(error)));
       return;
     }
     // A timer of our own: Node's only watch for an idle socket, and a byte a second keeps that one busy.
-    this.#cancelTimer = clock.after(timeoutMs, () => {
-      this.#end(handshakeTimeout(timeoutMs));
-    });
+    this.#cancelTimer = clock.after(timeoutMs, () => this.#end(handshakeTimeout(timeoutMs)));
   }
 
   close(): void {
@@ -96,12 +92,8 @@ export class Handshake {
     // `agent: false` is a socket of its own for this request, closed after it.
     const options = { method: 'POST', headers, agent: false as const, ...route.options };
     const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
-    request.on('response', (response) => {
-      this.#onResponse(response);
-    });
-    request.on('error', (error) => {
-      this.#end(route.classify(error));
-    });
+    request.on('response', (response) => this.#onResponse(response));
+    request.on('error', (error) => this.#end(route.classify(error)));
     request.end(body);
     return request;
   }
@@ -120,12 +112,10 @@ export class Handshake {
       chunks.push(chunk);
       if (length > MAX_ANSWER_BYTES) this.#end(handshakeBroken('more than 64 KB', status));
     });
-    response.on('end', () => {
-      this.#onAnswer(Buffer.concat(chunks), status);
-    });
-    response.on('error', (error) => {
-      this.#end(this.#route?.classify(error) ?? handshakeBroken('half an answer', status));
-    });
+    response.on('end', () => this.#onAnswer(Buffer.concat(chunks), status));
+    response.on('error', (error) =>
+      this.#end(this.#route?.classify(error) ?? handshakeBroken('half an answer', status)),
+    );
   }
 
   #onAnswer(body: Buffer, status: number): void {

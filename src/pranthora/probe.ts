@@ -20,9 +20,7 @@ export function probeAgent(options: ProbeOptions): Promise<{ ok: boolean; detail
             detail: `connected in ${Math.round(connectMs)} ms, ${started} after ${Math.round(startMs)} ms`,
           });
         },
-        onEnded: ({ detail }) => {
-          resolve({ ok: false, detail });
-        },
+        onEnded: ({ detail }) => resolve({ ok: false, detail }),
         onFormat: () => undefined,
         onAudio: () => undefined,
         onInterruption: () => undefined,

@@ -128,9 +128,8 @@ export class RtpEndpoint {
     this.#options = options;
     socket.on('message', this.#onMessage);
     rtcpSocket.on('message', this.#onRtcpMessage);
-    const onError = (error: Error): void => {
+    const onError = (error: Error): void =>
       options.logger.warn({ event: 'rtp.socket-error', port, error: error.message });
-    };
     socket.on('error', (error) => {
       if (isRefusal(error)) this.#peer.refused();
       else onError(error);

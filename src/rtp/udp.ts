@@ -10,9 +10,8 @@ export function familyOf(address: string): 4 | 6 {
 }
 
 /** Addresses are IP literals, so there is nothing to look up: answering at once sends in the same turn. */
-const lookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
+const lookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) =>
   callback(null, address, familyOf(address));
-};
 
 /** For RTP, and on the next port for RTCP. */
 export type SocketPair = readonly [Socket, Socket];

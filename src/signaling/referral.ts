@@ -18,9 +18,9 @@ export class Referral {
   constructor(clock: Clock, options: ReferOptions) {
     this.#options = options;
     this.outcome = new Promise((resolve) => (this.#resolve = resolve));
-    this.#cancelTimer = clock.after(options.timeoutMs, () => {
-      this.#fail(`the transfer was not completed within ${options.timeoutMs} ms`);
-    });
+    this.#cancelTimer = clock.after(options.timeoutMs, () =>
+      this.#fail(`the transfer was not completed within ${options.timeoutMs} ms`),
+    );
   }
 
   /** A response to the REFER. `tellsMore`: false when the peer said that no NOTIFY will come (`Refer-Sub: false`). */

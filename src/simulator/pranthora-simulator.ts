@@ -111,17 +111,11 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
     this.#handshakes = new HandshakeEndpoint({
       apiKey: options.apiKey,
       answer: (asked) => this.#answerHandshake(asked),
-      report: (report) => {
-        this.#onHandshake(report);
-      },
+      report: (report) => this.#onHandshake(report),
     });
-    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-      this.#onRequest(request, response);
-    };
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => this.#onRequest(request, response);
     this.#http = options.tls ? createSecureServer(options.tls, onRequest) : createServer(onRequest);
-    this.#http.on('upgrade', (request, socket, head) => {
-      this.#onUpgrade(request, socket, head);
-    });
+    this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
   }
 
   /** @returns the base URL, as for `pranthora.url`. Rejects when the port is taken. */
@@ -143,9 +137,7 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
     const httpClosed = once(this.#http, 'close');
     this.#http.close();
     this.#http.closeAllConnections();
-    await new Promise((resolve) => {
-      this.#webSockets.close(resolve);
-    });
+    await new Promise((resolve) => this.#webSockets.close(resolve));
     await httpClosed;
   }
 
@@ -190,9 +182,9 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
       refuseUpgrade(socket, scenario.httpStatus);
       return;
     }
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#accept(webSocket, request, asked, refusal ?? (scenario ? { scenario } : UNKNOWN));
-    });
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#accept(webSocket, request, asked, refusal ?? (scenario ? { scenario } : UNKNOWN)),
+    );
   }
 
   #accept(
@@ -262,15 +254,9 @@ export class PranthoraSimulator extends EventEmitter<SimulatorEvents> {
     if (!logger) return;
     const { agentId, workflowId } = session;
     logger.info({ event: 'simulator.session-opened', agentId, workflowId });
-    session.on('violation', ({ kind, detail }) => {
-      logger.warn({ event: 'simulator.violation', kind, detail });
-    });
-    session.on('interrupted', () => {
-      logger.info({ event: 'simulator.interrupted' });
-    });
-    session.on('closed', () => {
-      logger.info({ event: 'simulator.session-closed', ...session.report() });
-    });
+    session.on('violation', ({ kind, detail }) => logger.warn({ event: 'simulator.violation', kind, detail }));
+    session.on('interrupted', () => logger.info({ event: 'simulator.interrupted' }));
+    session.on('closed', () => logger.info({ event: 'simulator.session-closed', ...session.report() }));
   }
 }
 

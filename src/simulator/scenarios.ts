@@ -46,9 +46,7 @@ export function namedScenario(name: ScenarioName, speech: Speech): Scenario {
 /** Says back what it hears, byte for byte. */
 export function echo(): Scenario {
   return {
-    onMedia: (session, payload) => {
-      session.sendMedia(payload);
-    },
+    onMedia: (session, payload) => session.sendMedia(payload),
   };
 }
 
@@ -70,11 +68,7 @@ function hangUpAfter(farewell: Int16Array): Scenario {
   return {
     onOpen: (session) => {
       session.start();
-      session.after(500, () => {
-        session.say(farewell, () => {
-          session.close(1000, 'Call terminated by agent');
-        });
-      });
+      session.after(500, () => session.say(farewell, () => session.close(1000, 'Call terminated by agent')));
     },
   };
 }
@@ -90,9 +84,7 @@ export function closes(afterMs: number, code: number, reason: string): Scenario 
     ...echo(),
     onOpen: (session) => {
       session.start();
-      session.after(afterMs, () => {
-        session.close(code, reason);
-      });
+      session.after(afterMs, () => session.close(code, reason));
     },
   };
 }
@@ -103,9 +95,7 @@ export function dies(afterMs: number): Scenario {
     ...echo(),
     onOpen: (session) => {
       session.start();
-      session.after(afterMs, () => {
-        session.terminate();
-      });
+      session.after(afterMs, () => session.terminate());
     },
   };
 }
@@ -113,9 +103,7 @@ export function dies(afterMs: number): Scenario {
 /** Accepts the upgrade, as Pranthora does, only to close with what is wrong. */
 export function refuse(code: number, reason: string): Scenario {
   return {
-    onOpen: (session) => {
-      session.close(code, reason);
-    },
+    onOpen: (session) => session.close(code, reason),
   };
 }
 

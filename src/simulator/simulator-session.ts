@@ -99,12 +99,8 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     this.#pump = new SpeechPump({
       pieceBytes: this.#wire.pieceBytes,
       after: (delayMs, fire) => this.after(delayMs, fire),
-      onPiece: (pcm) => {
-        this.sendAudio(pcm);
-      },
-      onEndOfUtterance: () => {
-        this.mark();
-      },
+      onPiece: (pcm) => this.sendAudio(pcm),
+      onEndOfUtterance: () => this.mark(),
     });
   }
 
@@ -115,9 +111,7 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
     });
     // What breaks the WebSocket protocol ends in a close code, which says enough.
     this.#socket.on('error', () => undefined);
-    this.#socket.on('close', (code, reason) => {
-      this.#onClose(scenario, code, reason.toString('utf8'));
-    });
+    this.#socket.on('close', (code, reason) => this.#onClose(scenario, code, reason.toString('utf8')));
     if (scenario.onOpen) scenario.onOpen(this);
     else this.start();
   }
@@ -145,9 +139,7 @@ export class SimulatorSession extends EventEmitter<SimulatorSessionEvents> {
 
   /** One message of speech, 16 kHz PCM. On the pure WebSocket these bytes as they are, even half a sample. */
   sendAudio(bytes: Buffer): void {
-    this.#whenOpen(() => {
-      this.sendMedia(this.#wire.encode(bytes));
-    });
+    this.#whenOpen(() => this.sendMedia(this.#wire.encode(bytes)));
   }
 
   /** One message of speech, with these bytes on the wire: PCM, or G.711 of the client's law. */

@@ -54,10 +54,7 @@ export class SpeechPump {
       this.#options.onEndOfUtterance();
     }
     if (this.#queue.length === 0) this.#end();
-    else
-      this.#cancelPiece = this.#options.after(PIECE_INTERVAL_MS, () => {
-        this.#next();
-      });
+    else this.#cancelPiece = this.#options.after(PIECE_INTERVAL_MS, () => this.#next());
   }
 
   #end(): void {

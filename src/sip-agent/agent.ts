@@ -133,11 +133,7 @@ export class SipAgent {
       maxRequestsPerSec: options.maxRequestsPerSec ?? MAX_REQUESTS_PER_SEC,
       isRepetition: (request, envelope) => this.#layer.holds(request, envelope),
       addressesOf: (uri) => this.#transports?.addressesOf(uri) ?? Promise.resolve([]),
-      again: (request, envelope, flow) => {
-        this.#guard(() => {
-          this.#receive(request, envelope, flow);
-        });
-      },
+      again: (request, envelope, flow) => this.#guard(() => this.#receive(request, envelope, flow)),
       onRefused: (kind) => options.onRefused?.(kind),
     });
     this.#subscriptions = new Subscriptions(clock);
@@ -213,16 +209,8 @@ export class SipAgent {
       maxConnections: MAX_CONNECTIONS,
       allow: (address) => this.#allows(address),
       sink: {
-        message: (message, envelope, flow) => {
-          this.#guard(() => {
-            this.#receive(message, envelope, flow);
-          });
-        },
-        malformed: (failure, flow) => {
-          this.#guard(() => {
-            this.#receiveMalformed(failure, flow);
-          });
-        },
+        message: (message, envelope, flow) => this.#guard(() => this.#receive(message, envelope, flow)),
+        malformed: (failure, flow) => this.#guard(() => this.#receiveMalformed(failure, flow)),
       },
     });
   }
@@ -236,15 +224,9 @@ export class SipAgent {
       hostPorts: bound.map((each) => `${each.protocol}/${formatHostPort(each)}`).join(','),
       handler: {
         command: (client, command) => {
-          this.#execute(client, command).catch((error: unknown) => {
-            client.failed(command.id, (error as Error).message);
-          });
+          this.#execute(client, command).catch((error: unknown) => client.failed(command.id, (error as Error).message));
         },
-        clientGone: (client) => {
-          this.#guard(() => {
-            this.#clientGone(client);
-          });
-        },
+        clientGone: (client) => this.#guard(() => this.#clientGone(client)),
       },
     });
   }
@@ -286,9 +268,7 @@ export class SipAgent {
     this.#outbound.clientGone(client);
     this.#subscriptions.clientGone(client);
     for (const usage of this.#usages.ownedBy(client)) {
-      usage.whenAcknowledged(() => {
-        endCall(this.#core, usage, 'application gone');
-      });
+      usage.whenAcknowledged(() => endCall(this.#core, usage, 'application gone'));
     }
   }
 

@@ -47,9 +47,7 @@ export class BenchAgent implements Scenario {
   }
 
   #pause(session: SimulatorSession): void {
-    session.after(150 + 200 * Math.random(), () => {
-      this.#speak(session);
-    });
+    session.after(150 + 200 * Math.random(), () => this.#speak(session));
   }
 
   #speak(session: SimulatorSession): void {

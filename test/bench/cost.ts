@@ -54,30 +54,22 @@ export function measureAudioCost(): Row[] {
   return [
     compare(
       'G.711 decode, 160 samples (alawmulaw)',
-      () => {
-        decodeG711('mulaw', coded, 0, 160, out8k, 0);
-      },
+      () => decodeG711('mulaw', coded, 0, 160, out8k, 0),
       () => alawmulaw.mulaw.decode(coded),
     ),
     compare(
       'G.711 encode, 160 samples (alawmulaw)',
-      () => {
-        encodeG711('mulaw', pcm8k, 0, 160, outCoded, 0);
-      },
+      () => encodeG711('mulaw', pcm8k, 0, 160, outCoded, 0),
       () => alawmulaw.mulaw.encode(pcm8k),
     ),
     compare(
       '8 → 16 kHz, 160 samples (wave-resampler)',
-      () => {
-        up.process(pcm8k, 0, 160, out16k, 0);
-      },
+      () => up.process(pcm8k, 0, 160, out16k, 0),
       () => waveResampler.resample(pcm8k, 8_000, 16_000),
     ),
     compare(
       '16 → 8 kHz, 320 samples (wave-resampler)',
-      () => {
-        down.process(pcm16k, 0, 320, out8k, 0);
-      },
+      () => down.process(pcm16k, 0, 320, out8k, 0),
       () => waveResampler.resample(pcm16k, 16_000, 8_000),
     ),
     ...measureG722Cost(),
@@ -100,17 +92,13 @@ function measureG722Cost(): Row[] {
     {
       name: 'G.722 decode, 160 octets',
       values: {
-        ours: costUs(() => {
-          decoder.decode(octets, 160 * nextFrame(), 160, out, 0);
-        }),
+        ours: costUs(() => decoder.decode(octets, 160 * nextFrame(), 160, out, 0)),
       },
     },
     {
       name: 'G.722 encode, 320 samples',
       values: {
-        ours: costUs(() => {
-          encoder.encode(pcm, 320 * nextFrame(), 160, outCoded, 0);
-        }),
+        ours: costUs(() => encoder.encode(pcm, 320 * nextFrame(), 160, outCoded, 0)),
       },
     },
   ];

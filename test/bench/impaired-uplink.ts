@@ -186,8 +186,6 @@ function gapsIn(sentAtMs: readonly number[]): { gaps: number; longestGapMs: numb
 
 function joined(frames: readonly Int16Array[]): Int16Array {
   const samples = new Int16Array(frames.length * FRAME_16K);
-  frames.forEach((frame, i) => {
-    samples.set(frame, i * FRAME_16K);
-  });
+  frames.forEach((frame, i) => samples.set(frame, i * FRAME_16K));
   return samples;
 }

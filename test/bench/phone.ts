@@ -82,9 +82,7 @@ export class BenchPhone implements Ticking {
 
   /** Connected, a socket takes a packet without looking an address up. */
   async #startRtp(port: number): Promise<void> {
-    this.#rtp.on('message', (bytes) => {
-      this.#onPacket(bytes);
-    });
+    this.#rtp.on('message', (bytes) => this.#onPacket(bytes));
     this.#rtp.connect(port, '127.0.0.1');
     await once(this.#rtp, 'connect');
     this.#stopTicking = this.#scheduler.add(this);

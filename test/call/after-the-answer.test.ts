@@ -377,9 +377,7 @@ it('a thousand calls, ended in every way at any moment, leave nothing behind', a
         else if (invite.finals === 0) invite.cancel();
         else bridge?.agentEnded(ENDINGS.hangup);
       },
-      () => {
-        bench.controller.endAll();
-      },
+      () => bench.controller.endAll(),
     ];
     const endAfter = Math.floor(i / ends.length) % (steps.length + 1);
     for (const step of steps.slice(0, endAfter)) {

@@ -125,7 +125,7 @@ describe('Retry-After', () => {
   });
 });
 
-describe('keys pressed', () => {
+describe('keys pressed', () =>
   it('go to the agent, those of a route’s own actions not', async () => {
     const bench = new CallBench({ routes: [route({ dtmf: { '#': { refer: 'sip:desk@pbx.example' } } })] });
     const { dialog, bridge } = await bench.answered();
@@ -136,10 +136,9 @@ describe('keys pressed', () => {
     expect(bench.logger.lines.some((line) => 'digit' in line)).toBe(false);
     dialog.end();
     await bench.expectAllOver();
-  });
-});
+  }));
 
-describe('a reload', () => {
+describe('a reload', () =>
   it('reaches calls in progress with its keys alone', async () => {
     const bench = new CallBench({ routes: [route({ targets: [agent('a'), agent('b')] })] });
     const { dialog, bridge } = await bench.answered();
@@ -150,5 +149,4 @@ describe('a reload', () => {
     expect(bridge.agents.map(({ apiKeys }) => apiKeys)).toEqual([['key'], ['new']]);
     dialog.end();
     await bench.expectAllOver();
-  });
-});
+  }));

@@ -256,24 +256,16 @@ it('five hundred calls that lose their media at any moment, and end in any way, 
     const invite = bench.connecting({ holdAnswer: i % 5 === 0, offer: i % 11 === 0 ? undefined : OFFER });
     const { bridge } = bench;
     const steps: (() => void)[] = [
-      () => {
-        bridge.agentReady();
-      },
-      () => {
-        bench.media.lose('gone');
-      },
+      () => bridge.agentReady(),
+      () => bench.media.lose('gone'),
       () => {
         if (invite.answers.length > 0 && !invite.dialog && invite.finals === 1) invite.confirmAnswer();
       },
-      () => {
-        bench.media.lose('gone');
-      },
+      () => bench.media.lose('gone'),
       () => {
         if (invite.dialog?.reinviting) invite.dialog.answerOffer(i % 3 === 0 ? 'v=0' : MOVED);
       },
-      () => {
-        bench.media.lose('gone again');
-      },
+      () => bench.media.lose('gone again'),
     ];
     for (const step of steps.slice(i % 2, 1 + (Math.floor(i / 2) % steps.length))) {
       step();

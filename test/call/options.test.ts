@@ -22,9 +22,9 @@ describe('OPTIONS', () => {
     ['sip:15551234@192.0.2.1;user=phone', undefined],
     ['sip:4999@192.0.2.1', 404],
     ['tel:+4999', 404],
-  ])('%s: %s', (uri, status) => {
-    expect(new CallBench({ routes }).controller.refusalOf(query(uri))?.status).toBe(status);
-  });
+  ])('%s: %s', (uri, status) =>
+    expect(new CallBench({ routes }).controller.refusalOf(query(uri))?.status).toBe(status),
+  );
 
   it('is 503 with Retry-After while no call is taken', async () => {
     const full = new CallBench({ routes, maxConcurrent: 1 });

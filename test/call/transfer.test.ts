@@ -26,9 +26,7 @@ interface Transferring {
 /** What makes the bridge send a REFER, where to, and who is said to have ended the call when it succeeds. */
 const CAUSES = {
   'the agent ends the call': {
-    begin: (bridge: FakeBridge) => {
-      bridge.agentEnded(ENDINGS.hangup);
-    },
+    begin: (bridge: FakeBridge) => bridge.agentEnded(ENDINGS.hangup),
     referTo: SURVEY,
     endedBy: 'agent',
     keepsAgent: false,
@@ -36,9 +34,7 @@ const CAUSES = {
     failedOutcome: 'client_error',
   },
   'the last agent is lost': {
-    begin: (bridge: FakeBridge) => {
-      bridge.agentEnded(ENDINGS.configuration);
-    },
+    begin: (bridge: FakeBridge) => bridge.agentEnded(ENDINGS.configuration),
     referTo: DESK,
     endedBy: 'bridge',
     keepsAgent: false,
@@ -46,9 +42,7 @@ const CAUSES = {
     failedOutcome: 'upstream_error',
   },
   'a digit asks for it': {
-    begin: (bridge: FakeBridge) => {
-      bridge.tell({ kind: 'dtmf', digit: '0' });
-    },
+    begin: (bridge: FakeBridge) => bridge.tell({ kind: 'dtmf', digit: '0' }),
     referTo: OPERATOR,
     endedBy: 'caller',
     keepsAgent: true,
@@ -260,7 +254,7 @@ describe('while the 200 is on its way', () => {
   });
 });
 
-describe('without a place to go', () => {
+describe('without a place to go', () =>
   it.each([
     { what: 'hangs up', ending: ENDINGS.hangup, changes: { onAgentEnd: 'hangup' as const }, reason: 'agent_hangup' },
     {
@@ -276,8 +270,7 @@ describe('without a place to go', () => {
     await bench.expectAllOver();
     expect(dialog.refers).toEqual([]);
     expect(bench.record(invite)).toMatchObject({ reason });
-  });
-});
+  }));
 
 describe('digits', () => {
   it('by INFO act as those in RTP do, and a key told twice is one', async () => {

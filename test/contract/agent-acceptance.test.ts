@@ -79,20 +79,15 @@ async function dial(
 
 const START = '{"event_type":"start_media_streaming"}';
 const silent: Answer = () => undefined;
-const starts: Answer = (socket) => {
-  socket.send(START);
-};
+const starts: Answer = (socket) => socket.send(START);
 const closes =
   (code: number, reason = '', afterMs = 0): Answer =>
   (socket) =>
-    void setTimeout(() => {
-      socket.close(code, reason);
-    }, afterMs);
+    void setTimeout(() => socket.close(code, reason), afterMs);
 const says =
   (text: string): Answer =>
-  (socket) => {
+  (socket) =>
     socket.send(text);
-  };
 
 describe.each<AgentMode>(['telephony', 'handshake'])('an agent without a start message (%s)', (mode) => {
   it.each([4001, 4002, 4003, 1008])('is refused by %i long after the upgrade, and was never ready', async (code) => {
@@ -123,9 +118,7 @@ describe.each<AgentMode>(['telephony', 'handshake'])('an agent without a start m
   it('is not ready for an error, which may be the beginning of a refusal', async () => {
     const refuses: Answer = (socket) => {
       socket.send('{"type":"error","message":"Unauthorized"}');
-      setTimeout(() => {
-        socket.close(4001);
-      }, 50);
+      setTimeout(() => socket.close(4001), 50);
     };
     const { call } = await dial([refuses], { mode, settleMs: 60_000 });
     expect(await call.ending()).toMatchObject({ closeCode: 4001 });
@@ -220,9 +213,7 @@ describe('keys that are renewed', () => {
 
   it('are shown when the old one, already on its way, is refused', async () => {
     const { call, server } = await dial([closes(4001, '', 50), starts], { apiKeys: ['old'] });
-    await vi.waitFor(() => {
-      expect(server.sockets).toHaveLength(1);
-    });
+    await vi.waitFor(() => expect(server.sockets).toHaveLength(1));
     call.session.renewKeys(['new']);
     await call.until('ready');
     expect(server.keys).toEqual(['old', 'new']);
@@ -258,17 +249,15 @@ it('tells of keys pressed where they can be told, and sends no text where it mus
   const telephony = await dial([silent], { mode: 'telephony' });
   await telephony.call.until('ready');
   telephony.call.session.sendDigit('5');
-  await vi.waitFor(() => {
-    expect(telephony.server.texts.at(-1)).toContain('"dtmf":{"track":"inbound_track","digit":"5"}');
-  });
+  await vi.waitFor(() =>
+    expect(telephony.server.texts.at(-1)).toContain('"dtmf":{"track":"inbound_track","digit":"5"}'),
+  );
   telephony.call.hangUp();
   await telephony.server.stop();
   const pure = await dial([starts], {});
   await pure.call.until('ready');
   pure.call.session.sendDigit('5');
   pure.call.session.sendFrame(new Uint8Array(640), pure.call.clock.nowMs());
-  await vi.waitFor(() => {
-    expect(pure.server.texts).toHaveLength(1);
-  });
+  await vi.waitFor(() => expect(pure.server.texts).toHaveLength(1));
   expect(pure.server.texts[0]).toHaveLength(640);
 });

@@ -94,9 +94,7 @@ export class Call {
           this.interruptedAtMs = receivedAtMs;
           this.#note(`interruption ${spelling}`);
         },
-        onMark: (name) => {
-          this.#note(`mark ${name}`);
-        },
+        onMark: (name) => this.#note(`mark ${name}`),
         onReconnecting: (ending, attempt, delayMs) => {
           this.reconnects.push({ ending, attempt, delayMs });
           this.#note(`reconnecting ${attempt}`);
@@ -147,9 +145,7 @@ export class Call {
         this.session.tick(this.clock.nowMs());
       }
     }, 5);
-    this.#stopTalking = () => {
-      clearInterval(timer);
-    };
+    this.#stopTalking = () => clearInterval(timer);
   }
 
   hangUp(): void {

@@ -20,13 +20,9 @@ afterEach(async () => {
   }
   const left = simulator;
   simulator = undefined;
-  await vi.waitFor(() => {
-    expect(left?.sessions.every(({ isClosed }) => isClosed)).not.toBe(false);
-  });
+  await vi.waitFor(() => expect(left?.sessions.every(({ isClosed }) => isClosed)).not.toBe(false));
   await left?.stop();
-  await vi.waitFor(() => {
-    expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
-  });
+  await vi.waitFor(() => expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]));
 });
 
 async function dial(options: SimulatorOptions, callOptions: CallOptions): Promise<Call> {
@@ -54,9 +50,7 @@ function agent(index = 0): SimulatorSession {
 }
 
 async function closed(session: SimulatorSession): Promise<void> {
-  await vi.waitFor(() => {
-    expect(session.isClosed).toBe(true);
-  });
+  await vi.waitFor(() => expect(session.isClosed).toBe(true));
 }
 
 const violations = (): unknown[] => simulator?.sessions.flatMap((session) => session.violations) ?? [];
@@ -119,9 +113,7 @@ describe.each(MODES)('mode %s', (mode) => {
       const call = await dial(
         {
           scenario: {
-            onOpen: (session) => {
-              session.close(code, reason);
-            },
+            onOpen: (session) => session.close(code, reason),
           },
         },
         { mode },
@@ -222,12 +214,7 @@ describe.each(MODES)('mode %s', (mode) => {
     };
     const endSession = async (): Promise<void> => {
       const session = simulator?.sessions.at(-1) ?? agent();
-      await vi.waitFor(
-        () => {
-          expect(received.length + session.report().framesReceived).toBe(sent);
-        },
-        { interval: 2 },
-      );
+      await vi.waitFor(() => expect(received.length + session.report().framesReceived).toBe(sent), { interval: 2 });
       received.push(...firstBytes(session.receivedMedia(), format));
       session.close(1000, 'Session timeout reached');
     };
@@ -321,9 +308,7 @@ describe('the telephony stream', () => {
     );
     await call.until('mark three "3"');
     for (const name of ['one', 'two', 'three "3"', 'one too many']) call.session.echoMark(name);
-    await vi.waitFor(() => {
-      expect(echoed).toEqual(['one', 'two', 'three "3"']);
-    });
+    await vi.waitFor(() => expect(echoed).toEqual(['one', 'two', 'three "3"']));
     call.hangUp();
     await closed(agent());
     expect(agent().violations).toEqual([]);
@@ -343,9 +328,7 @@ describe('the telephony stream', () => {
     await call.until('mark m', 2);
     call.session.echoMark('m');
     call.session.echoMark('m');
-    await vi.waitFor(() => {
-      expect(agent(1).report().marks).toEqual({ sent: 1, echoed: 1 });
-    });
+    await vi.waitFor(() => expect(agent(1).report().marks).toEqual({ sent: 1, echoed: 1 }));
     expect(violations()).toEqual([]);
   });
 

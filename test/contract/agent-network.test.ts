@@ -38,18 +38,12 @@ let call: Call | undefined;
 afterEach(async () => {
   call?.hangUp();
   expect(call?.clock.pendingTimers ?? 0).toBe(0);
-  await vi.waitFor(() => {
-    expect(simulator?.sessions.every(({ isClosed }) => isClosed) ?? true).toBe(true);
-  });
-  await vi.waitFor(() => {
-    expect(proxy?.openSockets ?? 0).toBe(0);
-  });
+  await vi.waitFor(() => expect(simulator?.sessions.every(({ isClosed }) => isClosed) ?? true).toBe(true));
+  await vi.waitFor(() => expect(proxy?.openSockets ?? 0).toBe(0));
   await simulator?.stop();
   await proxy?.stop();
   call = simulator = proxy = undefined;
-  await vi.waitFor(() => {
-    expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
-  });
+  await vi.waitFor(() => expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]));
 });
 
 async function simulate(tls?: { key: string; cert: string }): Promise<string> {
@@ -206,9 +200,7 @@ describe.each(MODES)('a proxy, mode %s', (mode) => {
   it('never answers, and the caller hangs up', async () => {
     const url = await proxyUrl(() => undefined);
     dial('wss://pranthora.test', settings(url), { mode });
-    await vi.waitFor(() => {
-      expect(proxy?.asked).toEqual(['pranthora.test:443']);
-    });
+    await vi.waitFor(() => expect(proxy?.asked).toEqual(['pranthora.test:443']));
     call?.hangUp();
     // That its socket is gone is checked after every test.
   });

@@ -18,13 +18,9 @@ afterEach(async () => {
     expect(call.clock.pendingTimers).toBe(0);
   }
   const left = simulator;
-  await vi.waitFor(() => {
-    expect(left?.sessions.every(({ isClosed }) => isClosed)).not.toBe(false);
-  });
+  await vi.waitFor(() => expect(left?.sessions.every(({ isClosed }) => isClosed)).not.toBe(false));
   await left?.stop();
-  await vi.waitFor(() => {
-    expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
-  });
+  await vi.waitFor(() => expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]));
   calls.length = 0;
   simulator = undefined;
 });
@@ -53,9 +49,7 @@ function agent(index = 0): SimulatorSession {
 }
 
 async function agentHeard(frames: number, index = 0): Promise<void> {
-  await vi.waitFor(() => {
-    expect(agent(index).report().framesReceived).toBeGreaterThanOrEqual(frames);
-  });
+  await vi.waitFor(() => expect(agent(index).report().framesReceived).toBeGreaterThanOrEqual(frames));
 }
 
 const RECONNECT = { maxAttempts: 3, initialDelayMs: 10, maxDelayMs: 40, keepMs: 400 };
@@ -69,9 +63,7 @@ describe('a conversation', () => {
     expect(heard).toEqual(Buffer.concat(Array.from({ length: 25 }, (_, i) => numberedFrame(i))));
     expect(call.session.state).toBe('streaming');
     call.hangUp();
-    await vi.waitFor(() => {
-      expect(agent().isClosed).toBe(true);
-    });
+    await vi.waitFor(() => expect(agent().isClosed).toBe(true));
     expect(agent().report()).toMatchObject({ violations: {}, closeCode: 1000 });
     expect(call.session.stats.framesSent).toBe(agent().report().framesReceived);
     expect(call.session.stats).toMatchObject({ framesDropped: 0, reconnects: 0, ignoredMessages: 0 });
@@ -80,10 +72,7 @@ describe('a conversation', () => {
 
   it('says how long connecting and starting took', async () => {
     const call = await ready({
-      onOpen: (session) =>
-        session.after(60, () => {
-          session.start();
-        }),
+      onOpen: (session) => session.after(60, () => session.start()),
     });
     expect(call.readyInfo?.connectMs).toBeGreaterThan(0);
     expect(call.readyInfo?.startMs).toBeGreaterThan(55);
@@ -91,9 +80,7 @@ describe('a conversation', () => {
 
   it('holds the caller’s audio back until the start, and keeps none of it', async () => {
     const call = dial(await simulate({ scenario: { onOpen: () => undefined, onAudio: () => undefined } }));
-    await vi.waitFor(() => {
-      expect(call.session.state).toBe('awaiting-start');
-    });
+    await vi.waitFor(() => expect(call.session.state).toBe('awaiting-start'));
     for (let i = 0; i < 10; i++) call.session.sendFrame(numberedFrame(99), call.clock.nowMs());
     agent().start();
     await call.until('ready');
@@ -107,9 +94,7 @@ describe('a conversation', () => {
     const call = await ready('greeting-first');
     const greeting = pcmBytes(toneSpeech().greeting);
     expect(call.events.indexOf('audio')).toBeLessThan(call.events.indexOf('ready'));
-    await vi.waitFor(() => {
-      expect(Buffer.concat(call.audio)).toHaveLength(greeting.length);
-    });
+    await vi.waitFor(() => expect(Buffer.concat(call.audio)).toHaveLength(greeting.length));
     expect(Buffer.concat(call.audio)).toEqual(greeting);
   });
 
@@ -166,14 +151,10 @@ describe('a conversation', () => {
     call.hangUp();
     call.session.sendFrame(numberedFrame(0), 0);
     call.session.tick(0);
-    await vi.waitFor(() => {
-      expect(agent().isClosed).toBe(true);
-    });
+    await vi.waitFor(() => expect(agent().isClosed).toBe(true));
     expect(call.events).toHaveLength(before);
     expect(agent().report().closeCode).toBe(1000);
-    expect(() => {
-      call.session.connect();
-    }).toThrow('connects once');
+    expect(() => call.session.connect()).toThrow('connects once');
   });
 });
 
@@ -210,9 +191,7 @@ describe('an agent that cannot be had', () => {
       const call = dial(
         await simulate({
           scenario: {
-            onOpen: (session) => {
-              session.close(code, reason);
-            },
+            onOpen: (session) => session.close(code, reason),
           },
         }),
       );
@@ -283,9 +262,7 @@ describe('an agent that ends the call', () => {
     agent().sendText(text);
     agent().sendText('stop');
     expect(await call.ending()).toMatchObject({ kind: 'agent-hangup' });
-    await vi.waitFor(() => {
-      expect(agent().report().closeCode).toBe(1000);
-    });
+    await vi.waitFor(() => expect(agent().report().closeCode).toBe(1000));
     expect(call.events).toEqual(['ready', 'ended']);
   });
 });
@@ -295,10 +272,7 @@ describe('a connection lost in a call', () => {
     const scenarios: Scenario[] = [
       sessionTimeout(1_100),
       {
-        onOpen: (session) =>
-          session.after(300, () => {
-            session.start();
-          }),
+        onOpen: (session) => session.after(300, () => session.start()),
       },
     ];
     const call = dial(await simulate({ scenarioFor: () => scenarios.shift() }));

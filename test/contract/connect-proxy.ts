@@ -14,9 +14,7 @@ export class ConnectProxy {
   readonly #server = createServer();
 
   constructor(onConnect?: (socket: Duplex) => void) {
-    this.#server.on('connection', (socket) => {
-      this.#keep(socket);
-    });
+    this.#server.on('connection', (socket) => this.#keep(socket));
     this.#server.on('connect', (request: IncomingMessage, socket: Duplex) => {
       this.asked.push(request.url ?? '');
       this.credentials.push(request.headers['proxy-authorization']);

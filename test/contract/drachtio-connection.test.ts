@@ -57,21 +57,10 @@ describe('the connection to drachtio-server', () => {
     return endpoint.connect();
   }
 
-  const nobodyConnected = (): Promise<void> =>
-    vi.waitFor(
-      () => {
-        expect(server?.open ?? 0).toBe(0);
-      },
-      { interval: 5 },
-    );
+  const nobodyConnected = (): Promise<void> => vi.waitFor(() => expect(server?.open ?? 0).toBe(0), { interval: 5 });
 
   const untilStates = (count: number): Promise<void> =>
-    vi.waitFor(
-      () => {
-        expect(states.length).toBeGreaterThanOrEqual(count);
-      },
-      { interval: 5 },
-    );
+    vi.waitFor(() => expect(states.length).toBeGreaterThanOrEqual(count), { interval: 5 });
 
   /** The attempt that is under way has failed: there is a time for the next one. */
   const untilWaiting = (): Promise<void> =>
@@ -89,9 +78,7 @@ describe('the connection to drachtio-server', () => {
     expect(await connect()).toBe(true);
     expect(states).toEqual([{ connected: true, detail: HOST_PORTS }]);
     expect(secrets).toEqual(['cymru']);
-    await vi.waitFor(() => {
-      expect(routes).toEqual(['invite']);
-    });
+    await vi.waitFor(() => expect(routes).toEqual(['invite']));
     expect(clock.pendingTimers).toBe(0);
   });
 
@@ -119,9 +106,7 @@ describe('the connection to drachtio-server', () => {
       clock.advance(250);
       await untilStates(2);
       expect(states.at(-1)).toEqual({ connected: true, detail: HOST_PORTS });
-      await vi.waitFor(() => {
-        expect(routes).toEqual(['invite']);
-      });
+      await vi.waitFor(() => expect(routes).toEqual(['invite']));
     });
 
     it('is given up by close()', async () => {
@@ -140,15 +125,11 @@ describe('the connection to drachtio-server', () => {
     it.each([
       {
         server: 'that goes',
-        refuse: (reply: Reply) => {
-          reply.no('incorrect secret');
-        },
+        refuse: (reply: Reply) => reply.no('incorrect secret'),
       },
       {
         server: 'that stays',
-        refuse: (reply: Reply) => {
-          reply.noAndStay('incorrect secret');
-        },
+        refuse: (reply: Reply) => reply.noAndStay('incorrect secret'),
       },
     ])('is told once, and tried again once in a while ($server)', async ({ refuse }) => {
       const { secrets } = await listen(refuse);
@@ -162,31 +143,23 @@ describe('the connection to drachtio-server', () => {
         expect(server?.connections).toBe(attempt);
         clock.advance(1);
       }
-      await vi.waitFor(() => {
-        expect(secrets).toHaveLength(6);
-      });
+      await vi.waitFor(() => expect(secrets).toHaveLength(6));
       await untilWaiting();
       expect(states).toEqual([{ connected: false, detail: 'failed to authenticate to server' }]);
     });
 
     it('is made when the secret has been put right', async () => {
-      const refusing = await listen((reply) => {
-        reply.no('incorrect secret');
-      });
+      const refusing = await listen((reply) => reply.no('incorrect secret'));
       await connect();
       await untilWaiting();
-      refusing.authentication = (reply) => {
-        reply.ok();
-      };
+      refusing.authentication = (reply) => reply.ok();
       clock.advance(RETRY_MAX_MS);
       await untilStates(2);
       expect(states.map(({ connected }) => connected)).toEqual([false, true]);
     });
 
     it('is given up by close()', async () => {
-      const { secrets } = await listen((reply) => {
-        reply.no('incorrect secret');
-      });
+      const { secrets } = await listen((reply) => reply.no('incorrect secret'));
       await connect();
       await untilWaiting();
       endpoint.close();
@@ -209,12 +182,8 @@ describe('the connection to drachtio-server', () => {
       await untilStates(3);
       expect(states.at(-1)).toEqual({ connected: true, detail: HOST_PORTS });
       expect(first.secrets).toEqual(['cymru', 'cymru']);
-      await vi.waitFor(() => {
-        expect(first.routes).toEqual(['invite']);
-      });
-      await vi.waitFor(() => {
-        expect(first.open).toBe(1);
-      });
+      await vi.waitFor(() => expect(first.routes).toEqual(['invite']));
+      await vi.waitFor(() => expect(first.open).toBe(1));
     });
 
     it('with its server is made again when that is back', async () => {
@@ -280,13 +249,9 @@ describe('the connection to drachtio-server', () => {
     it.each(['', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'Content-Type: auth/request\n\n'])(
       'is given up in 4 s when it says %j and no more',
       async (greeting) => {
-        const silent = await listen((reply) => {
-          reply.raw(greeting);
-        });
+        const silent = await listen((reply) => reply.raw(greeting));
         const connected = connect();
-        await vi.waitFor(() => {
-          expect(silent.secrets).toHaveLength(1);
-        });
+        await vi.waitFor(() => expect(silent.secrets).toHaveLength(1));
         clock.advance(3_999);
         await settled();
         expect(states).toEqual([]);
@@ -294,9 +259,7 @@ describe('the connection to drachtio-server', () => {
         expect(await connected).toBe(false);
         expect(states).toEqual([{ connected: false, detail: 'no answer within 4000 ms' }]);
         await nobodyConnected();
-        silent.authentication = (reply) => {
-          reply.ok();
-        };
+        silent.authentication = (reply) => reply.ok();
         clock.advance(250);
         await untilStates(2);
         expect(states.at(-1)?.connected).toBe(true);
@@ -307,9 +270,7 @@ describe('the connection to drachtio-server', () => {
       let late: Reply | undefined;
       const slow = await listen((reply) => (late = reply));
       const connected = connect();
-      await vi.waitFor(() => {
-        expect(late).toBeDefined();
-      });
+      await vi.waitFor(() => expect(late).toBeDefined());
       clock.advance(4_000);
       late?.ok();
       expect(await connected).toBe(false);
@@ -346,9 +307,7 @@ describe('the connection to drachtio-server', () => {
       let late: Reply | undefined;
       await listen((reply) => (late = reply));
       const connected = connect();
-      await vi.waitFor(() => {
-        expect(late).toBeDefined();
-      });
+      await vi.waitFor(() => expect(late).toBeDefined());
       endpoint.close();
       late?.ok();
       expect(await connected).toBe(false);

@@ -83,9 +83,7 @@ describe('a dialog through drachtio-srf', () => {
     if (heard.ends.length === 0 && !hungUp) respond(peer, await peer.next('BYE'), '200 OK');
     await over;
     endpoint.close();
-    await vi.waitFor(() => {
-      expect(rig.agent.stats()).toMatchObject({ dialogs: 0, clients: 0 });
-    });
+    await vi.waitFor(() => expect(rig.agent.stats()).toMatchObject({ dialogs: 0, clients: 0 }));
     agentClock.advance(TIMER_B_MS);
     expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 });
     expect(clock.pendingTimers).toBe(0);
@@ -95,17 +93,13 @@ describe('a dialog through drachtio-srf', () => {
 
   async function established(digest?: DigestClient): Promise<Dialog> {
     const answered = call.establish();
-    await vi.waitFor(() => {
-      expect(invites).toHaveLength(1);
-    });
+    await vi.waitFor(() => expect(invites).toHaveLength(1));
     const invite = invites.pop();
     if (invite) invite.digest = digest;
     const made = invite?.answer(ANSWER, heard);
     await answered;
     if (!made) throw new Error('no INVITE');
-    await vi.waitFor(() => {
-      expect(heard.acks).toEqual([undefined]);
-    });
+    await vi.waitFor(() => expect(heard.acks).toEqual([undefined]));
     return made;
   }
 
@@ -251,9 +245,7 @@ describe('a dialog through drachtio-srf', () => {
     it('is not sent once the caller has hung up', async () => {
       call.next('BYE');
       await peer.next('200 BYE');
-      await vi.waitFor(() => {
-        expect(heard.ends).toEqual([{ byPeer: true, reason: 'normal release' }]);
-      });
+      await vi.waitFor(() => expect(heard.ends).toEqual([{ byPeer: true, reason: 'normal release' }]));
       await expect(dialog.reinvite(OFFER)).rejects.toThrow('the dialog is over');
       expect(peer.count('INVITE')).toBe(0);
     });
@@ -274,9 +266,7 @@ describe('a dialog through drachtio-srf', () => {
       heard.respond = () => new Promise((resolve) => (decide = resolve));
       call.sequence += 1;
       call.invite();
-      await vi.waitFor(() => {
-        expect(heard.requests).toHaveLength(1);
-      });
+      await vi.waitFor(() => expect(heard.requests).toHaveLength(1));
       await expect(dialog.reinvite(OFFER)).rejects.toMatchObject({ name: 'CallRefused', status: 491 });
       decide(ANSWER);
       call.ack(await peer.next('200 INVITE'));
@@ -289,9 +279,7 @@ describe('a dialog through drachtio-srf', () => {
       heard.respond = () => new Promise((resolve) => (decide = resolve));
       call.sequence += 1;
       call.invite();
-      await vi.waitFor(() => {
-        expect(heard.requests).toEqual([{ offer: OFFER, method: 'INVITE' }]);
-      });
+      await vi.waitFor(() => expect(heard.requests).toEqual([{ offer: OFFER, method: 'INVITE' }]));
       expect(peer.count('200 INVITE')).toBe(1); // of the first INVITE
       decide(ANSWER.replace('50000', '50002'));
       const answer = await peer.next('200 INVITE');
@@ -322,14 +310,10 @@ describe('a dialog through drachtio-srf', () => {
       heard.respond = () => new Promise((resolve) => (decide = resolve));
       call.sequence += 1;
       call.invite();
-      await vi.waitFor(() => {
-        expect(heard.requests).toHaveLength(1);
-      });
+      await vi.waitFor(() => expect(heard.requests).toHaveLength(1));
       call.next('BYE');
       await peer.next('200 BYE');
-      await vi.waitFor(() => {
-        expect(heard.ends).toHaveLength(1);
-      });
+      await vi.waitFor(() => expect(heard.ends).toHaveLength(1));
       decide(ANSWER);
       await vi.waitFor(() => {
         // The refusal is repeated until it is acknowledged.
@@ -478,9 +462,7 @@ describe('a dialog through drachtio-srf', () => {
       await outcome;
       call.next('BYE');
       await peer.next('200 BYE');
-      await vi.waitFor(() => {
-        expect(heard.ends).toHaveLength(1);
-      });
+      await vi.waitFor(() => expect(heard.ends).toHaveLength(1));
       expect(await dialog.refer(DESK, { timeoutMs: 15_000, onProgress: () => undefined })).toEqual({
         transferred: false,
         detail: 'the dialog is over',
@@ -522,9 +504,7 @@ describe('a dialog through drachtio-srf', () => {
       expect(progress).toEqual([202, 180]);
       expect(await notify('SIP/2.0 200 OK', ['o: refer'])).toBe(200);
       expect(await outcome).toMatchObject({ transferred: true });
-      await vi.waitFor(() => {
-        expect(peer.count('200 NOTIFY')).toBe(FLOOD + rubbish.length + 1);
-      });
+      await vi.waitFor(() => expect(peer.count('200 NOTIFY')).toBe(FLOOD + rubbish.length + 1));
     });
 
     it('that was never sent is not notified of', async () => {
@@ -567,9 +547,7 @@ describe('a dialog through drachtio-srf', () => {
       call.next('BYE');
       await peer.next('200 BYE');
       expect((await info('application/dtmf', '5')).status).toBe(481);
-      await vi.waitFor(() => {
-        expect(heard.ends).toHaveLength(1);
-      });
+      await vi.waitFor(() => expect(heard.ends).toHaveLength(1));
       expect(heard.digits).toEqual([]);
     });
   });

@@ -53,9 +53,7 @@ beforeEach(async () => {
   );
   await endpoint.connect();
   server.tell(request('INVITE', 'z9hG4bK-one'), 'first');
-  await vi.waitFor(() => {
-    expect(invites).toHaveLength(1);
-  });
+  await vi.waitFor(() => expect(invites).toHaveLength(1));
 });
 
 afterEach(async () => {
@@ -66,9 +64,7 @@ afterEach(async () => {
 
 /** Resolves to the next thing the bridge says. */
 async function said(): Promise<SentMessage> {
-  await vi.waitFor(() => {
-    expect(server.sent).not.toEqual([]);
-  });
+  await vi.waitFor(() => expect(server.sent).not.toEqual([]));
   const [first] = server.sent.splice(0, 1);
   if (!first) throw new Error('nothing was said');
   return first;
@@ -80,9 +76,7 @@ it('refuses the copy of an INVITE that comes by another way, and hears of the CA
   expect(text).toMatch(/^SIP\/2\.0 482 /);
   expect(text).toMatch(/^call-id: one\r$/im);
   server.tell(request('CANCEL', 'z9hG4bK-one'), 'first');
-  await vi.waitFor(() => {
-    expect(cancels).toBe(1);
-  });
+  await vi.waitFor(() => expect(cancels).toBe(1));
   expect(invites).toHaveLength(1);
 });
 

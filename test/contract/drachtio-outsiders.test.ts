@@ -53,14 +53,10 @@ describe('behind drachtio-server, in a dialog', () => {
     await endpoint.connect();
     call = new PeerCall(await rig.udpPeer(), rig.port('udp'));
     call.invite({ contact: `<sip:phone@${PHONE}:5070>` });
-    await vi.waitFor(() => {
-      expect(invites).toHaveLength(1);
-    });
+    await vi.waitFor(() => expect(invites).toHaveLength(1));
     await invites.pop()?.answer(ANSWER, handlers);
     call.ack(await call.peer.next('200 INVITE'));
-    await vi.waitFor(() => {
-      expect(heard).toEqual(['ack']);
-    });
+    await vi.waitFor(() => expect(heard).toEqual(['ack']));
     heard.length = 0;
   });
 
@@ -115,9 +111,7 @@ describe('behind drachtio-server, in a dialog', () => {
     await call.peer.next('200 INFO');
     send(phone, 'BYE', 4);
     await phone.next('200 BYE');
-    await vi.waitFor(() => {
-      expect(heard).toEqual(['digit 5', 'digit 6', 'end']);
-    });
+    await vi.waitFor(() => expect(heard).toEqual(['digit 5', 'digit 6', 'end']));
   });
 
   test.each(['REFER', 'MESSAGE'])('a %s is not taken for granted', async (method) => {

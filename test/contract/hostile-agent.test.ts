@@ -12,13 +12,9 @@ afterEach(async () => {
   call?.hangUp();
   expect(call?.session.state).toBe('ended');
   expect(call?.clock.pendingTimers).toBe(0);
-  await vi.waitFor(() => {
-    expect(server?.sockets.size).toBe(0);
-  });
+  await vi.waitFor(() => expect(server?.sockets.size).toBe(0));
   await server?.stop();
-  await vi.waitFor(() => {
-    expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
-  });
+  await vi.waitFor(() => expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]));
 });
 
 async function dial(onSocket: (socket: Socket) => void, options: CallOptions = {}): Promise<Call> {
@@ -31,12 +27,11 @@ const NO_RETRY = { maxAttempts: 0, initialDelayMs: 10, maxDelayMs: 10, keepMs: 4
 
 /** A server that upgrades and starts, then does its worst. */
 function started(worst: (socket: Socket) => void): (socket: Socket) => void {
-  return (socket) => {
+  return (socket) =>
     acceptUpgrade(socket, () => {
       socket.write(START_FRAME);
       worst(socket);
     });
-  };
 }
 
 function answering(status: string, headers = ''): (socket: Socket) => void {
@@ -74,9 +69,7 @@ it('an upgrade that never comes, a byte at a time', async () => {
     (socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nX-Slow: ');
       const drip = setInterval(() => socket.write('x'), 5);
-      socket.on('close', () => {
-        clearInterval(drip);
-      });
+      socket.on('close', () => clearInterval(drip));
     },
     { connectTimeoutMs: 80 },
   );
@@ -211,9 +204,7 @@ it('a pong alone keeps it alive', async () => {
     { clock },
   );
   for (let ping = 1; ping <= 3; ping++) {
-    await vi.waitFor(() => {
-      expect(answered).toBe(ping);
-    });
+    await vi.waitFor(() => expect(answered).toBe(ping));
     clock.advance(10_000);
   }
   expect(alive.session.state).toBe('streaming');
@@ -242,9 +233,7 @@ it('a server that does not read gets no backlog: what waits is bounded, what is 
     received += data.length;
   });
   peer?.resume();
-  await vi.waitFor(() => {
-    expect(received).toBeGreaterThanOrEqual(framesSent * 648);
-  });
+  await vi.waitFor(() => expect(received).toBeGreaterThanOrEqual(framesSent * 648));
   congested.session.sendFrame(numberedFrame(0), FRAMES * 20);
   congested.session.tick(FRAMES * 20);
   expect(congested.session.stats.framesSent).toBeGreaterThan(framesSent);

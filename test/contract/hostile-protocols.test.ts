@@ -15,14 +15,10 @@ afterEach(async () => {
   call?.hangUp();
   expect(call?.session.state).toBe('ended');
   expect(call?.clock.pendingTimers).toBe(0);
-  await vi.waitFor(() => {
-    expect(server?.sockets.size ?? 0).toBe(0);
-  });
+  await vi.waitFor(() => expect(server?.sockets.size ?? 0).toBe(0));
   await server?.stop();
   server = undefined;
-  await vi.waitFor(() => {
-    expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]);
-  });
+  await vi.waitFor(() => expect(process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP'))).toEqual([]));
 });
 
 const NO_RETRY = { maxAttempts: 0, initialDelayMs: 10, maxDelayMs: 10, keepMs: 400 };
@@ -51,9 +47,7 @@ describe('the answer to a handshake', () => {
       (socket) => {
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{');
         const drip = setInterval(() => socket.write(' '), 5);
-        socket.on('close', () => {
-          clearInterval(drip);
-        });
+        socket.on('close', () => clearInterval(drip));
       },
       { connectTimeoutMs: 80 },
     );
@@ -86,9 +80,7 @@ describe('the answer to a handshake', () => {
       },
       { clock, connectTimeoutMs: 4_000 },
     );
-    await vi.waitFor(() => {
-      expect(connections).toBe(2);
-    });
+    await vi.waitFor(() => expect(connections).toBe(2));
     clock.advance(999);
     expect(lost.events).toEqual([]);
     clock.advance(1);
@@ -183,14 +175,7 @@ describe('the answer to a handshake', () => {
 
 describe('a telephony stream', () => {
   const stream = (worst: (socket: Socket) => void, options: CallOptions = {}): Promise<Call> =>
-    dial(
-      (socket) => {
-        acceptUpgrade(socket, () => {
-          worst(socket);
-        });
-      },
-      { mode: 'telephony', ...options },
-    );
+    dial((socket) => acceptUpgrade(socket, () => worst(socket)), { mode: 'telephony', ...options });
   const event = (value: object): Buffer => webSocketFrame(OPCODE.text, JSON.stringify(value));
   const media = (payload: string): Buffer => event({ event: 'media', media: { payload } });
 
@@ -229,9 +214,7 @@ describe('a telephony stream', () => {
     });
     await marked.until(`mark ${name}`);
     const before = process.memoryUsage().arrayBuffers;
-    marked.onEvent = () => {
-      marked.session.echoMark(name);
-    };
+    marked.onEvent = () => marked.session.echoMark(name);
     marked.session.echoMark(name);
     const batch = Buffer.concat(Array.from({ length: 1_000 }, () => mark));
     for (let sent = 1_000; sent <= 50_000; sent += 1_000) {
@@ -294,9 +277,7 @@ describe('a telephony server that answers no ping', () => {
     const clock = new FakeClock();
     call = new Call(`ws://127.0.0.1:${port}`, { mode: 'telephony', clock, startTimeoutMs: 500, reconnect: NO_RETRY });
     call.connect();
-    await vi.waitFor(() => {
-      expect(events).toEqual(['start']);
-    });
+    await vi.waitFor(() => expect(events).toEqual(['start']));
     clock.advance(499);
     expect(call.events).toEqual([]);
     call.hangUp();
@@ -307,15 +288,12 @@ describe('a telephony server that answers no ping', () => {
 
   it('counts as one that never starts', async () => {
     const clock = new FakeClock();
-    const lost = await dial(
-      (socket) => {
-        acceptUpgrade(socket, () => undefined);
-      },
-      { mode: 'telephony', clock, startTimeoutMs: 500 },
-    );
-    await vi.waitFor(() => {
-      expect(lost.session.state).toBe('awaiting-start');
+    const lost = await dial((socket) => acceptUpgrade(socket, () => undefined), {
+      mode: 'telephony',
+      clock,
+      startTimeoutMs: 500,
     });
+    await vi.waitFor(() => expect(lost.session.state).toBe('awaiting-start'));
     clock.advance(500);
     expect(lost.endings).toEqual([{ kind: 'unreachable', detail: 'no sign of life within 500 ms (start timeout)' }]);
     expect(JSON.stringify(lost.endings)).not.toContain(KEY);

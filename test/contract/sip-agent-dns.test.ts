@@ -19,9 +19,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await vi.waitFor(
-    () => {
-      expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 });
-    },
+    () => expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 }),
     { interval: 10 },
   );
   await rig.close();

@@ -294,9 +294,9 @@ describe('before the answer', () => {
 
     test('after the answer in a reliable 183 the client is asked', async () => {
       const { request, response } = await offered(['Supported: 100rel']);
-      request.on('update', (_update: SrfRequest, updateResponse: SrfResponse) => {
-        updateResponse.send(200, { body: ANSWER });
-      });
+      request.on('update', (_update: SrfRequest, updateResponse: SrfResponse) =>
+        updateResponse.send(200, { body: ANSWER }),
+      );
       await send(response, 183, { ...RELIABLE, body: ANSWER });
       prack(await peer.next(183));
       await peer.next('200 PRACK');
@@ -308,9 +308,7 @@ describe('before the answer', () => {
 
     test('without an offer the client is asked at once', async () => {
       const { request, response } = await offered([]);
-      request.on('update', (_update: SrfRequest, updateResponse: SrfResponse) => {
-        updateResponse.send(200);
-      });
+      request.on('update', (_update: SrfRequest, updateResponse: SrfResponse) => updateResponse.send(200));
       await send(response, 180);
       call.remoteTag = (await peer.next(180)).tag('To');
       call.next('UPDATE');

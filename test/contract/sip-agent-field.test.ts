@@ -249,9 +249,7 @@ test('a body that has to be understood: 415 with what would be, in a call as wel
 test('OPTIONS that the client leaves unanswered: 256 wait, further ones get 503, and they go on when it answers', async () => {
   const { rig: agent, peer, call } = await begin('tcp');
   const held: SrfResponse[] = [];
-  await agent.withClient((srf) => {
-    srf.options((_, response) => held.push(response));
-  });
+  await agent.withClient((srf) => srf.options((_, response) => held.push(response)));
   for (let sequence = 1; sequence <= 257; sequence++) call.send('OPTIONS', { sequence, toTag: '' });
   expect((await peer.next('503 OPTIONS')).header('Retry-After')).toBe('1');
   await expect.poll(() => held.length).toBe(256);

@@ -143,11 +143,9 @@ describe('a source that may call', () => {
     const { rig, peer, call } = await begin({ maxRequestsPerSec: 1 });
     call.invite();
     const { request, response } = await rig.nextInvite();
-    const dialogs = new Promise<void>((resolve) => {
-      rig.srf.createUAS(request, response, { localSdp: OFFER }, () => {
-        resolve();
-      });
-    });
+    const dialogs = new Promise<void>((resolve) =>
+      rig.srf.createUAS(request, response, { localSdp: OFFER }, () => resolve()),
+    );
     call.ack(await peer.next('200 INVITE'));
     await dialogs;
     for (let index = 2; index < 50; index++) {

@@ -40,15 +40,15 @@ beforeEach(async () => {
   // Retransmission would only repeat what is sent here anyway.
   rig = await AgentRig.start({ timers: { t1Ms: 20, t2Ms: 80, t4Ms: 100 } });
   let live: TestDialog | undefined;
-  await rig.withClient((srf) => {
+  await rig.withClient((srf) =>
     srf.invite((request, response) => {
       if (live) response.send(486);
       else
         void answer(srf, request, response, ANSWER).then((made) => {
           live = made;
         });
-    });
-  });
+    }),
+  );
   peer = await rig.udpPeer();
   call = new PeerCall(peer, rig.port('udp'));
   await call.establish();
@@ -70,9 +70,7 @@ async function expectUnharmed(): Promise<void> {
   expect(dialog.connected).toBe(true);
   expect(rig.logger.events('sip.fault')).toEqual([]);
   await vi.waitFor(
-    () => {
-      expect(rig.agent.stats()).toMatchObject({ dialogs: 1, serverTransactions: 0, clientTransactions: 0 });
-    },
+    () => expect(rig.agent.stats()).toMatchObject({ dialogs: 1, serverTransactions: 0, clientTransactions: 0 }),
     { interval: 50 },
   );
 }
@@ -112,7 +110,5 @@ test('mutated streams leave a call alone, and no connection stays', async () => 
     await closed(socket);
   }
   await expectUnharmed();
-  await vi.waitFor(() => {
-    expect(rig.agent.stats().connections).toBe(0);
-  });
+  await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(0));
 });

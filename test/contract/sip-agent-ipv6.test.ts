@@ -26,7 +26,7 @@ async function peerOn(protocol: Protocol): Promise<SipPeer> {
 
 describe.skipIf(!hasIpv6).each(['[::1]', '[::]'])(
   'an agent listening on %s (skipped where there is no IPv6)',
-  (address) => {
+  (address) =>
     describe.each<Protocol>(['udp', 'tcp', 'tls'])('over %s', (protocol) => {
       const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
 
@@ -77,6 +77,5 @@ describe.skipIf(!hasIpv6).each(['[::1]', '[::]'])(
         await peer.next('200 BYE');
         await destroyed;
       });
-    });
-  },
+    }),
 );

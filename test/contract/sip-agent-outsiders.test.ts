@@ -301,9 +301,7 @@ test('a peer that floods its own call gets 503, then silence, and may still hang
   wild.call.sequence = 1_000;
   wild.call.send('BYE');
   await wild.call.peer.next('200 BYE');
-  await vi.waitFor(() => {
-    expect(wild.heard).toContain('BYE');
-  });
+  await vi.waitFor(() => expect(wild.heard).toContain('BYE'));
 });
 
 test('a password in a URI, and more of it than anybody needs, is kept out of the log', async () => {

@@ -28,7 +28,7 @@ async function start(listen: string): Promise<AgentRig> {
 const ipv4 = ['127.0.0.1:0', '0.0.0.0:0'].map((listen) => [listen, '127.0.0.1'] as const);
 const ipv6 = hasIpv6 ? ['[::1]:0', '[::]:0'].map((listen) => [listen, '[::1]'] as const) : [];
 
-describe.each([...ipv4, ...ipv6])('two agents listening on %s', (listen, host) => {
+describe.each([...ipv4, ...ipv6])('two agents listening on %s', (listen, host) =>
   test.each(['udp', 'tcp'] as const)('call each other over %s', async (protocol) => {
     const [caller, callee] = [await start(listen), await start(listen)];
     const uri = `sip:1000@${host}:${callee.port(protocol)};transport=${protocol}`;
@@ -51,8 +51,6 @@ describe.each([...ipv4, ...ipv6])('two agents listening on %s', (listen, host) =
     const destroyed = once(placed, 'destroy');
     await hangUp(called);
     await destroyed;
-    await vi.waitFor(() => {
-      expect([caller.agent.stats().dialogs, callee.agent.stats().dialogs]).toEqual([0, 0]);
-    });
-  });
-});
+    await vi.waitFor(() => expect([caller.agent.stats().dialogs, callee.agent.stats().dialogs]).toEqual([0, 0]));
+  }),
+);

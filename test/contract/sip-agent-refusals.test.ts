@@ -238,9 +238,7 @@ describe('TCP connections', () => {
     expect(peer.connections).toBe(1);
     clock.advance(3_000);
     await gone;
-    await vi.waitFor(() => {
-      expect(rig.agent.stats().connections).toBe(0);
-    });
+    await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(0));
   });
 
   test('idle connections are closed, one a call depends on is not', async () => {
@@ -255,9 +253,7 @@ describe('TCP connections', () => {
     const idleClosed = idle.closedByAgent();
     clock.advance(16 * 60_000);
     await idleClosed;
-    await vi.waitFor(() => {
-      expect(rig.agent.stats()).toMatchObject({ connections: 1, dialogs: 1 });
-    });
+    await vi.waitFor(() => expect(rig.agent.stats()).toMatchObject({ connections: 1, dialogs: 1 }));
     response.send(486);
     await peer.next('486 INVITE');
     const gone = peer.closedByAgent();
@@ -297,9 +293,7 @@ describe('TCP connections', () => {
     call.ack(await peer.next('200 INVITE'));
     await acknowledged;
     await peer.hangUp();
-    await vi.waitFor(() => {
-      expect(rig.agent.stats().connections).toBe(1);
-    });
+    await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(1));
     dialog.destroy({}, () => undefined);
     const bye = await peer.next('BYE');
     expect(bye.header('Via')).toContain('SIP/2.0/TCP');
@@ -395,9 +389,7 @@ describe('the wire', () => {
     const { rig } = await begin('udp', { clock }, false);
     const heard = converse(rig, '');
     const timersBefore = clock.pendingTimers;
-    await vi.waitFor(() => {
-      expect(clock.pendingTimers).toBeGreaterThan(timersBefore);
-    });
+    await vi.waitFor(() => expect(clock.pendingTimers).toBeGreaterThan(timersBefore));
     clock.advance(5_000);
     expect(await heard).toBe('');
   });

@@ -51,9 +51,7 @@ describe('TCP connections', () => {
     socket.on('error', () => undefined);
     socket.resume();
     socket.write(OPTIONS);
-    await vi.waitFor(() => {
-      expect(flows.length > before || socket.closed).toBe(true);
-    });
+    await vi.waitFor(() => expect(flows.length > before || socket.closed).toBe(true));
     return socket;
   }
 
@@ -73,9 +71,7 @@ describe('TCP connections', () => {
     expect((await dial('127.0.0.8')).closed).toBe(false);
     first.destroy();
     await once(first, 'close');
-    await vi.waitFor(() => {
-      expect(transport?.connections).toBe(2);
-    });
+    await vi.waitFor(() => expect(transport?.connections).toBe(2));
     expect((await dial('127.0.0.7')).closed).toBe(false);
     expect(logger.lines).toEqual([{ event: 'sip.connection_refused', address: '127.0.0.7', connections: 2 }]);
   });
@@ -91,9 +87,7 @@ describe('TCP connections', () => {
     expect((await dial('127.0.0.16')).closed).toBe(true);
     strange = false;
     expect((await dial('127.0.0.15')).closed).toBe(false);
-    await vi.waitFor(() => {
-      expect(idle.closed).toBe(true);
-    });
+    await vi.waitFor(() => expect(idle.closed).toBe(true));
     expect(held.closed).toBe(false);
     expect(others.every((socket) => !socket.closed)).toBe(true);
     // The others have one or two each: whoever has one gets no second at the cost of a source with one.

@@ -18,11 +18,11 @@ beforeEach(async () => {
   rig = await AgentRig.start({ timers: { t1Ms: 5, t2Ms: 40, t4Ms: 50 } });
   await rig.withClient((srf) => {
     const notifier = srf as unknown as Notifier;
-    subscribed = new Promise((resolve, reject) => {
+    subscribed = new Promise((resolve, reject) =>
       notifier.subscribe((request, response) => {
         notifier.createUAS(request, response).then(resolve, reject);
-      });
-    });
+      }),
+    );
   });
   peer = await rig.udpPeer();
 });
@@ -45,9 +45,7 @@ const notify = (dialog: TestDialog, state: string): Promise<SrfResponse> =>
   dialog.request({ method: 'NOTIFY', headers: { Event: 'presence', 'Subscription-State': state } });
 
 async function nothingLeft(): Promise<void> {
-  await vi.waitFor(() => {
-    expect(rig.agent.stats().dialogs).toBe(0);
-  });
+  await vi.waitFor(() => expect(rig.agent.stats().dialogs).toBe(0));
 }
 
 test('a subscription lasts until the NOTIFY that ends it', async () => {
@@ -79,9 +77,7 @@ test('or until a NOTIFY finds nobody', async () => {
 test('or until it expires', async () => {
   await subscribe('Expires: 1');
   expect(rig.agent.stats().dialogs).toBe(1);
-  await vi.waitFor(() => {
-    expect(rig.agent.stats().dialogs).toBe(0);
-  });
+  await vi.waitFor(() => expect(rig.agent.stats().dialogs).toBe(0));
 });
 
 test('or until its client is gone, who sends no BYE', async () => {

@@ -51,9 +51,7 @@ async function secured(options = {}): Promise<TLSSocket> {
 
 /** The agent's last words on TLS. */
 async function failure(): Promise<{ address: string; port: number; reason: string }> {
-  await vi.waitFor(() => {
-    expect(rig.logger.warnings).not.toEqual([]);
-  });
+  await vi.waitFor(() => expect(rig.logger.warnings).not.toEqual([]));
   expect(rig.logger.warnings).toEqual([expect.objectContaining({ event: 'sip.tls_failed' })]);
   return rig.logger.warnings[0] as unknown as Awaited<ReturnType<typeof failure>>;
 }
@@ -116,9 +114,7 @@ describe('who connects to us', () => {
     const socket = connectSecurely({ port: rig.port('tls'), host: '127.0.0.1', ...TRUSTING });
     socket.on('error', () => undefined);
     await closed(socket.resume());
-    await vi.waitFor(() => {
-      expect(rig.agent.stats().connections).toBe(0);
-    });
+    await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(0));
     expect(rig.logger.warnings).toEqual([]);
   });
 
@@ -127,9 +123,7 @@ describe('who connects to us', () => {
     rig = await AgentRig.start({ ...SECURE, clock });
     const idleTimers = clock.pendingTimers;
     const [silent, slow] = [await bare(), await bare()];
-    await vi.waitFor(() => {
-      expect(rig.agent.stats().connections).toBe(2);
-    });
+    await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(2));
     // A ClientHello that is to be 512 octets long, an octet at a time.
     slow.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]));
     for (let second = 0; second < 10; second++) {
@@ -149,9 +143,7 @@ describe('who connects to us', () => {
     let strange = true;
     rig = await AgentRig.start({ ...SECURE, allow: () => !strange });
     const army = await Promise.all(Array.from({ length: 40 }, bare));
-    await vi.waitFor(() => {
-      expect(rig.agent.stats().connections).toBe(32);
-    });
+    await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(32));
     expect(army.filter((socket) => !socket.destroyed).length).toBeLessThanOrEqual(40);
     strange = false;
     await options(await rig.tlsPeer(TRUSTING));
@@ -189,9 +181,7 @@ describe('a certificate is renewed', () => {
 
   test('or not, when it is of no use', async () => {
     rig = await AgentRig.start(SECURE);
-    expect(() => {
-      rig.agent.renewTls({ cert: LOOPBACK.cert, key: OTHER.key });
-    }).toThrow(/key values mismatch/);
+    expect(() => rig.agent.renewTls({ cert: LOOPBACK.cert, key: OTHER.key })).toThrow(/key values mismatch/);
     await options(await rig.tlsPeer(TRUSTING));
   });
 });

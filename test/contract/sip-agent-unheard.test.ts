@@ -23,9 +23,7 @@ afterEach(async () => {
 /** Until everything is over that could still be sent. */
 async function over(): Promise<void> {
   await vi.waitFor(
-    () => {
-      expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 });
-    },
+    () => expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 }),
     { interval: 20 },
   );
 }
@@ -105,9 +103,7 @@ describe('a peer that has acknowledged something of ours', () => {
     await answer(rig.srf, request, response, ANSWER);
     for (let copies = 0; copies < 8; copies++) await peer.next('200 INVITE');
     const bye = await peer.next('BYE');
-    await vi.waitFor(() => {
-      expect(peer.count('BYE')).toBeGreaterThan(1);
-    });
+    await vi.waitFor(() => expect(peer.count('BYE')).toBeGreaterThan(1));
     respond(peer, bye, '200 OK');
     await over();
   });

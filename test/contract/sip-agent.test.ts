@@ -12,9 +12,7 @@ const FAST = { t1Ms: 5, t2Ms: 40, t4Ms: 50 };
 /** Resolves when no dialog and no transaction is left. */
 async function nothingLeft(rig: AgentRig): Promise<void> {
   await vi.waitFor(
-    () => {
-      expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 });
-    },
+    () => expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0, clientTransactions: 0 }),
     { interval: 10 },
   );
 }
@@ -388,9 +386,7 @@ describe.each<Protocol>(['udp', 'tcp', 'tls'])('drachtio-srf over %s', (protocol
       expect(bye.header('Reason')).toContain('application gone');
       respond(peer, bye, '200 OK');
       other.ack(await peer.next('503 INVITE'));
-      await vi.waitFor(() => {
-        expect(rig.agent.stats().dialogs).toBe(0);
-      });
+      await vi.waitFor(() => expect(rig.agent.stats().dialogs).toBe(0));
     });
   });
 
@@ -487,9 +483,7 @@ describe.each<Protocol>(['udp', 'tcp', 'tls'])('drachtio-srf over %s', (protocol
       );
       const invite = await peer.next('INVITE');
       await new Promise<void>((resolve) => {
-        invited?.cancel(() => {
-          resolve();
-        });
+        invited?.cancel(() => resolve());
       });
       expect(peer.count('CANCEL')).toBe(0);
       respond(peer, invite, '180 Ringing', { tag: 'callee' });
@@ -527,9 +521,7 @@ describe.each<Protocol>(['udp', 'tcp', 'tls'])('drachtio-srf over %s', (protocol
       expect(bye.header('Reason')).toContain('cancel race');
       respond(peer, bye, '200 OK');
       await destroyed;
-      await vi.waitFor(() => {
-        expect(rig.agent.stats().dialogs).toBe(0);
-      });
+      await vi.waitFor(() => expect(rig.agent.stats().dialogs).toBe(0));
     });
 
     test('the agent does not call itself', async () => {

@@ -121,9 +121,7 @@ function shows(what: string, check: () => void): void {
 }
 
 describe('a minute of calls', () => {
-  shows('leaves nothing open at the caller', () => {
-    expect(minute.leftOpen).toEqual([]);
-  });
+  shows('leaves nothing open at the caller', () => expect(minute.leftOpen).toEqual([]));
 
   shows('gives every caller every packet once, in order, 20 ms of audio each', () => {
     const faults = minute.calls.map(({ call }) => call.report().heard);
@@ -199,15 +197,14 @@ describe.each(tones)('a tone of a minute both ways in $law', (plan) => {
 
 describe.each(deliveries.map((plan, n) => ({ plan, ...DELIVERIES[n] })))(
   '$speechMs ms of speech in messages of $pieceBytes bytes, $speed times as fast as it is spoken',
-  ({ plan }) => {
+  ({ plan }) =>
     shows('is heard sample for sample', () => {
       const call = callOf(plan);
       const [heard] = followSpeech(plan.law, heardBy(call), [downlinkReference(plan.law, plan.agent.speech)]);
       expect(heard?.complete).toBe(true);
       const speechMs = plan.agent.speech.length / 16;
       expect(call.record.downlink).toMatchObject({ receivedMs: speechMs, playedMs: speechMs, discardedMs: 0 });
-    });
-  },
+    }),
 );
 
 describe('an interrupted agent', () => {

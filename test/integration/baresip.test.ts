@@ -106,7 +106,5 @@ describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with i
     });
   });
 
-  it('feeds the agents without a gap or a burst', () => {
-    expect(under.violations).toEqual([]);
-  });
+  it('feeds the agents without a gap or a burst', () => expect(under.violations).toEqual([]));
 });

@@ -53,9 +53,7 @@ function samplesOf(packets: readonly ReceivedPacket[]): number[] {
 }
 
 const program = new BridgeProgram();
-afterAll(() => {
-  program.remove();
-});
+afterAll(() => program.remove());
 
 describe.each([
   ['this thread', undefined],
@@ -165,9 +163,7 @@ describe.each([
 
   it('feeds the agent from its start on, answered or not, without a burst for the time before', async () => {
     const agent = new ListeningAgent((session) => {
-      session.after(350, () => {
-        session.start();
-      });
+      session.after(350, () => session.start());
     });
     await start(agent);
     await rig.connected();
@@ -487,14 +483,10 @@ describe.each([
     first.mark('of the first');
     await rig.phone.until(endsWith('speech'));
     rig.connectAgent('second', { mode: 'telephony' });
-    await vi.waitFor(() => {
-      expect(rig.count('agent-ready')).toBe(2);
-    });
+    await vi.waitFor(() => expect(rig.count('agent-ready')).toBe(2));
     rig.session.sendMedia(Buffer.alloc(160 * 5, 0x22));
     rig.session.mark('of the second');
-    await vi.waitFor(() => {
-      expect(echoed).toEqual(['second: of the second']);
-    });
+    await vi.waitFor(() => expect(echoed).toEqual(['second: of the second']));
     // What the first one had said is heard to its end all the same.
     const spoken = Buffer.concat(rig.phone.packets.map(payloadOf));
     expect(spoken.filter((codeWord) => codeWord === 0x11).length).toBeGreaterThanOrEqual(160 * 5);

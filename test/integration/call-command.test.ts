@@ -167,7 +167,7 @@ describe('call', () => {
   });
 });
 
-describe('call over TLS', () => {
+describe('call over TLS', () =>
   it.each(['sips:100@127.0.0.1:PORT', 'sip:100@127.0.0.1:PORT;transport=tls'])('to %s', async (uri) => {
     const rig = await (await AgentRig.start(SECURE)).withClient();
     const io = terminal();
@@ -177,8 +177,7 @@ describe('call over TLS', () => {
     response.send(486);
     expect([await done, io.stderr]).toEqual([1, '486 Busy Here\n']);
     await rig.close();
-  });
-});
+  }));
 
 /** A callee on UDP that answers an INVITE, if at all, and after the ACK hangs up, if at all. */
 async function startCallee({ hangsUp, answers = true }: { hangsUp: boolean; answers?: boolean }): Promise<{
@@ -197,9 +196,7 @@ async function startCallee({ hangsUp, answers = true }: { hangsUp: boolean; answ
     heard.push(text);
     const call = new SipText(text);
     const copied = (...names: string[]): string[] => names.map((name) => `${name}: ${call.header(name)}`);
-    const send = (lines: string[], body?: string): void => {
-      socket.send(sipText(lines, body), from.port, from.address);
-    };
+    const send = (lines: string[], body?: string): void => socket.send(sipText(lines, body), from.port, from.address);
     if (call.method === 'INVITE' && answers) {
       const head = [...copied('Via', 'From', 'Call-ID', 'CSeq'), `To: ${call.header('To')};tag=callee`];
       send(['SIP/2.0 200 OK', ...head, `Contact: ${contact}`, 'Content-Type: application/sdp'], ANSWER);

@@ -28,9 +28,7 @@ describe.skipIf(process.platform !== 'linux')('capacity', () => {
     program = new BridgeProgram();
   }, 120_000);
 
-  afterAll(() => {
-    program.remove();
-  });
+  afterAll(() => program.remove());
 
   it('measures a bridge of its own, whatever the environment would make of another', { timeout: 60_000 }, async () => {
     const args = [fileURLToPath(program.script('main.js')), 'capacity', '--seconds', '1', '--calls', '3', '--json'];

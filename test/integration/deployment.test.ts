@@ -67,9 +67,8 @@ describe('docker-compose.yml', () => {
     expect(read('Dockerfile')).toMatch(/^USER node$/m);
   });
 
-  it('names the image after the version of this package', () => {
-    expect(service('bridge').image).toBe(`pranthora-sip-bridge:${VERSION}`);
-  });
+  it('names the image after the version of this package', () =>
+    expect(service('bridge').image).toBe(`pranthora-sip-bridge:${VERSION}`));
 
   it('mounts only what is in the repository, read-only', () => {
     const volumes = Object.values(services).flatMap((each) => each.volumes ?? []);

@@ -39,17 +39,13 @@ type Trouble = (network: BreakingNetwork) => void;
 
 const closes =
   (code: number, reason: string): Ending =>
-  (session) => {
+  (session) =>
     session.close(code, reason);
-  };
 const says =
   (text: string): Ending =>
-  (session) => {
+  (session) =>
     session.sendText(text);
-  };
-const breaks: Ending = (session) => {
-  session.terminate();
-};
+const breaks: Ending = (session) => session.terminate();
 const http = (httpStatus: number): Ending => ({ httpStatus });
 
 /** What it means before the call is answered: the SIP status, `Retry-After`, the reason in the record. */
@@ -107,13 +103,7 @@ const ON_THE_WAY: readonly (readonly [what: string, trouble: Trouble, after: key
     },
     'lost',
   ],
-  [
-    'silence, until the ping timeout',
-    (network) => {
-      network.swallow();
-    },
-    'reconnect',
-  ],
+  ['silence, until the ping timeout', (network) => network.swallow(), 'reconnect'],
 ];
 const ON_TELEPHONY: readonly Row[] = [['event stop', says('{"event":"stop"}'), 'hangup', 'hangup']];
 /** Where the client begins, a server that answers its upgrade has started. */
@@ -212,9 +202,7 @@ class Bench {
     const { phone, callId } = each.before ? await this.#before(each, each.before) : await this.#after(each);
     const record = await this.#record(each, callId);
     const sessions = this.sessions.filter(({ agentId }) => agentId === each.number);
-    await vi.waitFor(() => {
-      expect(sessions.every(({ isClosed }) => isClosed)).toBe(true);
-    }, PATIENCE);
+    await vi.waitFor(() => expect(sessions.every(({ isClosed }) => isClosed)).toBe(true), PATIENCE);
     const handshakes = this.handshakes.filter(({ agentId }) => agentId === each.number);
     return { phone, reason: record.reason, record, sessions, handshakes };
   }
@@ -253,9 +241,7 @@ class Bench {
     await call.answered;
     const first = await this.#session(each, 0);
     first.sendAudio(SAID);
-    await vi.waitFor(() => {
-      expect(soundPackets(call)).toBeGreaterThan(0);
-    }, PATIENCE);
+    await vi.waitFor(() => expect(soundPackets(call)).toBeGreaterThan(0), PATIENCE);
     if (each.network) each.network.trouble(each.network.between);
     else if (typeof each.ending === 'function') each.ending(first);
     else first.terminate();
@@ -274,13 +260,9 @@ class Bench {
   async #goOn(each: Case, call: TestCall): Promise<void> {
     const second = await this.#session(each, 1, LOSS_NOTICED);
     await this.under.log.wait('agent.reconnected', await this.#callId(each));
-    await vi.waitFor(() => {
-      expect(soundPackets(call)).toBeGreaterThanOrEqual(SAID_PACKETS);
-    }, PATIENCE);
+    await vi.waitFor(() => expect(soundPackets(call)).toBeGreaterThanOrEqual(SAID_PACKETS), PATIENCE);
     second.sendAudio(SAID);
-    await vi.waitFor(() => {
-      expect(soundPackets(call)).toBeGreaterThanOrEqual(2 * SAID_PACKETS);
-    }, PATIENCE);
+    await vi.waitFor(() => expect(soundPackets(call)).toBeGreaterThanOrEqual(2 * SAID_PACKETS), PATIENCE);
     await call.hangUp();
   }
 

@@ -141,7 +141,7 @@ describe.skipIf(missingToBreak.length > 0)(`amid ${CALLS} calls${why}`, { timeou
     return servedMs;
   }
 
-  describe.each(['embedded', 'freeswitch'] as const)('kill -9 of drachtio-server, media.engine %s', (media) => {
+  describe.each(['embedded', 'freeswitch'] as const)('kill -9 of drachtio-server, media.engine %s', (media) =>
     it('leaves the calls their audio until the callers are gone, and serves new ones when it is back', async () => {
       const drachtio = await running(startDrachtio(DRACHTIO));
       if (media === 'freeswitch') await running(startFreeSwitch(FIRST));
@@ -155,9 +155,7 @@ describe.skipIf(missingToBreak.length > 0)(`amid ${CALLS} calls${why}`, { timeou
       expectAgentsHear();
       const goneAtMs = performance.now();
       const gone = hangUp(calls);
-      await eventually(() => {
-        expect(rig.bridge.held().calls).toBe(0);
-      }, RTP_TIMEOUT_MS + 6_000);
+      await eventually(() => expect(rig.bridge.held().calls).toBe(0), RTP_TIMEOUT_MS + 6_000);
       report(`calls over ${Math.round(performance.now() - goneAtMs)} ms after the last packet of the callers`);
       for (const { from } of rig.log.events('call.ended')) {
         expect(await rig.recordFrom(String(from))).toMatchObject({ reason: 'rtp_timeout', endedBy: 'bridge' });
@@ -169,10 +167,10 @@ describe.skipIf(missingToBreak.length > 0)(`amid ${CALLS} calls${why}`, { timeou
       await ready(rig.bridge.http, 200);
       await rig.nothingHeld();
       await rig.stop({ faultsExpected: true });
-    });
-  });
+    }),
+  );
 
-  describe.each(['embedded', 'drachtio'] as const)('kill -9 of FreeSWITCH, sip.engine %s', (sip) => {
+  describe.each(['embedded', 'drachtio'] as const)('kill -9 of FreeSWITCH, sip.engine %s', (sip) =>
     it('moves G.711 callers to the bridge’s own RTP, and new calls to FreeSWITCH when it is back', async () => {
       if (sip === 'drachtio') await running(startDrachtio(DRACHTIO));
       const freeSwitch = await running(startFreeSwitch(FIRST));
@@ -188,8 +186,8 @@ describe.skipIf(missingToBreak.length > 0)(`amid ${CALLS} calls${why}`, { timeou
       expect((await rig.recordFrom('afterwards')).mediaEngine).toBe('freeswitch');
       await rig.nothingHeld();
       await rig.stop({ faultsExpected: true });
-    });
-  });
+    }),
+  );
 
   it('SIGSTOP of FreeSWITCH: the same, and its channels are gone when it goes on', async () => {
     const freeSwitch = await running(startFreeSwitch(FIRST));
@@ -267,9 +265,7 @@ describe.skipIf(missingToBreak.length > 0)(`amid ${CALLS} calls${why}`, { timeou
 
   /** Every call goes on, without FreeSWITCH. */
   async function allMoved(calls: readonly TestCall[], fromMs: number): Promise<void> {
-    await eventually(() => {
-      expect(rig.log.events('call.media_replaced')).toHaveLength(CALLS);
-    });
+    await eventually(() => expect(rig.log.events('call.media_replaced')).toHaveLength(CALLS));
     const movedAtMs = performance.now();
     await Promise.all(calls.map((call) => hearsAgent(call, movedAtMs)));
     await sleep(600);

@@ -56,20 +56,16 @@ const AGENTS: Readonly<Record<string, Scenario>> = {
       session.say(agentSays(OLD_HZ, 20_000));
       session.after(1_000, () => {
         session.interrupt();
-        session.after(100, () => {
-          session.say(agentSays(NEW_HZ, NEW_MS));
-        });
+        session.after(100, () => session.say(agentSays(NEW_HZ, NEW_MS)));
       });
     },
   },
   'hangs-up': {
     onOpen: (session) => {
       session.start();
-      session.after(300, () => {
-        session.say(agentSays(FAREWELL_HZ, FAREWELL_MS), () => {
-          session.close(1000, 'Call terminated by agent');
-        });
-      });
+      session.after(300, () =>
+        session.say(agentSays(FAREWELL_HZ, FAREWELL_MS), () => session.close(1000, 'Call terminated by agent')),
+      );
     },
   },
   'never-starts': { onOpen: () => undefined },
@@ -138,9 +134,7 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
     it('plays all of a greeting that began before the agent was ready', async () => {
       const call = rig.call('greets', { from: 'greeted' });
       await call.answered;
-      await eventually(() => {
-        expect(call.heard.timeline().length).toBeGreaterThan((GREETING_MS + 500) * 8);
-      });
+      await eventually(() => expect(call.heard.timeline().length).toBeGreaterThan((GREETING_MS + 500) * 8));
       await call.hangUp();
       const heard = call.heard.timeline();
       const atSample = matchSpeech(chirp(GREETING_MS, 8_000), heard, 8_000)?.atSample ?? NaN;
@@ -153,9 +147,9 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
       const call = rig.call('interrupts', { from: 'interrupted' });
       await call.answered;
       const interruptedAtMs = await interruption(rig.session('interrupts'));
-      await eventually(() => {
-        expect(packetsWith(NEW_HZ, call.heard.packets).length).toBeGreaterThanOrEqual(NEW_MS / 20);
-      });
+      await eventually(() =>
+        expect(packetsWith(NEW_HZ, call.heard.packets).length).toBeGreaterThanOrEqual(NEW_MS / 20),
+      );
       await call.hangUp();
       const old = packetsWith(OLD_HZ, call.heard.packets);
       expect(old.length).toBeGreaterThan(20);
@@ -181,9 +175,7 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
 
     it('CANCEL while the agent is being connected', async () => {
       const call = rig.call('never-starts', { from: 'early-cancel' });
-      call.once('ringing', () => {
-        call.cancel();
-      });
+      call.once('ringing', () => call.cancel());
       expect((await call.ended).reason).toMatch(/^487/);
       expect(await rig.recordFrom('early-cancel')).toMatchObject({ reason: 'caller_cancel', sipStatus: 487 });
     });
@@ -265,9 +257,7 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
         caller.rtp.beSilent();
         moved.talkTo(body);
         const movedAtMs = performance.now();
-        await eventually(() => {
-          expect(moved.heardSince(movedAtMs)).toBeGreaterThan(10);
-        });
+        await eventually(() => expect(moved.heardSince(movedAtMs)).toBeGreaterThan(10));
         expect(caller.rtp.heardSince(movedAtMs + 100)).toBe(0);
         const session = rig.session('talker');
         const from = session.receivedAudio().length;
@@ -318,9 +308,7 @@ describe.each(COMBINATIONS.map((engines) => [titleOf(engines), engines] as const
         caller.rtp.press(digit);
         await sleep(300);
       }
-      await eventually(() => {
-        expect(rig.log.events('call.dtmf', caller.call.callId)).toHaveLength(2);
-      });
+      await eventually(() => expect(rig.log.events('call.dtmf', caller.call.callId)).toHaveLength(2));
       await caller.hangUp();
     });
 
@@ -459,9 +447,7 @@ class Phone {
   /** Resolves when the agent has been heard for a while from now on. */
   async hears(): Promise<void> {
     const fromMs = performance.now();
-    await eventually(() => {
-      expect(this.rtp.heardSince(fromMs)).toBeGreaterThan(10);
-    });
+    await eventually(() => expect(this.rtp.heardSince(fromMs)).toBeGreaterThan(10));
   }
 
   async hangUp(): Promise<void> {

@@ -61,9 +61,7 @@ function matches(file: string, pattern: string): boolean {
 }
 
 describe('the configuration of FreeSWITCH', () => {
-  it.each(FILES)('is well-formed: %s', (file) => {
-    expect(() => parseXml(text(file))).not.toThrow();
-  });
+  it.each(FILES)('is well-formed: %s', (file) => expect(() => parseXml(text(file))).not.toThrow());
 
   it('includes every file once', () => {
     const includes = elementsNamed('X-PRE-PROCESS').filter(
@@ -118,13 +116,12 @@ describe('the configuration of FreeSWITCH', () => {
     expect(eventSocket['apply-inbound-acl']).toBe(profile['apply-inbound-acl']);
   });
 
-  it('listens on loopback until told otherwise, and never speaks SRTP', () => {
+  it('listens on loopback until told otherwise, and never speaks SRTP', () =>
     expect(Object.fromEntries(assignments('set'))).toMatchObject({
       event_socket_address: '127.0.0.1',
       sip_address: '127.0.0.1',
       rtp_secure_media: 'false',
-    });
-  });
+    }));
 
   it('loads the module of every configuration, and offers the codec of the wideband leg', () => {
     const modules = attributes('load', 'module');
@@ -163,7 +160,5 @@ describe('the reader of XML', () => {
     ['a comment with -- in it', '<a><!-- a -- b --></a>'],
     ['a comment that stays open', '<a><!-- a </a>'],
     ['nothing', ''],
-  ])('refuses %s', (_what, malformed) => {
-    expect(() => parseXml(malformed)).toThrow();
-  });
+  ])('refuses %s', (_what, malformed) => expect(() => parseXml(malformed)).toThrow());
 });

@@ -40,12 +40,11 @@ const PAUSE_MS = 15;
 
 /** Upgrades and starts, in the one protocol by a message and in the other by a pong; then does its worst. */
 function started(worst: (socket: Socket) => void): (socket: Socket) => void {
-  return (socket) => {
+  return (socket) =>
     acceptUpgrade(socket, () => {
       socket.write(START_FRAME);
       worst(socket);
     });
-  };
 }
 
 /** Writes `bytes` again and again, as fast as they are taken, with a breath now and then: it is this process that writes. */
@@ -63,9 +62,7 @@ function flood(socket: Socket, bytes: Buffer): void {
 function drip(socket: Socket, text: string): void {
   let at = 0;
   const timer = setInterval(() => socket.write(text[at++ % text.length] ?? 'x'), 10);
-  socket.on('close', () => {
-    clearInterval(timer);
-  });
+  socket.on('close', () => clearInterval(timer));
 }
 
 const answering =
@@ -90,9 +87,7 @@ const ATTACKS: readonly Attack[] = (['websocket', 'telephony'] as const)
     {
       what: 'a message announced with a gigabyte',
       mode,
-      onSocket: started((socket) => {
-        flood(socket, GIGABYTE);
-      }),
+      onSocket: started((socket) => flood(socket, GIGABYTE)),
       becomes: 'BYE',
     },
     {
@@ -107,41 +102,31 @@ const ATTACKS: readonly Attack[] = (['websocket', 'telephony'] as const)
     {
       what: 'a flood of text',
       mode,
-      onSocket: started((socket) => {
-        flood(socket, many(event({ event: 'junk', nested: { deep: [[[[1]]]] } }), 500));
-      }),
+      onSocket: started((socket) => flood(socket, many(event({ event: 'junk', nested: { deep: [[[[1]]]] } }), 500))),
       becomes: 'goes on',
     },
     {
       what: 'a flood of long text that is no JSON',
       mode,
-      onSocket: started((socket) => {
-        flood(socket, webSocketFrame(OPCODE.text, `{${'['.repeat(60_000)}`));
-      }),
+      onSocket: started((socket) => flood(socket, webSocketFrame(OPCODE.text, `{${'['.repeat(60_000)}`))),
       becomes: 'goes on',
     },
     {
       what: 'a flood of pings',
       mode,
-      onSocket: started((socket) => {
-        flood(socket, many(webSocketFrame(OPCODE.ping, 'x'.repeat(100)), 200));
-      }),
+      onSocket: started((socket) => flood(socket, many(webSocketFrame(OPCODE.ping, 'x'.repeat(100)), 200))),
       becomes: 'BYE',
     },
     {
       what: 'a flood of interruptions',
       mode,
-      onSocket: started((socket) => {
-        flood(socket, many(event({ event: 'clear' }), 500));
-      }),
+      onSocket: started((socket) => flood(socket, many(event({ event: 'clear' }), 500))),
       becomes: 'goes on',
     },
     {
       what: 'an upgrade a byte at a time',
       mode,
-      onSocket: (socket) => {
-        drip(socket, 'HTTP/1.1 101 Switching Protocols\r\nX-Slow: slow\r\n');
-      },
+      onSocket: (socket) => drip(socket, 'HTTP/1.1 101 Switching Protocols\r\nX-Slow: slow\r\n'),
       becomes: 'refused 503',
     },
     {
@@ -178,17 +163,15 @@ const ATTACKS: readonly Attack[] = (['websocket', 'telephony'] as const)
     {
       what: 'a flood of marks',
       mode: 'telephony',
-      onSocket: started((socket) => {
-        flood(socket, many(mark('m'.repeat(100)), 300));
-      }),
+      onSocket: started((socket) => flood(socket, many(mark('m'.repeat(100)), 300))),
       becomes: 'goes on',
     },
     {
       what: 'a flood of marks behind speech that is never over',
       mode: 'telephony',
-      onSocket: started((socket) => {
-        flood(socket, Buffer.concat([media(Buffer.alloc(8_000, 0x11)), many(mark('end'), 100)]));
-      }),
+      onSocket: started((socket) =>
+        flood(socket, Buffer.concat([media(Buffer.alloc(8_000, 0x11)), many(mark('end'), 100)])),
+      ),
       becomes: 'goes on',
     },
     {
@@ -204,9 +187,7 @@ const ATTACKS: readonly Attack[] = (['websocket', 'telephony'] as const)
     {
       what: 'hours of speech at once',
       mode: 'websocket',
-      onSocket: started((socket) => {
-        flood(socket, many(webSocketFrame(OPCODE.binary, Buffer.alloc(60_000, 0x11)), 4));
-      }),
+      onSocket: started((socket) => flood(socket, many(webSocketFrame(OPCODE.binary, Buffer.alloc(60_000, 0x11)), 4))),
       becomes: 'goes on',
     },
     { what: 'a redirect', mode: 'handshake', onSocket: answering(REDIRECT), becomes: 'refused 500' },
@@ -224,9 +205,7 @@ const ATTACKS: readonly Attack[] = (['websocket', 'telephony'] as const)
     {
       what: 'an answer a byte at a time',
       mode: 'handshake',
-      onSocket: (socket) => {
-        drip(socket, 'HTTP/1.1 200 OK\r\nX-Slow: slow\r\n');
-      },
+      onSocket: (socket) => drip(socket, 'HTTP/1.1 200 OK\r\nX-Slow: slow\r\n'),
       becomes: 'refused 503',
     },
     {
@@ -389,9 +368,7 @@ describe('meanwhile', () => {
     expect(siege.grownBytes).toBeLessThan(MAX_GROWTH_BYTES);
   });
 
-  it('no connection to an attacker is left open', () => {
-    expect(siege.leftOpen).toBe(0);
-  });
+  it('no connection to an attacker is left open', () => expect(siege.leftOpen).toBe(0));
 
   it('another call hears and is heard, byte for byte', async ({ annotate }) => {
     const { agent, said, minute } = siege;

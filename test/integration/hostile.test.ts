@@ -164,12 +164,8 @@ async function portInUse(): Promise<number> {
   for (let port = RTP_PORTS.min; port <= RTP_PORTS.max; port += 2) {
     const probe = createSocket('udp4');
     const bound = new Promise<boolean>((resolve) => {
-      probe.once('error', () => {
-        resolve(false);
-      });
-      probe.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
-        resolve(true);
-      });
+      probe.once('error', () => resolve(false));
+      probe.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true));
     });
     const free = await bound;
     probe.close();

@@ -101,12 +101,12 @@ async function expectToServe(calls: readonly TestCall[]): Promise<void> {
   await another.answered;
   await another.hangUp();
   const heard = calls.map((call) => call.heard.packets.length);
-  await eventually(() => {
+  await eventually(() =>
     calls.forEach((call, index) => {
       expect(call.ending).toBeUndefined();
       expect(call.heard.packets.length).toBeGreaterThan((heard[index] ?? 0) + 25);
-    });
-  });
+    }),
+  );
   await Promise.all(calls.slice(1).map((call) => call.hangUp()));
   await eventually(async () => {
     expect((await health()).calls.active).toBe(1);
@@ -162,9 +162,7 @@ it.each([false, true])(
       expect((await health()).log).toMatchObject({ status: 'ok', droppedLines: log.droppedLines });
     });
     await expectToEnd(calls[0]);
-    await eventually(() => {
-      expect(text).toMatch(/bridge\.stopped[^\n]*\n$/);
-    });
+    await eventually(() => expect(text).toMatch(/bridge\.stopped[^\n]*\n$/));
     if (pretty) return;
     const dropped = text.split('\n').find((line) => line.includes('"log.dropped"'));
     expect(JSON.parse(dropped ?? '')).toMatchObject({ level: 'warn', lines: log.droppedLines });

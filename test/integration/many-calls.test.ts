@@ -31,11 +31,7 @@ const AGENTS: Readonly<Record<string, Scenario>> = {
   'hangs-up': {
     onOpen: (session) => {
       session.start();
-      session.after(100, () => {
-        session.say(tone(800, 100), () => {
-          session.close(1000, 'Call terminated by agent');
-        });
-      });
+      session.after(100, () => session.say(tone(800, 100), () => session.close(1000, 'Call terminated by agent')));
     },
   },
   'refuses-4001': refuse(4001, 'Unauthorized'),
@@ -113,17 +109,13 @@ class Rig {
   }
 
   async cancelWhenRinging(call: TestCall): Promise<void> {
-    call.once('ringing', () => {
-      call.cancel();
-    });
+    call.once('ringing', () => call.cancel());
     expect(await call.ended).toMatchObject({ by: 'caller', reason: expect.stringMatching(/^487/) as string });
   }
 
   async cancelAtOnce(call: TestCall): Promise<void> {
     call.once('progress', () => {
-      setImmediate(() => {
-        call.cancel();
-      });
+      setImmediate(() => call.cancel());
     });
     expect(await call.ended).toMatchObject({ by: 'caller', reason: expect.stringMatching(/^487/) as string });
   }
@@ -153,9 +145,7 @@ class Rig {
   /** Lets every timer run out; then nothing may be held on either side. */
   async nothingHeld(): Promise<void> {
     await this.under.nothingHeld();
-    await vi.waitFor(() => {
-      expect(this.caller.held).toMatchObject({ calls: 0, rtpPorts: 0, ticking: 0 });
-    });
+    await vi.waitFor(() => expect(this.caller.held).toMatchObject({ calls: 0, rtpPorts: 0, ticking: 0 }));
     expect(this.caller.held.sip).toMatchObject({ serverTransactions: 0, clientTransactions: 0, dialogs: 0 });
   }
 

@@ -11,18 +11,14 @@ const AGENTS: Readonly<Record<string, Scenario>> = {
   listener: {},
   slow: {
     onOpen: (session) => {
-      session.after(700, () => {
-        session.start();
-      });
+      session.after(700, () => session.start());
     },
   },
   'never-starts': { onOpen: () => undefined },
   'hangs-up': {
     onOpen: (session) => {
       session.start();
-      session.after(300, () => {
-        session.close(1000, 'Call terminated by agent');
-      });
+      session.after(300, () => session.close(1000, 'Call terminated by agent'));
     },
   },
 };
@@ -35,9 +31,8 @@ const ENGINES: readonly Engines[] = [
 const hasDrachtio = missingFor({ sip: 'drachtio', media: 'embedded' }).length === 0;
 const documented = documentedParity();
 
-it('every scenario has its row in docs/drachtio-differences.md, and every row its scenario', () => {
-  expect([...documented.keys()].sort()).toEqual(PARITY_SCENARIOS.map(({ title }) => title).sort());
-});
+it('every scenario has its row in docs/drachtio-differences.md, and every row its scenario', () =>
+  expect([...documented.keys()].sort()).toEqual(PARITY_SCENARIOS.map(({ title }) => title).sort()));
 
 describe.skipIf(!isInstalled('sipp')).each(ENGINES.map((engines) => [titleOf(engines), engines] as const))(
   'what sipp hears is what the documentation says: %s',

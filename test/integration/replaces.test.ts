@@ -153,9 +153,7 @@ class Phone {
   /** Resolves when the agent has been heard for a while from now on. */
   async hears(): Promise<void> {
     const fromMs = performance.now();
-    await eventually(() => {
-      expect(this.rtp.heardSince(fromMs)).toBeGreaterThan(10);
-    });
+    await eventually(() => expect(this.rtp.heardSince(fromMs)).toBeGreaterThan(10));
   }
 
   async hangUp(): Promise<void> {

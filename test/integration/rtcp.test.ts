@@ -64,7 +64,7 @@ describe.skipIf(!hasBaresip())(
   },
 );
 
-describe("a call's RTCP", () => {
+describe("a call's RTCP", () =>
   it('ends with a BYE that still leaves when everything is closed', async () => {
     const rig = await BridgeRig.start(new ListeningAgent());
     const control = createSocket('udp4').bind(0, '127.0.0.1');
@@ -80,10 +80,9 @@ describe("a call's RTCP", () => {
     expect(read).toMatchObject({ ssrc, bye: true });
     expect(read?.sender?.packets).toBeGreaterThanOrEqual(rig.phone.packets.length);
     expect((await rig.event('closed')).stats.path?.rtcp).toMatchObject({ sent: 1, received: 0 });
-  });
-});
+  }));
 
-describe.skipIf(!hasTshark())('RTCP as Wireshark reads it (skipped when tshark is not installed)', () => {
+describe.skipIf(!hasTshark())('RTCP as Wireshark reads it (skipped when tshark is not installed)', () =>
   it('is well formed in every part, from the first report to the BYE', async () => {
     const packets = reports();
     const fields = ['_ws.malformed', '_ws.expert.message', 'rtcp.length_check', 'rtcp.pt', 'rtcp.sdes.text'];
@@ -99,8 +98,8 @@ describe.skipIf(!hasTshark())('RTCP as Wireshark reads it (skipped when tshark i
     expect([types[0], types.at(-1)]).toEqual(['200,202', '201,202,203']);
     for (const [, , , , cname] of read) expect(cname).toBe('c29tZW9uZQ==');
     expect(read[0]?.slice(5)).toEqual([String(2_208_988_800 + 1_767_323_047), '20', '10', '1']);
-  });
-});
+  }),
+);
 
 /** Of a session that hears nine packets of ten and sends for half a minute, but for its last report and the BYE. */
 function reports(): Buffer[] {

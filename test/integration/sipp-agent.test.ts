@@ -57,20 +57,17 @@ describe.skipIf(!hasSipp)('sipp', FOREIGN_PHONE, () => {
     ['tcp', 't1'],
   ] as const)('its built-in caller over %s', async (protocol, mode) => {
     let answered = 0;
-    await rig.withClient((srf) => {
+    await rig.withClient((srf) =>
       srf.invite((request, response) => {
         void answer(srf, request, response, ANSWER).then(() => answered++);
-      });
-    });
+      }),
+    );
     const load = ['-m', String(CALLS), '-r', '50', '-d', '20'];
     await sipp(['-sn', 'uac', '-t', mode, ...load, `127.0.0.1:${rig.port(protocol)}`]);
     expect(answered).toBe(CALLS);
-    await vi.waitFor(
-      () => {
-        expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0 });
-      },
-      { timeout: 10_000 },
-    );
+    await vi.waitFor(() => expect(rig.agent.stats()).toMatchObject({ dialogs: 0, serverTransactions: 0 }), {
+      timeout: 10_000,
+    });
   });
 
   test.skipIf(!hasIpv6).each([
@@ -80,11 +77,11 @@ describe.skipIf(!hasSipp)('sipp', FOREIGN_PHONE, () => {
     await rig.close();
     rig = await AgentRig.start({ listen: ['udp://[::]:0', 'tcp://[::]:0'] });
     let answered = 0;
-    await rig.withClient((srf) => {
+    await rig.withClient((srf) =>
       srf.invite((request, response) => {
         void answer(srf, request, response, ANSWER).then(() => answered++);
-      });
-    });
+      }),
+    );
     await sipp(['-sn', 'uac', '-t', mode, '-m', '10', '-d', '20', `[::1]:${rig.port(protocol)}`], '::1');
     expect(answered).toBe(10);
     expect(rig.agent.stats().dialogs).toBe(0);

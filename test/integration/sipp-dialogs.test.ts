@@ -17,11 +17,11 @@ describe.skipIf(!isInstalled('sipp'))('sipp and the dialogs of the embedded agen
 
   beforeEach(async () => {
     rig = await AgentRig.start({ session: { minimumS: Math.min(INTERVAL_S, 90) } });
-    await rig.withClient((srf) => {
+    await rig.withClient((srf) =>
       srf.invite((request, response) => {
         void take(request, response);
-      });
-    });
+      }),
+    );
   });
 
   afterEach(async () => {
@@ -32,10 +32,7 @@ describe.skipIf(!isInstalled('sipp'))('sipp and the dialogs of the embedded agen
   async function take(request: SrfRequest, response: SrfResponse): Promise<void> {
     if (request.uri.includes('reliable')) response.send(183, { headers: { Require: '100rel' }, body: ANSWER });
     // Not before the copy has come by the other way: a 200 first would be no fault.
-    if (request.uri.includes('merged'))
-      await vi.waitFor(() => {
-        expect(rig.agent.stats().serverTransactions).toBe(2);
-      });
+    if (request.uri.includes('merged')) await vi.waitFor(() => expect(rig.agent.stats().serverTransactions).toBe(2));
     const dialog = await answer(rig.srf, request, response, ANSWER);
     if (!request.uri.includes('hangs-up')) return;
     await once(dialog, 'ack');
@@ -70,9 +67,7 @@ describe.skipIf(!isInstalled('sipp'))('sipp and the dialogs of the embedded agen
   }
 
   async function expectNothingLeft(): Promise<void> {
-    await vi.waitFor(() => {
-      expect(rig.agent.stats().dialogs).toBe(0);
-    });
+    await vi.waitFor(() => expect(rig.agent.stats().dialogs).toBe(0));
   }
 
   test(

@@ -38,18 +38,14 @@ const AGENTS: Readonly<Record<string, Scenario>> = {
   // Rings long enough to be asked again.
   slow: {
     onOpen: (session) => {
-      session.after(700, () => {
-        session.start();
-      });
+      session.after(700, () => session.start());
     },
   },
   'never-starts': { onOpen: () => undefined },
   'hangs-up': {
     onOpen: (session) => {
       session.start();
-      session.after(300, () => {
-        session.close(1000, 'Call terminated by agent');
-      });
+      session.after(300, () => session.close(1000, 'Call terminated by agent'));
     },
   },
   refuses: refuse(4001, 'Unauthorized'),
@@ -174,9 +170,7 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
       const { downlink } = await record('moved-media', protocol);
       expect(first.packetsOf(0)).toBeGreaterThan(5);
       expect(second.packetsOf(0)).toBeGreaterThan(5);
-      await vi.waitFor(() => {
-        expect(first.packetsOf(0) + second.packetsOf(0)).toBe(downlink?.packets);
-      });
+      await vi.waitFor(() => expect(first.packetsOf(0) + second.packetsOf(0)).toBe(downlink?.packets));
       expect(first.lastAtMs).toBeLessThan(second.firstAtMs);
       await Promise.all([first.close(), second.close()]);
     });
@@ -258,7 +252,7 @@ describe.skipIf(!isInstalled('sipp'))('sipp (skipped when it is not installed)',
 describe.skipIf(!isInstalled('sipp'))(
   'sipp never sends the ACK (skipped when it is not installed)',
   FOREIGN_PHONE,
-  () => {
+  () =>
     it.each(PROTOCOLS)('over %s: after 64·T1 the call is ended with a BYE that says why', async (protocol) => {
       const under = await BridgeUnderTest.start({ config: { call: { rtpTimeoutMs: 600_000 } } });
       const running = runSipp({ scenario: 'lost-ack', protocol, port: under.port(protocol), number: '100' });
@@ -272,8 +266,7 @@ describe.skipIf(!isInstalled('sipp'))(
       expect(bye?.message.header('Reason')).toMatch(/ACK/);
       expect(await under.record(`lost-ack-${protocol}-1`)).toMatchObject({ reason: 'no_ack', endedBy: 'bridge' });
       await under.stop();
-    });
-  },
+    }),
 );
 
 function isBetween(least: number, most: number): (value: number | undefined) => boolean {

@@ -154,9 +154,7 @@ function observe(what: string, check: () => void): void {
 const isSilent = ({ peak }: { peak: number }): boolean => peak <= 8;
 
 describe('a minute of telephony', () => {
-  observe('leaves nothing open at the caller', () => {
-    expect(minute.leftOpen).toEqual([]);
-  });
+  observe('leaves nothing open at the caller', () => expect(minute.leftOpen).toEqual([]));
 
   observe('gives every caller every packet once, in order, 20 ms of audio each', () => {
     for (const { call } of minute.calls) {

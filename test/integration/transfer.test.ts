@@ -29,9 +29,7 @@ const closing =
   (code: number, reason: string) =>
   (session: SimulatorSession): void => {
     session.start();
-    session.after(200, () => {
-      session.close(code, reason);
-    });
+    session.after(200, () => session.close(code, reason));
   };
 
 const AGENTS: Readonly<Record<string, Scenario>> = {
@@ -149,7 +147,7 @@ describe.each(ENGINES)('transfers and digits, $sip', (engines) => {
   });
 });
 
-describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with its WAV modules)', FOREIGN_PHONE, () => {
+describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with its WAV modules)', FOREIGN_PHONE, () =>
   it('follows a REFER: it calls who it is sent to, tells us, and is let go of', async () => {
     const port = await freePort();
     const under = await BridgeUnderTest.start({
@@ -171,8 +169,8 @@ describe.skipIf(!hasBaresip())('baresip (skipped when it is not installed with i
       { to: 'listener', reason: 'caller_hangup', sipStatus: 200 },
     ]);
     await under.stop();
-  });
-});
+  }),
+);
 
 /** One that nobody listens at, to be known before the bridge does. */
 async function freePort(): Promise<number> {

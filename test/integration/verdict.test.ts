@@ -67,9 +67,7 @@ async function live(): Promise<CallSnapshot> {
 
 /** Until the agent has got, and the telephone heard, so many packets. */
 async function heardBothWays(packets: number): Promise<void> {
-  await vi.waitFor(() => {
-    expect(phone.heardSince(0)).toBeGreaterThan(packets);
-  }, PATIENCE);
+  await vi.waitFor(() => expect(phone.heardSince(0)).toBeGreaterThan(packets), PATIENCE);
 }
 const PATIENCE = { timeout: 8_000, interval: 20 };
 
@@ -117,9 +115,7 @@ describe('the verdict on a call', () => {
   it('that is on hold from its beginning to its end', async () => {
     await answered('1000', (own) => own.replace('sendrecv', 'inactive'));
     const session = under.simulator.sessions.at(-1);
-    await vi.waitFor(() => {
-      expect(session?.receivedAudio().length).toBeGreaterThan(AGENT_RATE_HZ / 2);
-    }, PATIENCE);
+    await vi.waitFor(() => expect(session?.receivedAudio().length).toBeGreaterThan(AGENT_RATE_HZ / 2), PATIENCE);
     expect((await hungUp()).verdict).toBe(
       'nothing from the caller: its SDP had the call on hold throughout; ' +
         'caller never heard: its SDP had us on hold throughout',
@@ -133,9 +129,7 @@ describe('the verdict on a call', () => {
     call.sequence += 1;
     await call.establish({ body: phone.sdp({ direction: 'sendonly', version: 2 }), toTag: call.remoteTag });
     const heldAtMs = performance.now();
-    await vi.waitFor(() => {
-      expect(performance.now() - heldAtMs).toBeGreaterThan(700);
-    }, PATIENCE);
+    await vi.waitFor(() => expect(performance.now() - heldAtMs).toBeGreaterThan(700), PATIENCE);
     call.sequence += 1;
     talkTo((await call.establish({ body: phone.sdp({ version: 3 }), toTag: call.remoteTag })).body);
     await heardBothWays(40);

@@ -102,12 +102,12 @@ export class Phone {
 
   /** Resolves when the system has taken the datagram. */
   sendRaw(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) =>
       this.#socket.send(bytes, this.#target, '127.0.0.1', (error) => {
         if (error) reject(error);
         else resolve();
-      });
-    });
+      }),
+    );
   }
 
   /** Resolves when `isEnough` of all packets so far. */
@@ -153,11 +153,7 @@ export class ListeningAgent implements Scenario {
   frames = 0;
   #waiting: { readonly frames: number; readonly resolve: () => void }[] = [];
 
-  constructor(
-    onOpen = (session: SimulatorSession): void => {
-      session.start();
-    },
-  ) {
+  constructor(onOpen = (session: SimulatorSession): void => session.start()) {
     this.onOpen = onOpen;
   }
 

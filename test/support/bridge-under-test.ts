@@ -109,9 +109,7 @@ export class BridgeUnderTest {
   /** Resolves when no call is left and all SIP timers have run out: then nothing is held any more. Fails otherwise. */
   async nothingHeld(): Promise<void> {
     await vi.waitFor(
-      () => {
-        expect(this.bridge.held()).toMatchObject({ calls: 0, bridges: 0, rtpPorts: 0, ticking: 0 });
-      },
+      () => expect(this.bridge.held()).toMatchObject({ calls: 0, bridges: 0, rtpPorts: 0, ticking: 0 }),
       { timeout: PATIENCE_MS, interval: 20 },
     );
     // Whoever has just closed a connection on us may have left a message in the socket.

@@ -18,9 +18,7 @@ export class DnsServer {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('message', (query, { port, address }) => {
-      socket.send(this.#answer(query), port, address);
-    });
+    socket.on('message', (query, { port, address }) => socket.send(this.#answer(query), port, address));
   }
 
   static async open(): Promise<DnsServer> {

@@ -41,17 +41,10 @@ export class DrachtioServer {
 
   private constructor(authentication: Authentication) {
     this.authentication = authentication;
-    this.#server = createServer((socket) => {
-      this.#accept(socket);
-    });
+    this.#server = createServer((socket) => this.#accept(socket));
   }
 
-  static async listen(
-    port: number,
-    authentication: Authentication = (reply) => {
-      reply.ok();
-    },
-  ): Promise<DrachtioServer> {
+  static async listen(port: number, authentication: Authentication = (reply) => reply.ok()): Promise<DrachtioServer> {
     const server = new DrachtioServer(authentication);
     server.#server.listen(port, '127.0.0.1');
     await once(server.#server, 'listening');

@@ -93,16 +93,12 @@ function listening(): Promise<Server | undefined> {
       if (error.code === 'EADDRINUSE') resolve(undefined);
       else reject(error);
     });
-    server.listen({ host: '127.0.0.1', port: LOCK_PORT }, () => {
-      resolve(server);
-    });
+    server.listen({ host: '127.0.0.1', port: LOCK_PORT }, () => resolve(server));
   });
 }
 
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
+    server.close(() => resolve());
   });
 }

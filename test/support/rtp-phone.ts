@@ -64,9 +64,7 @@ export class RtpPhone {
     const [, address = ''] = /^c=IN IP4 (\S+)/m.exec(sdp) ?? [];
     const [, port] = /^m=audio (\d+)/m.exec(sdp) ?? [];
     this.#remote = { address, port: Number(port) };
-    this.#timer ??= setInterval(() => {
-      this.#sendTone();
-    }, FRAME_MS);
+    this.#timer ??= setInterval(() => this.#sendTone(), FRAME_MS);
   }
 
   beSilent(): void {

@@ -127,12 +127,7 @@ export abstract class SipPeer {
 
   #arrival(patienceMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(
-        () => {
-          resolve(false);
-        },
-        Math.max(0, patienceMs),
-      );
+      const timer = setTimeout(() => resolve(false), Math.max(0, patienceMs));
       this.#arrived = () => {
         clearTimeout(timer);
         resolve(true);
@@ -159,9 +154,7 @@ export class UdpPeer extends SipPeer {
     this.#socket = socket;
     this.#target = target;
     this.address = socket.address().address;
-    socket.on('message', (bytes) => {
-      this.take(bytes.toString('utf8'));
-    });
+    socket.on('message', (bytes) => this.take(bytes.toString('utf8')));
   }
 
   static async open(
@@ -213,9 +206,7 @@ export class TcpPeer extends SipPeer {
     this.#server = server;
     this.#current = socket;
     this.#adopt(socket);
-    server.on(protocol === 'TLS' ? 'secureConnection' : 'connection', (accepted: Socket) => {
-      this.#adopt(accepted);
-    });
+    server.on(protocol === 'TLS' ? 'secureConnection' : 'connection', (accepted: Socket) => this.#adopt(accepted));
     server.on('tlsClientError', () => undefined);
   }
 
@@ -312,9 +303,6 @@ function hostOf(address: string): string {
 export function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     if (socket.closed) resolve();
-    else
-      socket.once('close', () => {
-        resolve();
-      });
+    else socket.once('close', () => resolve());
   });
 }

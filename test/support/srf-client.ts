@@ -42,22 +42,22 @@ export function answer(
   response: SrfResponse,
   localSdp: string,
 ): Promise<TestDialog> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) =>
     srf.createUAS(request, response, { localSdp }, (error, dialog) => {
       if (dialog) resolve(dialog as TestDialog);
       else reject(asError(error));
-    });
-  });
+    }),
+  );
 }
 
 /** Hangs up; resolves when the BYE has been answered. */
 export function hangUp(dialog: Pick<SrfDialog, 'destroy'>): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) =>
     dialog.destroy({}, (error) => {
       if (error) reject(asError(error));
       else resolve();
-    });
-  });
+    }),
+  );
 }
 
 /** drachtio-srf reports some failures as an Error and some as a string. */

@@ -15,9 +15,7 @@ class SteadyClock implements Clock {
   readonly #due = new Map<number, Set<() => void>>();
 
   constructor() {
-    setInterval(() => {
-      this.#step();
-    }, 1).unref();
+    setInterval(() => this.#step(), 1).unref();
   }
 
   nowMs(): number {
@@ -28,9 +26,7 @@ class SteadyClock implements Clock {
     const dueMs = Math.max(Math.ceil(this.nowMs() + delayMs), Math.floor(this.#nowMs) + 1);
     const timers = this.#due.get(dueMs) ?? new Set();
     // A function of its own: the same one may be asked for twice.
-    const timer = (): void => {
-      fire();
-    };
+    const timer = (): void => fire();
     this.#due.set(dueMs, timers.add(timer));
     return () => {
       timers.delete(timer);

@@ -59,9 +59,7 @@ export class MarkingAgent implements Scenario {
     session.sendMedia(this.speech.subarray(from, to));
     this.#mark(session, to);
     if (to === this.speech.length) return;
-    session.after((to - from) / 8 / 4, () => {
-      this.#say(session, to);
-    });
+    session.after((to - from) / 8 / 4, () => this.#say(session, to));
   }
 
   /** After most pieces one, after some none, and after some two. */

@@ -39,9 +39,7 @@ export class StolenTime {
   #longestMs = 0;
   #atMs = performance.now();
   #used = process.cpuUsage();
-  readonly #timer = setInterval(() => {
-    this.#look();
-  }, WATCH_PERIOD_MS).unref();
+  readonly #timer = setInterval(() => this.#look(), WATCH_PERIOD_MS).unref();
 
   /** The longest such time so far. */
   get longestMs(): number {
@@ -158,12 +156,8 @@ export async function nextPorts(): Promise<number> {
 async function isFree(port: number): Promise<boolean> {
   const socket = createSocket('udp4');
   const free = await new Promise<boolean>((resolve) => {
-    socket.once('error', () => {
-      resolve(false);
-    });
-    socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
-      resolve(true);
-    });
+    socket.once('error', () => resolve(false));
+    socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true));
   });
   socket.close();
   return free;

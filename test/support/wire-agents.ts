@@ -36,15 +36,11 @@ export function deliver(
       session.sendAudio(bytes.subarray(at, Math.min(end, at + pieceBytes)));
     onSent(end);
     if (end < bytes.length) {
-      cancel = session.after(stepMs, () => {
-        step(end);
-      });
+      cancel = session.after(stepMs, () => step(end));
     }
   };
   step(0);
-  return () => {
-    cancel();
-  };
+  return () => cancel();
 }
 
 /** How much of the speech comes before `start_media_streaming`: a lead that no late timer uses up. */
@@ -62,9 +58,7 @@ export class SpeakingAgent implements Scenario {
 
   onOpen(session: SimulatorSession): void {
     deliver(session, pcmBytes(this.speech), this.#delivery, () => undefined);
-    session.after(EARLY_MS, () => {
-      session.start();
-    });
+    session.after(EARLY_MS, () => session.start());
   }
 }
 
@@ -112,9 +106,7 @@ export class InterruptingAgent implements Scenario {
 
   onOpen(session: SimulatorSession): void {
     session.start();
-    session.after(PAUSE_MS, () => {
-      this.#talk(session);
-    });
+    session.after(PAUSE_MS, () => this.#talk(session));
   }
 
   #talk(session: SimulatorSession): void {
@@ -132,9 +124,7 @@ export class InterruptingAgent implements Scenario {
   }
 
   #goOn(session: SimulatorSession): void {
-    const talk = (): void => {
-      this.#talk(session);
-    };
+    const talk = (): void => this.#talk(session);
     switch (this.#interruptions++ % 3) {
       case 0:
         talk();

@@ -58,30 +58,14 @@ export class BridgeHandles {
     this.#tell({ kind: 'open', bridge: id });
     return {
       id,
-      connectAgent: (address) => {
-        this.#tell({ kind: 'connect-agent', bridge: id, address });
-      },
-      setMedia: (media) => {
-        this.#tell({ kind: 'set-media', bridge: id, media });
-      },
-      start: () => {
-        this.#tell({ kind: 'start', bridge: id });
-      },
-      confirm: () => {
-        this.#tell({ kind: 'confirm', bridge: id });
-      },
-      renewKeys: (apiKeys) => {
-        this.#tell({ kind: 'renew-keys', bridge: id, apiKeys });
-      },
-      sendDigit: (digit) => {
-        this.#tell({ kind: 'send-digit', bridge: id, digit });
-      },
-      playOut: () => {
-        this.#tell({ kind: 'play-out', bridge: id });
-      },
-      close: () => {
-        this.#tell({ kind: 'close', bridge: id });
-      },
+      connectAgent: (address) => this.#tell({ kind: 'connect-agent', bridge: id, address }),
+      setMedia: (media) => this.#tell({ kind: 'set-media', bridge: id, media }),
+      start: () => this.#tell({ kind: 'start', bridge: id }),
+      confirm: () => this.#tell({ kind: 'confirm', bridge: id }),
+      renewKeys: (apiKeys) => this.#tell({ kind: 'renew-keys', bridge: id, apiKeys }),
+      sendDigit: (digit) => this.#tell({ kind: 'send-digit', bridge: id, digit }),
+      playOut: () => this.#tell({ kind: 'play-out', bridge: id }),
+      close: () => this.#tell({ kind: 'close', bridge: id }),
     };
   }
 

@@ -15,13 +15,9 @@ export class LocalBridgePool implements BridgePool {
       clock,
       wallMs,
       logger,
-      emit: (event) => {
-        this.#handles.deliver(event);
-      },
+      emit: (event) => this.#handles.deliver(event),
     });
-    this.#handles = new BridgeHandles((command) => {
-      this.#host.handle(command);
-    });
+    this.#handles = new BridgeHandles((command) => this.#host.handle(command));
   }
 
   get active(): number {

@@ -27,12 +27,8 @@ export class MediaWorker {
     this.#logger = logger;
     this.#onLost = onLost;
     this.#thread = new Worker(script, { workerData: settings, resourceLimits: RESOURCE_LIMITS });
-    this.#handles = new BridgeHandles((command) => {
-      this.#post({ kind: 'command', command });
-    });
-    this.#thread.on('message', (message: FromWorker) => {
-      this.#onMessage(message);
-    });
+    this.#handles = new BridgeHandles((command) => this.#post({ kind: 'command', command }));
+    this.#thread.on('message', (message: FromWorker) => this.#onMessage(message));
     this.#thread.on('error', (error) => {
       this.#fault = error instanceof Error ? (error.stack ?? error.message) : String(error);
     });

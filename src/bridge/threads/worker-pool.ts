@@ -116,8 +116,6 @@ function shares(settings: BridgeHostSettings, workers: number): BridgeHostSettin
 /** All threads are being replaced. */
 function noWorker(id: BridgeId, onEvent: (event: BridgeEvent) => void): BridgeHandle {
   const handles = new BridgeHandles(() => undefined);
-  queueMicrotask(() => {
-    handles.lose('no media worker is running');
-  });
+  queueMicrotask(() => handles.lose('no media worker is running'));
   return handles.open(id, onEvent);
 }

@@ -19,9 +19,8 @@ function post(message: FromWorker): void {
 function threadLogger(bound: Record<string, unknown>): Logger {
   const line =
     (level: LogMethod) =>
-    (fields: LogFields, message?: string): void => {
+    (fields: LogFields, message?: string): void =>
       post({ kind: 'log', level, fields: { ...bound, ...fields }, ...(message === undefined ? {} : { message }) });
-    };
   return {
     debug: line('debug'),
     info: line('info'),
@@ -36,9 +35,7 @@ const host = new BridgeHost(workerData as BridgeHostSettings, {
   wallMs: systemWallMs,
   logger: threadLogger({}),
   eventLoop: mediaEventLoop,
-  emit: (event: BridgeEvent) => {
-    post({ kind: 'event', event, ...(event.kind === 'stats' ? {} : { held: host.held }) });
-  },
+  emit: (event: BridgeEvent) => post({ kind: 'event', event, ...(event.kind === 'stats' ? {} : { held: host.held }) }),
 });
 
 port.on('message', (message: ToWorker) => {

@@ -17,9 +17,7 @@ const NOTHING_HEARD_MS = 3_000;
 export async function placeCall(uri: string, parts: CallParts, io: Io): Promise<void> {
   const { codec, from, seconds, credentials } = parts;
   const destination = {
-    write: (line: string) => {
-      io.err(line);
-    },
+    write: (line: string) => io.err(line),
   };
   const { logger } = createLog({ level: 'warn', pretty: true, redactNumbers: false, destination });
   const address = await localAddressTowards(uri);
@@ -63,9 +61,9 @@ async function stay(call: TestCall, { said, seconds }: CallParts, io: Io): Promi
 
 function follow(call: TestCall, io: Io): void {
   const startMs = systemClock.nowMs();
-  call.on('progress', ({ atMs, direction, what }) => {
-    io.out(`${String(Math.round(atMs - startMs)).padStart(6)} ms  ${direction === 'sent' ? '→' : '←'} ${what}\n`);
-  });
+  call.on('progress', ({ atMs, direction, what }) =>
+    io.out(`${String(Math.round(atMs - startMs)).padStart(6)} ms  ${direction === 'sent' ? '→' : '←'} ${what}\n`),
+  );
 }
 
 function report(call: TestCall, recordTo: string | undefined, io: Io): void {

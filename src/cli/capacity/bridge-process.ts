@@ -46,9 +46,7 @@ export class BridgeProcess {
     const directory = mkdtempSync(join(tmpdir(), 'bridge-process-'));
     const config = join(directory, 'config.json');
     writeFileSync(config, JSON.stringify({ ...loopback(pranthoraUrl), ...document }));
-    const forget = (): void => {
-      rmSync(directory, { recursive: true, force: true });
-    };
+    const forget = (): void => rmSync(directory, { recursive: true, force: true });
     const child = spawn(process.execPath, [...execArgv, MAIN, 'start', '--config', config], {
       stdio: ['ignore', 'pipe', 'inherit'],
       // A variable of the caller's could configure another bridge than the document does.
@@ -74,9 +72,7 @@ export class BridgeProcess {
   private constructor(child: ChildProcess, { sipPort, httpUrl }: Listening) {
     this.#child = child;
     this.#exited = new Promise((resolve) => {
-      child.once('exit', () => {
-        resolve();
-      });
+      child.once('exit', () => resolve());
     });
     this.sipPort = sipPort;
     this.httpUrl = httpUrl;
@@ -114,9 +110,9 @@ function loopback(pranthoraUrl: string): BridgeDocument {
 function listeningOf(child: ChildProcess, onLine: BridgeProcessOptions['onLine']): Promise<Listening> {
   return new Promise((resolve, reject) => {
     if (!child.stdout) throw new Error('no standard output');
-    const cancelTimer = systemClock.after(START_TIMEOUT_MS, () => {
-      reject(new Error(`The bridge was not ready after ${START_TIMEOUT_MS / 1_000} s`));
-    });
+    const cancelTimer = systemClock.after(START_TIMEOUT_MS, () =>
+      reject(new Error(`The bridge was not ready after ${START_TIMEOUT_MS / 1_000} s`)),
+    );
     createInterface({ input: child.stdout }).on('line', (line) => {
       onLine?.(line);
       const [, port, httpUrl] = /"event":"bridge\.ready".*udp:\/\/[^"]*:(\d+).*"http":"([^"]+)"/.exec(line) ?? [];
@@ -129,8 +125,6 @@ function listeningOf(child: ChildProcess, onLine: BridgeProcessOptions['onLine']
       reject(error);
     };
     child.once('error', fail);
-    child.once('exit', (code) => {
-      fail(new Error(`The bridge ended with ${code ?? 'a signal'} before it was ready`));
-    });
+    child.once('exit', (code) => fail(new Error(`The bridge ended with ${code ?? 'a signal'} before it was ready`)));
   });
 }

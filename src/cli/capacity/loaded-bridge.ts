@@ -31,9 +31,7 @@ export async function measureLoad(load: LoadedBridge, signal?: AbortSignal): Pro
 
 function aborted(signal: AbortSignal | undefined): Promise<never> {
   return new Promise((_, reject) => {
-    const abort = (): void => {
-      reject(new Error('interrupted'));
-    };
+    const abort = (): void => reject(new Error('interrupted'));
     signal?.addEventListener('abort', abort);
     if (signal?.aborted === true) abort();
   });

@@ -34,9 +34,7 @@ export async function capacity({ seconds, calls, json = false }: CapacityCommand
       cores,
       mostCalls: calls,
       measure,
-      onStep: (step) => {
-        say(stepText(step, cores));
-      },
+      onStep: (step) => say(stepText(step, cores)),
     }),
   );
   const facts = { ...found, cores, othersPercent, g722Percent: g722Percent(systemClock) };

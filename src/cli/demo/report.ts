@@ -15,14 +15,10 @@ export async function demo(verbose: boolean, io: Io): Promise<void> {
     pretty: true,
     redactNumbers: false,
     destination: {
-      write: (line) => {
-        io.err(line);
-      },
+      write: (line) => io.err(line),
     },
   });
-  const print = (line: string): void => {
-    io.out(`${line}\n`);
-  };
+  const print = (line: string): void => io.out(`${line}\n`);
   const { checks, longestStallMs, recording } = await runDemo({ logger, print });
   print('');
   for (const check of checks) print(formatCheck(check));

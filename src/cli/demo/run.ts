@@ -94,9 +94,7 @@ class Stage {
         ...{ apiKey: DEMO_API_KEY, scenario: new DemoAgent(speech), clock },
         stalledMs: (sinceMs, untilMs) => stalls.stalledMs(sinceMs, untilMs),
       });
-      simulator.on('session', (session) => {
-        timeline.followSession(session);
-      });
+      simulator.on('session', (session) => timeline.followSession(session));
       release.push(() => simulator.stop());
       const { url } = await simulator.start();
       timeline.say('agent', `Pranthora simulator at ${url}`);

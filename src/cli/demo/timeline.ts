@@ -23,28 +23,18 @@ export class Timeline {
   }
 
   followCall(call: TestCall): void {
-    call.on('progress', ({ direction, what }) => {
-      this.say('SIP', `${direction === 'sent' ? '→' : '←'} ${what}`);
-    });
+    call.on('progress', ({ direction, what }) => this.say('SIP', `${direction === 'sent' ? '→' : '←'} ${what}`));
   }
 
   followSession(session: SimulatorSession): void {
     this.say('agent', `WebSocket opened for ${session.agentId ?? session.workflowId ?? 'nobody'}`);
-    session.on('started', () => {
-      this.say('agent', 'sends start_media_streaming');
-    });
-    session.on('speaking', (_atMs, durationMs) => {
-      this.say('agent', `speaks for ${seconds(durationMs)}, sent faster than real time`);
-    });
-    session.on('interrupted', () => {
-      this.say('agent', 'is talked over: sends stop');
-    });
-    session.on('violation', ({ kind, detail }) => {
-      this.say('agent', `complains: ${kind}: ${detail}`);
-    });
-    session.on('closed', (code) => {
-      this.say('agent', `WebSocket closed with ${code}`);
-    });
+    session.on('started', () => this.say('agent', 'sends start_media_streaming'));
+    session.on('speaking', (_atMs, durationMs) =>
+      this.say('agent', `speaks for ${seconds(durationMs)}, sent faster than real time`),
+    );
+    session.on('interrupted', () => this.say('agent', 'is talked over: sends stop'));
+    session.on('violation', ({ kind, detail }) => this.say('agent', `complains: ${kind}: ${detail}`));
+    session.on('closed', (code) => this.say('agent', `WebSocket closed with ${code}`));
   }
 
   /** What the bridge logs of the call, in a few words. */

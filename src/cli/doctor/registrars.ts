@@ -24,9 +24,7 @@ export async function checkRegistrars({ sip }: BridgeConfig, logger: Logger): Pr
   const endpoint = new DrachtioSipEndpoint(
     { ...wire, secret, clock: systemClock, logger },
     {
-      onInvite: (invite) => {
-        invite.reject({ status: 480, warning: 'The preflight takes no calls' });
-      },
+      onInvite: (invite) => invite.reject({ status: 480, warning: 'The preflight takes no calls' }),
       onConnection: () => undefined,
     },
   );

@@ -42,9 +42,7 @@ export async function simulate(options: SimulateOptions, io: Io): Promise<void> 
     session.on('violation', () => (totals.violations += 1));
     follow(session, io);
   });
-  simulator.on('handshake', (handshake) => {
-    io.out(handshakeLine(handshake));
-  });
+  simulator.on('handshake', (handshake) => io.out(handshakeLine(handshake)));
   const { url } = await simulator.start();
   stalls.start();
   io.out(`Pranthora simulator at ${url}, scenario ${scenario}\n`);
@@ -88,23 +86,15 @@ function conformanceText({ client, handshakes, sessions, rules }: ClientConforma
 }
 
 function follow(session: SimulatorSession, io: Io): void {
-  const say = (what: string): void => {
-    io.out(`${new Date().toISOString()}  #${session.id}  ${what}\n`);
-  };
+  const say = (what: string): void => io.out(`${new Date().toISOString()}  #${session.id}  ${what}\n`);
   const { agentId, workflowId } = session;
   say(`opened for ${agentId === undefined ? `workflow ${workflowId ?? '(none)'}` : `agent ${agentId}`}`);
-  session.on('started', () => {
-    say(session.protocol === 'websocket' ? 'start_media_streaming sent' : 'start event received');
-  });
-  session.on('speaking', (_atMs, durationMs) => {
-    say(`speaks for ${Math.round(durationMs)} ms`);
-  });
-  session.on('interrupted', () => {
-    say(`interrupted: ${session.protocol === 'websocket' ? 'stop' : 'clear'} sent`);
-  });
-  session.on('violation', ({ kind, detail }) => {
-    say(`VIOLATION ${kind}: ${detail}`);
-  });
+  session.on('started', () =>
+    say(session.protocol === 'websocket' ? 'start_media_streaming sent' : 'start event received'),
+  );
+  session.on('speaking', (_atMs, durationMs) => say(`speaks for ${Math.round(durationMs)} ms`));
+  session.on('interrupted', () => say(`interrupted: ${session.protocol === 'websocket' ? 'stop' : 'clear'} sent`));
+  session.on('violation', ({ kind, detail }) => say(`VIOLATION ${kind}: ${detail}`));
   session.on('closed', (code, reason) => {
     const { durationMs, framesReceived, levelDbfs } = session.report();
     const level = levelDbfs === null ? 'silence' : `${levelDbfs.toFixed(1)} dBFS`;

@@ -33,18 +33,16 @@ export function bounded<T>(pending: Promise<T>, bounds: Bounds<T>): Promise<T> {
     const fail = (error: Error): void => {
       if (settle()) reject(error);
     };
-    const cancelTimer = clock.after(timeoutMs, () => {
-      fail(new TimeoutError(`${what}: no answer within ${timeoutMs} ms`));
-    });
+    const cancelTimer = clock.after(timeoutMs, () =>
+      fail(new TimeoutError(`${what}: no answer within ${timeoutMs} ms`)),
+    );
     const stopWatching = watch?.(fail);
     pending.then(
       (result) => {
         if (settle()) resolve(result);
         else late?.(result);
       },
-      (error: unknown) => {
-        fail(error instanceof Error ? error : new Error(String(error)));
-      },
+      (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))),
     );
   });
 }

@@ -135,9 +135,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
         offeredCodecs: this.#options.codecs,
         negotiated,
         peerAddress: at.peerAddress,
-        checkTarget: (stream) => {
-          this.#options.targets.check(stream, at.peerAddress);
-        },
+        checkTarget: (stream) => this.#options.targets.check(stream, at.peerAddress),
         replaceWith: (lastOffer) => this.#replacement(at, lastOffer),
       });
     } catch (error) {

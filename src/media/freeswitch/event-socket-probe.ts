@@ -32,17 +32,13 @@ export function askEventSocket(
       if (error) reject(error);
       else resolve({ body, localAddress });
     };
-    const cancelTimer = options.clock.after(options.timeoutMs, () => {
-      settle(new Error(`event socket: no answer within ${options.timeoutMs} ms`));
-    });
+    const cancelTimer = options.clock.after(options.timeoutMs, () =>
+      settle(new Error(`event socket: no answer within ${options.timeoutMs} ms`)),
+    );
     // One character an octet, as Content-Length counts.
     socket.setEncoding('latin1');
-    socket.on('error', (error) => {
-      settle(new Error(`event socket: ${error.message}`));
-    });
-    socket.on('close', () => {
-      settle(new Error('event socket: closed by FreeSWITCH'));
-    });
+    socket.on('error', (error) => settle(new Error(`event socket: ${error.message}`)));
+    socket.on('close', () => settle(new Error('event socket: closed by FreeSWITCH')));
     socket.on('data', (text: string) => {
       received += text;
       if (received.length > MAX_BYTES) settle(new Error('event socket: answer too long'));

@@ -66,14 +66,11 @@ export class FreeSwitchLeg implements MediaLeg {
     this.#stream = negotiated?.stream;
     this.#lastOffer = negotiated?.onlyStream();
     this.localSdp = negotiated ? negotiated.answer(this.#local()) : writeOffer(this.#local(), offeredCodecs);
-    const onGone = (detail?: { reason?: string }): void => {
+    const onGone = (detail?: { reason?: string }): void =>
       this.#onGone(`FreeSWITCH ${server.name} ended the channel${detail?.reason ? ` (${detail.reason})` : ''}`);
-    };
     caller.on('destroy', onGone);
     bridge.on('destroy', onGone);
-    const stopWatchingServer = server.onLost(() => {
-      this.#onGone(`FreeSWITCH ${server.name}: ${server.detail}`);
-    });
+    const stopWatchingServer = server.onLost(() => this.#onGone(`FreeSWITCH ${server.name}: ${server.detail}`));
     this.#stopWatching = () => {
       stopWatchingServer();
       caller.off('destroy', onGone);

@@ -147,9 +147,11 @@ export class FreeSwitchServer {
 
   /** Ends our side of it; nobody waits for a FreeSWITCH that may be gone. */
   #sayBye(endpoint: MrfEndpoint): void {
-    endpoint.dialog.destroy().catch((error: unknown) => {
-      this.#options.logger.debug({ event: 'freeswitch.bye_failed', server: this.#name, err: error });
-    });
+    endpoint.dialog
+      .destroy()
+      .catch((error: unknown) =>
+        this.#options.logger.debug({ event: 'freeswitch.bye_failed', server: this.#name, err: error }),
+      );
   }
 
   /** Bounds any request to this server: by time, and by the server's loss. */
@@ -157,10 +159,7 @@ export class FreeSwitchServer {
     return bounded(pending, {
       ...this.#limit(ENDPOINT_TIMEOUT_MS, what),
       ...(late ? { late } : {}),
-      watch: (fail) =>
-        this.onLost(() => {
-          fail(new Error(`FreeSWITCH ${this.#name}, ${what}: ${this.#detail}`));
-        }),
+      watch: (fail) => this.onLost(() => fail(new Error(`FreeSWITCH ${this.#name}, ${what}: ${this.#detail}`))),
     });
   }
 
@@ -173,9 +172,7 @@ export class FreeSwitchServer {
     const { host, port, secret } = address;
     const mediaServer = await bounded(mrf.connect({ address: host, port, secret, listenAddress: this.#localAddress }), {
       ...this.#limit(CONNECT_TIMEOUT_MS, 'connect'),
-      late: (late) => {
-        late.disconnect();
-      },
+      late: (late) => late.disconnect(),
     });
     try {
       sendWithoutDelay(mediaServer);
@@ -196,9 +193,7 @@ export class FreeSwitchServer {
     this.#mediaServer = mediaServer;
     this.#retryMs = RETRY_INITIAL_MS;
     this.#detail = 'connected';
-    mediaServer.conn.on('esl::end', () => {
-      this.#onLost(mediaServer, 'connection lost');
-    });
+    mediaServer.conn.on('esl::end', () => this.#onLost(mediaServer, 'connection lost'));
     this.#scheduleHeartbeat(mediaServer);
     this.#options.logger.info({ event: 'freeswitch.up', server: this.#name });
   }
@@ -209,9 +204,7 @@ export class FreeSwitchServer {
         () => {
           if (this.#mediaServer === mediaServer) this.#scheduleHeartbeat(mediaServer);
         },
-        (error: unknown) => {
-          this.#onLost(mediaServer, error instanceof Error ? error.message : String(error));
-        },
+        (error: unknown) => this.#onLost(mediaServer, error instanceof Error ? error.message : String(error)),
       );
     });
   }

@@ -19,9 +19,7 @@ export const webSocketProtocol: AgentProtocol = {
     } else if (data.length > MAX_TEXT_BYTES) {
       handlers.onIgnored(`text of ${data.length} bytes`);
     } else {
-      decodeText(data.toString('utf8'), handlers, (event) => {
-        decodeEvent(event, handlers);
-      });
+      decodeText(data.toString('utf8'), handlers, (event) => decodeEvent(event, handlers));
     }
   },
   opening: () => undefined,

@@ -21,10 +21,10 @@ export async function requestWithCredentials(
 }
 
 function finalResponse(dialog: SrfDialog, request: SrfDialogRequest): Promise<SrfResponse> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) =>
     dialog.request(request, (error, response) => {
       if (!response) reject(error instanceof Error ? error : new Error(String(error)));
       else if (response.status >= 200) resolve(response);
-    });
-  });
+    }),
+  );
 }

@@ -72,9 +72,9 @@ export class DrachtioConnection {
     if (!client) throw new Error('drachtio-srf made no client');
     guardWire(client);
     this.#client = client;
-    this.#cancelTimer = clock.after(CONNECT_TIMEOUT_MS, () => {
-      this.#onGone(client, `no answer within ${CONNECT_TIMEOUT_MS} ms`);
-    });
+    this.#cancelTimer = clock.after(CONNECT_TIMEOUT_MS, () =>
+      this.#onGone(client, `no answer within ${CONNECT_TIMEOUT_MS} ms`),
+    );
     client.on('connect', (error: Error | null, hostPorts?: string) => {
       if (error) this.#onRefused(client, error);
       else this.#onConnected(client, hostPorts ?? '');
@@ -83,9 +83,7 @@ export class DrachtioConnection {
       // An address with several IP addresses fails with an error without words.
       this.#onGone(client, error.message === '' ? (error.code ?? 'connection failed') : error.message);
     });
-    client.on('close', () => {
-      this.#onGone(client, 'connection closed');
-    });
+    client.on('close', () => this.#onGone(client, 'connection closed'));
   }
 
   #onConnected(client: SrfClient, hostPorts: string): void {
@@ -105,9 +103,7 @@ export class DrachtioConnection {
     if (client !== this.#client) return;
     this.#leave();
     this.#cancelTimer?.();
-    this.#cancelTimer = this.#options.clock.after(this.#retryMs, () => {
-      this.#attempt();
-    });
+    this.#cancelTimer = this.#options.clock.after(this.#retryMs, () => this.#attempt());
     this.#retryMs = Math.min(RETRY_MAX_MS, 2 * this.#retryMs);
     this.#setState({ connected: false, detail });
   }

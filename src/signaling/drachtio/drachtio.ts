@@ -54,18 +54,12 @@ export class DrachtioSipEndpoint {
   constructor(options: DrachtioOptions, handlers: SipEndpointHandlers) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#srf.invite((request, response) => {
-      this.#onInvite(request, response);
-    });
+    this.#srf.invite((request, response) => this.#onInvite(request, response));
     const { onOptions } = handlers;
     if (onOptions) {
-      this.#srf.options((request, response) => {
-        this.#onOptions(request, response, onOptions);
-      });
+      this.#srf.options((request, response) => this.#onOptions(request, response, onOptions));
     }
-    this.#connection = new DrachtioConnection(this.#srf, options, (state) => {
-      handlers.onConnection(state);
-    });
+    this.#connection = new DrachtioConnection(this.#srf, options, (state) => handlers.onConnection(state));
   }
 
   /** For drachtio-fsmrf, which calls FreeSWITCH through the same SIP server. */

@@ -32,9 +32,7 @@ const RESPONSE_TIMEOUT_MS = 34_000;
 export function sendOutside(srf: SrfInstance, request: OutsideRequest, clock: Clock): Promise<OutsideResponse> {
   const { method, uri, proxy, headers } = request;
   return new Promise((resolve, reject) => {
-    const cancelTimer = clock.after(RESPONSE_TIMEOUT_MS, () => {
-      reject(new Error('no response'));
-    });
+    const cancelTimer = clock.after(RESPONSE_TIMEOUT_MS, () => reject(new Error('no response')));
     const fail = (error: unknown): void => {
       cancelTimer();
       reject(error instanceof Error ? error : new Error(String(error)));

@@ -76,18 +76,12 @@ export class SrfBackedDialog implements Dialog {
     this.#options = options;
     this.#handlers = handlers;
     guardDialog(dialog, options.strangerInDialog);
-    dialog.on('destroy', (request: SrfRequest, reason: string) => {
-      this.#onDestroyed(request, reason);
-    });
+    dialog.on('destroy', (request: SrfRequest, reason: string) => this.#onDestroyed(request, reason));
     dialog.on('ack', (request: SrfRequest) => {
       if (!this.#over) this.#handlers.onAck(sdpOf(request));
     });
-    dialog.on('info', (request: SrfRequest, response: SrfResponse) => {
-      this.#onInfo(request, response);
-    });
-    dialog.on('notify', (request: SrfRequest, response: SrfResponse) => {
-      this.#onNotify(request, response);
-    });
+    dialog.on('info', (request: SrfRequest, response: SrfResponse) => this.#onInfo(request, response));
+    dialog.on('notify', (request: SrfRequest, response: SrfResponse) => this.#onNotify(request, response));
     for (const event of ['modify', 'update']) {
       dialog.on(event, (request: SrfRequest, response: SrfResponse) => {
         void this.#onRenegotiate(request, response);
@@ -122,9 +116,7 @@ export class SrfBackedDialog implements Dialog {
   /** Not Dialog.destroy, which takes a 401 for the end. */
   #byeWithCredentials(headers: Record<string, string>, digest: DigestClient, done: (error: unknown) => void): void {
     requestWithCredentials(this.#dialog, { method: 'BYE', headers }, digest).then(
-      () => {
-        done(undefined);
-      },
+      () => done(undefined),
       () => {
         // That one forgets the dialog even when nothing can be sent.
         this.#dialog.destroy({ headers }, done);
@@ -136,9 +128,7 @@ export class SrfBackedDialog implements Dialog {
   #request(request: SrfDialogRequest, callback: (error: unknown, response?: SrfResponse) => void): void {
     const { digest } = this.#local;
     if (digest) {
-      requestWithCredentials(this.#dialog, request, digest).then((response) => {
-        callback(undefined, response);
-      }, callback);
+      requestWithCredentials(this.#dialog, request, digest).then((response) => callback(undefined, response), callback);
     } else this.#dialog.request(request, callback);
   }
 
@@ -167,12 +157,12 @@ export class SrfBackedDialog implements Dialog {
    */
   #sendReinvite(offer: string): Promise<SrfResponse> {
     const headers = { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' };
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) =>
       this.#request({ method: 'INVITE', body: offer, headers }, (error, response) => {
         if (!response) reject(error instanceof Error ? error : new Error(describe(error)));
         else if (response.status >= 200) resolve(response);
-      });
-    });
+      }),
+    );
   }
 
   async refer(uri: string, options: ReferOptions): Promise<ReferOutcome> {
@@ -262,9 +252,7 @@ export function sdpOf(message: Pick<SrfRequest, 'get' | 'body'>): string | undef
 
 function within<T>(timeoutMs: number, failure: string, pending: Promise<T>, clock: Clock): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancelTimer = clock.after(timeoutMs, () => {
-      reject(new Error(`${failure} within ${timeoutMs} ms`));
-    });
+    const cancelTimer = clock.after(timeoutMs, () => reject(new Error(`${failure} within ${timeoutMs} ms`)));
     pending.then(resolve, reject).finally(cancelTimer);
   });
 }

@@ -47,12 +47,8 @@ export class SrfInvite implements IncomingInvite {
     const body = readSessionBody(bodyHeadersOf(request), request.body);
     this.offer = body.kind === 'session' ? owned(body.sdp) : undefined;
     this.bodyRefusal = body.kind === 'refused' ? body.refusal : undefined;
-    request.on('cancel', () => {
-      this.#onCancel();
-    });
-    request.on('update', (update: SrfRequest, updateResponse: SrfResponse) => {
-      this.#onUpdate(update, updateResponse);
-    });
+    request.on('cancel', () => this.#onCancel());
+    request.on('update', (update: SrfRequest, updateResponse: SrfResponse) => this.#onUpdate(update, updateResponse));
   }
 
   header(name: string): string | undefined {
@@ -80,9 +76,9 @@ export class SrfInvite implements IncomingInvite {
         failed = true;
         reject(new Error(why));
       };
-      const cancelTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => {
-        fail('the SIP server did not take the answer');
-      });
+      const cancelTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () =>
+        fail('the SIP server did not take the answer'),
+      );
       const options = { localSdp, headers: { Supported: 'replaces' } };
       this.#srf.createUAS(this.#request, this.#response, options, (error, srfDialog) => {
         if (!srfDialog) {

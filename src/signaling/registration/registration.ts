@@ -227,9 +227,7 @@ export class Registration {
 
   #again(delayMs: number): void {
     const era = this.#era;
-    this.#cancelTimer = this.#dependencies.clock.after(delayMs, () => {
-      this.#attempt(era);
-    });
+    this.#cancelTimer = this.#dependencies.clock.after(delayMs, () => this.#attempt(era));
   }
 
   async #end(unbind: boolean): Promise<void> {

@@ -167,9 +167,7 @@ export class Registrations {
     const about = { registration: settings.name, registrar: settings.registrar, user: settings.user };
     return new Registration(settings, {
       ...{ clock, random, send },
-      onRegistered: (expiresSec) => {
-        logger.info({ event: 'sip.registered', ...about, expiresSec });
-      },
+      onRegistered: (expiresSec) => logger.info({ event: 'sip.registered', ...about, expiresSec }),
       onFailed: (failure) => {
         const { log, message } = reportOf(failure);
         const { status, reason, retryAfterMs } = failure;

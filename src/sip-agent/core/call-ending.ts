@@ -25,9 +25,7 @@ export function endCall(core: Core, usage: InviteUsage, reason: string): void {
   const bye = byeFor(dialog, reason);
   dialog.state = 'ending';
   tellBye(usage, bye);
-  void sendBye(core, usage, bye, () => {
-    core.usages.remove(usage);
-  });
+  void sendBye(core, usage, bye, () => core.usages.remove(usage));
 }
 
 /** Tells the client of a call that ended before it was confirmed that it did, as if by a BYE. */
@@ -45,9 +43,7 @@ export async function acceptAndEnd(core: Core, dialog: Dialog, sequence: number,
   const flow = await flowInside(core, dialog);
   const bytes = core.layer.sendAck(ack, flow);
   core.layer.send(bye, flow, { response: () => undefined, failed: () => undefined });
-  return () => {
-    flow.send(bytes);
-  };
+  return () => flow.send(bytes);
 }
 
 function tellBye({ dialog, client, id }: InviteUsage, bye: SipRequest): void {

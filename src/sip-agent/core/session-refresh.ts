@@ -109,14 +109,14 @@ function composeRefresh(
 }
 
 function sendUpdate(core: Core, request: SipRequest, flow: Flow): Promise<Outcome> {
-  return new Promise((resolve) => {
+  return new Promise((resolve) =>
     core.layer.send(request, flow, {
       response: (response) => {
         if (response.status >= 200) resolve(response);
       },
       failed: resolve,
-    });
-  });
+    }),
+  );
 }
 
 function sendReinvite(core: Core, usage: InviteUsage, request: SipRequest, flow: Flow): Promise<Outcome> {
@@ -138,9 +138,7 @@ function sendReinvite(core: Core, usage: InviteUsage, request: SipRequest, flow:
           settle(response, accepted);
         }
       },
-      failed: (failure) => {
-        settle(failure, false);
-      },
+      failed: (failure) => settle(failure, false),
     });
   });
 }
@@ -149,12 +147,10 @@ function acknowledge(core: Core, dialog: Dialog, invite: SentInvite, { message }
   dialog.refreshTarget(message, dialog.flow);
   const ack = dialog.request('ACK', invite.sequence);
   flowInside(core, dialog)
-    .then((flow) => {
-      invite.acknowledged(core.layer.sendAck(ack, flow), flow);
-    })
-    .catch((error: unknown) => {
-      core.logger.warn({ event: 'sip.ack_not_sent', callId: dialog.callId, reason: (error as Error).message });
-    });
+    .then((flow) => invite.acknowledged(core.layer.sendAck(ack, flow), flow))
+    .catch((error: unknown) =>
+      core.logger.warn({ event: 'sip.ack_not_sent', callId: dialog.callId, reason: (error as Error).message }),
+    );
 }
 
 /** RFC 4028 section 10. */

@@ -119,18 +119,12 @@ export class OutboundInvites {
         if (!invite.pending) this.#receiveSuccessAgain(attempt, response);
         else if (response.status > 100) this.#receiveResponse(attempt, response);
       },
-      failed: (failure) => {
-        this.#elsewhereOr(attempt, () => {
-          this.#failed(attempt, failure);
-        });
-      },
+      failed: (failure) => this.#elsewhereOr(attempt, () => this.#failed(attempt, failure)),
     });
   }
 
   #receiveResponse(attempt: InviteAttempt, response: ReceivedResponse): void {
-    const conclude = () => {
-      this.#takeResponse(attempt, response);
-    };
+    const conclude = () => this.#takeResponse(attempt, response);
     if (response.status === 503) this.#elsewhereOr(attempt, conclude);
     else conclude();
   }
@@ -210,13 +204,10 @@ export class OutboundInvites {
       (repeat) => {
         repeatAck = repeat;
       },
-      (error: unknown) => {
-        this.#core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: String(error) });
-      },
+      (error: unknown) =>
+        this.#core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: String(error) }),
     );
-    return () => {
-      repeatAck();
-    };
+    return () => repeatAck();
   }
 }
 

@@ -80,17 +80,11 @@ export class OutboundRequests {
     };
     this.#core.layer.send(sent.request, flow, {
       response: ({ status, message }) => {
-        const pass = () => {
-          tellResponse(sent, message);
-        };
+        const pass = () => tellResponse(sent, message);
         if (status === 503) elsewhereOr(pass);
         else if (status > 100) pass();
       },
-      failed: (failure) => {
-        elsewhereOr(() => {
-          tellStatus(sent, statusOf(failure));
-        });
-      },
+      failed: (failure) => elsewhereOr(() => tellStatus(sent, statusOf(failure))),
     });
     return sent;
   }

@@ -203,9 +203,7 @@ export class InboundAnswers {
       clock,
       timers,
       heard: usage.heard,
-      send: () => {
-        back.send(bytes);
-      },
+      send: () => back.send(bytes),
       gaveUp: () => {
         logger.warn({ event: 'sip.ack_timeout', callId: envelope.callId });
         if (!usage.giveUpOnAck(sequence)) endCall(this.#core, usage, 'ACK timeout');

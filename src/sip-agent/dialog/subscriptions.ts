@@ -38,9 +38,9 @@ export class Subscriptions {
     if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) return '';
     const dialog = Dialog.fromInvite(incoming, ownContact(incoming.flow));
     const expires = accepted.get('expires') ?? incoming.message.get('expires') ?? '';
-    const cancelExpiry = this.#clock.after(1_000 * (parseDecimal(expires, LONGEST_S) ?? LONGEST_S), () => {
-      this.remove(dialog.id);
-    });
+    const cancelExpiry = this.#clock.after(1_000 * (parseDecimal(expires, LONGEST_S) ?? LONGEST_S), () =>
+      this.remove(dialog.id),
+    );
     this.remove(dialog.id);
     this.#subscriptions.set(dialog.id, { dialog, client, cancelExpiry });
     return dialog.id;

@@ -64,9 +64,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
   start(): void {
     const { reliable, timers, request, send } = this.#options;
     if (!reliable) this.#retransmitAfter(timers.t1Ms);
-    this.#setDeadline(timers.timerBMs, () => {
-      this.#fail('timeout');
-    });
+    this.#setDeadline(timers.timerBMs, () => this.#fail('timeout'));
     send(request);
   }
 
@@ -85,9 +83,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
   expectEndAfterCancel(): void {
     if (this.#state !== 'proceeding') return;
     this.#cancelled = true;
-    this.#setDeadline(this.#options.timers.timerBMs, () => {
-      this.#fail('timeout');
-    });
+    this.#setDeadline(this.#options.timers.timerBMs, () => this.#fail('timeout'));
   }
 
   terminate(): void {
@@ -117,9 +113,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
   #accept(): void {
     this.#state = 'accepted';
     this.#retransmission?.();
-    this.#setDeadline(this.#options.timers.timerMMs, () => {
-      this.terminate();
-    });
+    this.#setDeadline(this.#options.timers.timerMMs, () => this.terminate());
   }
 
   #complete(response: R): void {
@@ -127,9 +121,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
     this.#retransmission?.();
     this.#ack = this.#options.ackFor(response);
     this.#options.send(this.#ack);
-    this.#setDeadline(this.#options.timers.timerDMs, () => {
-      this.terminate();
-    });
+    this.#setDeadline(this.#options.timers.timerDMs, () => this.terminate());
   }
 
   #fail(failure: ClientFailure): void {
@@ -169,9 +161,7 @@ export class NonInviteClientTransaction<R extends AnyResponse> implements Client
   start(): void {
     const { clock, reliable, timers, request, send } = this.#options;
     if (!reliable) this.#retransmitAfter(timers.t1Ms);
-    this.#deadline = clock.after(timers.timerFMs, () => {
-      this.#fail('timeout');
-    });
+    this.#deadline = clock.after(timers.timerFMs, () => this.#fail('timeout'));
     send(request);
   }
 
@@ -200,9 +190,7 @@ export class NonInviteClientTransaction<R extends AnyResponse> implements Client
     this.#retransmission?.();
     this.#deadline?.();
     // Timer K: repetitions of the response end here. On a reliable transport it is 0, see receive().
-    this.#deadline = clock.after(timers.timerKMs, () => {
-      this.terminate();
-    });
+    this.#deadline = clock.after(timers.timerKMs, () => this.terminate());
   }
 
   #fail(failure: ClientFailure): void {

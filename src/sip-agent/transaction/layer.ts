@@ -152,9 +152,7 @@ export class TransactionLayer {
   /** Sends an INVITE, complete but for its Via. */
   sendInvite(request: SipRequest, flow: Flow, handlers: ResponseHandlers): OutgoingInvite {
     const branch = this.#addVia(request, flow);
-    const invite = new OutgoingInvite(request, flow, (cancel) => {
-      this.#startNonInvite(cancel, branch, flow, NOBODY);
-    });
+    const invite = new OutgoingInvite(request, flow, (cancel) => this.#startNonInvite(cancel, branch, flow, NOBODY));
     this.#startInvite(invite, branch, handlers);
     return invite;
   }
@@ -255,9 +253,7 @@ export class TransactionLayer {
     const transaction = new Transaction({
       ...this.#timing(flow),
       isHeard: () => this.peers.knows(flow),
-      send: (bytes) => {
-        back.send(bytes);
-      },
+      send: (bytes) => back.send(bytes),
       terminated: () => {
         this.#servers.delete(key);
         this.#spent.delete(entry);
@@ -337,15 +333,9 @@ export class TransactionLayer {
     return {
       ...this.#timing(flow),
       request: request.toBuffer(),
-      send: (bytes: Buffer) => {
-        flow.send(bytes);
-      },
-      response: (response: ReceivedResponse) => {
-        handlers.response(response);
-      },
-      failed: (failure: ClientFailure) => {
-        handlers.failed(failure);
-      },
+      send: (bytes: Buffer) => flow.send(bytes),
+      response: (response: ReceivedResponse) => handlers.response(response),
+      failed: (failure: ClientFailure) => handlers.failed(failure),
       terminated: () => {
         forgetFlow();
         this.#clients.delete(key);

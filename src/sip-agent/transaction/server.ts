@@ -151,9 +151,7 @@ export class InviteServerTransaction implements ServerTransaction {
   }
 
   #endAfter(delayMs: number): void {
-    this.#end = this.#options.clock.after(delayMs, () => {
-      this.terminate();
-    });
+    this.#end = this.#options.clock.after(delayMs, () => this.terminate());
   }
 }
 
@@ -209,8 +207,6 @@ export class NonInviteServerTransaction implements ServerTransaction {
   }
 
   #endAfter(delayMs: number): CancelTimer {
-    return this.#options.clock.after(delayMs, () => {
-      this.terminate();
-    });
+    return this.#options.clock.after(delayMs, () => this.terminate());
   }
 }

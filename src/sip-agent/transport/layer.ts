@@ -148,9 +148,7 @@ export class Transports {
     if (protocol === 'tcp') return tcpSockets;
     const { tls, clock, allow } = this.#options;
     if (!tls) throw new Error('tls needs a certificate and its key');
-    const failed = (remote: Endpoint, reason: string) => {
-      this.#logTlsFailure(remote, reason);
-    };
+    const failed = (remote: Endpoint, reason: string) => this.#logTlsFailure(remote, reason);
     const sockets = new TlsSockets(tls, { nowMs: () => clock.nowMs(), allow, failed });
     this.#tls.push(sockets);
     return sockets;

@@ -68,12 +68,8 @@ export class NameCache implements NameService {
     if (this.#answers.size >= MAX_ANSWERS && oldest !== undefined) this.#answers.delete(oldest);
     this.#answers.set(question, answer);
     records.then(
-      () => {
-        keep(KEEP_MS);
-      },
-      () => {
-        keep(KEEP_FAILURE_MS);
-      },
+      () => keep(KEEP_MS),
+      () => keep(KEEP_FAILURE_MS),
     );
   }
 }

@@ -127,9 +127,7 @@ export class StreamConnection implements Flow {
   }
 
   #listen(socket: Socket): void {
-    socket.on('data', (chunk) => {
-      this.#receive(chunk);
-    });
+    socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => {
       this.#error = error;
       this.#closeReason = error.message;
@@ -142,9 +140,7 @@ export class StreamConnection implements Flow {
 
   /** For a sender who came after the connection had gone. */
   #failLater(): void {
-    queueMicrotask(() => {
-      this.#failures.tell(this.#closeReason);
-    });
+    queueMicrotask(() => this.#failures.tell(this.#closeReason));
   }
 
   /** The stream makes no sense any more: what has been answered is still sent, nothing else is read. */

@@ -38,9 +38,7 @@ export const tcpSockets: StreamSockets = {
   openEvent: 'connect',
   pending: 0,
   pendingFrom: () => 0,
-  accept: (socket, _, ready) => {
-    ready(socket);
-  },
+  accept: (socket, _, ready) => ready(socket),
   connect: ({ remote, localAddress }) =>
     connect({ host: remote.address, port: remote.port, ...(localAddress === undefined ? {} : { localAddress }) }),
   isFor: () => true,

@@ -58,20 +58,14 @@ export class StreamTransport implements Transport {
   #closed: Promise<void> | undefined;
 
   private constructor(options: StreamTransportOptions, server: Server, bound: BoundAddress) {
-    const warnOnce = logOnce((reason) => {
-      options.logger.warn({ event: `sip.${bound.protocol}_error`, reason });
-    });
+    const warnOnce = logOnce((reason) => options.logger.warn({ event: `sip.${bound.protocol}_error`, reason }));
     this.#options = options;
     this.#throttle = new LogThrottle(options.clock);
     this.#server = server;
     this.bound = bound;
     // No descriptor left, or the interface gone: what is open goes on.
-    server.on('error', (error) => {
-      warnOnce(error.message);
-    });
-    server.on('connection', (socket) => {
-      this.#accept(socket);
-    });
+    server.on('error', (error) => warnOnce(error.message));
+    server.on('connection', (socket) => this.#accept(socket));
   }
 
   /** Binds the listener. Rejects when the address cannot be bound. */
@@ -114,9 +108,7 @@ export class StreamTransport implements Transport {
       for (const connection of this.#connections.values()) connection.destroy('agent stopped');
       this.#connections.clear();
       this.#aliases.clear();
-      this.#server.close(() => {
-        resolve();
-      });
+      this.#server.close(() => resolve());
     });
     return this.#closed;
   }
@@ -149,9 +141,7 @@ export class StreamTransport implements Transport {
     sockets.accept(socket, remote, (ready) => {
       const connection = this.#add(formatHostPort(remote), ready, way);
       this.#accepted.add(address);
-      ready.once('close', () => {
-        this.#accepted.add(address, -1);
-      });
+      ready.once('close', () => this.#accepted.add(address, -1));
       if (strange) this.#strangers.add(connection);
     });
     this.#scheduleSweep();
@@ -196,12 +186,8 @@ export class StreamTransport implements Transport {
       sink,
       nowMs: () => clock.nowMs(),
       ...opening,
-      alias: (port) => {
-        this.#takeAlias(connection, port);
-      },
-      closed: (error) => {
-        this.#forget(key, connection, error);
-      },
+      alias: (port) => this.#takeAlias(connection, port),
+      closed: (error) => this.#forget(key, connection, error),
     });
     this.#connections.set(key, connection);
     this.#scheduleSweep();

@@ -43,9 +43,7 @@ export class TlsSockets implements StreamSockets {
       // Judged in #secured, where it is known who is being refused.
       rejectUnauthorized: false,
     });
-    this.#server.on('secureConnection', (socket) => {
-      this.#secured(socket);
-    });
+    this.#server.on('secureConnection', (socket) => this.#secured(socket));
     this.#server.on('tlsClientError', (error, socket) => {
       const remote = remoteOf(socket);
       if (remote) this.#handshakes.blame(remote, error.message);

@@ -43,16 +43,10 @@ export class UdpTransport implements Transport {
     this.#socket = socket;
     const { address, port } = socket.address();
     this.bound = { protocol: 'udp', address, port };
-    const warnOnce = logOnce((reason) => {
-      options.logger.warn({ event: 'sip.udp_error', reason });
-    });
+    const warnOnce = logOnce((reason) => options.logger.warn({ event: 'sip.udp_error', reason }));
     // An ICMP error, a full buffer, an interface that is gone: no reason to stop listening.
-    socket.on('error', (error) => {
-      warnOnce(error.message);
-    });
-    socket.on('message', (bytes, source) => {
-      this.#receive(bytes, source);
-    });
+    socket.on('error', (error) => warnOnce(error.message));
+    socket.on('message', (bytes, source) => this.#receive(bytes, source));
   }
 
   /** Binds the socket. Rejects when the address cannot be bound. */
@@ -84,9 +78,7 @@ export class UdpTransport implements Transport {
     if (this.#closed) return;
     // Node throws at once when the port is 0, which a Via or a Contact may well say.
     if (port === 0) {
-      queueMicrotask(() => {
-        failed('no such port');
-      });
+      queueMicrotask(() => failed('no such port'));
       return;
     }
     this.#socket.send(bytes, port, address, (error) => {
@@ -110,9 +102,7 @@ export class UdpTransport implements Transport {
     }
     // Datagrams of a peer wait for the same lookup and so stay in order; if it fails, SIP sends them again.
     this.#options.localAddresses.find(source.address).then(
-      (found) => {
-        this.#deliver(bytes, source, found);
-      },
+      (found) => this.#deliver(bytes, source, found),
       () => undefined,
     );
   }
@@ -155,9 +145,7 @@ class UdpFlow implements Flow {
   }
 
   send(bytes: Buffer): void {
-    this.#transport.send(bytes, this.remote, (reason) => {
-      this.#failures.tell(reason);
-    });
+    this.#transport.send(bytes, this.remote, (reason) => this.#failures.tell(reason));
   }
 
   onFailure(listener: FlowFailureListener): () => void {

@@ -78,9 +78,7 @@ export class WireClient {
   #flushLater(): void {
     if (this.#socket.writableCorked > 0) return;
     this.#socket.cork();
-    setImmediate(() => {
-      this.#socket.uncork();
-    });
+    setImmediate(() => this.#socket.uncork());
   }
 
   #describe({ flow, bytes }: Pick<MessageNote, 'flow' | 'bytes'>): string {

@@ -58,12 +58,8 @@ export class WireServer {
   private constructor(options: WireServerOptions, server: Server) {
     this.#options = options;
     this.#server = server;
-    server.on('error', (error) => {
-      options.logger.warn({ event: 'sip.wire_error', reason: error.message });
-    });
-    server.on('connection', (socket) => {
-      this.#accept(socket);
-    });
+    server.on('error', (error) => options.logger.warn({ event: 'sip.wire_error', reason: error.message }));
+    server.on('connection', (socket) => this.#accept(socket));
   }
 
   /** Listens on a port the system chooses. */
@@ -134,9 +130,7 @@ export class WireServer {
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
-    socket.on('data', (chunk) => {
-      this.#receive(socket, client, decoder, chunk);
-    });
+    socket.on('data', (chunk) => this.#receive(socket, client, decoder, chunk));
     socket.on('close', () => {
       cancelDeadline();
       this.#sockets.delete(socket);

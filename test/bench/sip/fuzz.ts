@@ -29,9 +29,7 @@ const found = findOutcomes();
 for (const [outcome, bytes] of found) save(outcome, bytes);
 
 const slowest = findSlowest(random, halfMs);
-slowest.forEach((bytes, n) => {
-  save(`slow-${n + 1}-${outcomeOf(parseDatagram(bytes))}`, bytes);
-});
+slowest.forEach((bytes, n) => save(`slow-${n + 1}-${outcomeOf(parseDatagram(bytes))}`, bytes));
 const plainMs = costMs(scan, slowest[0] ?? Buffer.alloc(0));
 const rows = slowest.map((bytes) => {
   const parseMs = costMs(parseDatagram, bytes);

@@ -93,9 +93,7 @@ const HEALTH_TIMEOUT_MS = 5_000;
 function callsOf(httpUrl: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const request = get(`${httpUrl}/health`, { agent: false, timeout: HEALTH_TIMEOUT_MS }, (response) => {
-      json(response).then((health) => {
-        resolve((health as Health).calls.active);
-      }, reject);
+      json(response).then((health) => resolve((health as Health).calls.active), reject);
     });
     request.once('timeout', () => request.destroy(new Error('/health does not answer')));
     request.once('error', reject);

@@ -14,9 +14,7 @@ describe('the URI of a transfer or a redirect', () => {
     'sip:bob@pbx.example?Replaces=abc%40x%3Bto-tag%3D1&Require=replaces&Empty=',
     'tel:+1-555-0100',
     'tel:*72#;phone-context=pbx.example',
-  ])('may be %s', (uri) => {
-    expect(sipUri.parse(` ${uri} `)).toBe(uri);
-  });
+  ])('may be %s', (uri) => expect(sipUri.parse(` ${uri} `)).toBe(uri));
 
   it.each([
     '',
@@ -46,14 +44,10 @@ describe('the URI of a transfer or a redirect', () => {
     'tel:+',
     'tel:bob',
     `sip:${'b'.repeat(250)}@pbx.example`,
-  ])('may not be %j', (uri) => {
-    expect(sipUri.parse(uri)).toBeUndefined();
-  });
+  ])('may not be %j', (uri) => expect(sipUri.parse(uri)).toBeUndefined());
 
   it.each(['sip:' + '%41'.repeat(80), `tel:${'1-'.repeat(120)}x`, `sip:a@b${';a=b'.repeat(60)};`])(
     'is judged in no time: %s',
-    (uri) => {
-      expect(sipUri.parse(uri)).toBeUndefined();
-    },
+    (uri) => expect(sipUri.parse(uri)).toBeUndefined(),
   );
 });

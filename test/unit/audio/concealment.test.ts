@@ -127,13 +127,13 @@ describe.each(RATES)('Concealment at %d Hz', (rateHz) => {
   });
 });
 
-describe.each(RATES)('findPitch at %d Hz', (rateHz) => {
+describe.each(RATES)('findPitch at %d Hz', (rateHz) =>
   it.each([70, 88, 100, 133, 190])('finds the period of a voice of %d Hz', (pitchHz) => {
     const lag = findPitch(voice(rateHz, pitchHz, 60), rateHz / 1_000);
     const periods = (lag * pitchHz) / rateHz;
     expect(Math.abs(periods - Math.round(periods))).toBeLessThan(0.03);
-  });
-});
+  }),
+);
 
 it('goes on at the level of noise, which has no period', () => {
   const random = seededRandom(2);

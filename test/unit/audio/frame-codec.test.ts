@@ -185,9 +185,7 @@ describe('G722', () => {
   }
 
   it('writes silence that the decoder, which remembers what was before, hears as silence', () => {
-    const heard = heardAfter((encoder, payload) => {
-      encoder.silence(payload, 0);
-    }, 10);
+    const heard = heardAfter((encoder, payload) => encoder.silence(payload, 0), 10);
     expect(Math.max(...heard.subarray(2 * FRAME_16K).map(Math.abs))).toBeLessThanOrEqual(8);
   });
 
@@ -236,12 +234,8 @@ describe.each(ENCODINGS)('%s, there and back', (encoding) => {
     const random = seededRandom(8);
     const noise = Int16Array.from({ length: FRAME_16K }, () => random() * 30_000 - 15_000);
     for (const write of [
-      (bytes: Uint8Array): void => {
-        encoder.encode(noise, bytes, 12);
-      },
-      (bytes: Uint8Array): void => {
-        encoder.silence(bytes, 12);
-      },
+      (bytes: Uint8Array): void => encoder.encode(noise, bytes, 12),
+      (bytes: Uint8Array): void => encoder.silence(bytes, 12),
     ]) {
       const packet = new Uint8Array(12 + encoder.payloadBytes + 5).fill(0xaa);
       write(packet);

@@ -37,9 +37,7 @@ describe.each(LAWS)('G.711 %s', (law) => {
     expect(falls).toBe(-1);
   });
 
-  it('knows silence', () => {
-    expect(encode(law, Int16Array.of(0))[0]).toBe(G711_SILENCE[law]);
-  });
+  it('knows silence', () => expect(encode(law, Int16Array.of(0))[0]).toBe(G711_SILENCE[law]));
 
   it('touches nothing but the given range', () => {
     const codeWords = new Uint8Array(5).fill(1);

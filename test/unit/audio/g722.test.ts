@@ -31,9 +31,8 @@ const sha256 = (samples: Int16Array | Uint8Array): string =>
   createHash('sha256').update(bytesOf(samples)).digest('hex');
 
 describe('bit for bit like the ITU-T’s own implementation', () => {
-  it('encodes speech, tones, what is too loud, and silence', () => {
-    expect(Buffer.compare(encode(samplesOf('input.s16')), octetsOf('encoded.g722'))).toBe(0);
-  });
+  it('encodes speech, tones, what is too loud, and silence', () =>
+    expect(Buffer.compare(encode(samplesOf('input.s16')), octetsOf('encoded.g722'))).toBe(0));
 
   it.each(['encoded', 'random'])('decodes it: %s', (name) => {
     const expected = name === 'encoded' ? 'decoded.s16' : 'random.s16';
@@ -59,11 +58,10 @@ describe('bit for bit like the ITU-T’s own implementation', () => {
     expect(sha256(decode(octets))).toBe('1a0d30cb7eab67880291f2625b5a231321e9f23d44d6beea33af7a8dfc459954');
   });
 
-  it('decodes a minute of octets that repeat to drive the state to its ends', () => {
+  it('decodes a minute of octets that repeat to drive the state to its ends', () =>
     expect(sha256(decode(repetitions(500_000)))).toBe(
       '0cf18be82d3fd0f06fff39ea7a03ec302e0aab11465e91d24ec264a2bb9ed61f',
-    );
-  });
+    ));
 });
 
 function jumps(length: number): Int16Array {
@@ -116,9 +114,8 @@ describe('what is said and heard', () => {
     expect(likeness.indexOf(Math.max(...likeness))).toBe(22);
   });
 
-  it('is nothing when nothing is said', () => {
-    expect(levelDbm0(decode(encode(new Int16Array(16_000))))).toBeLessThan(-65);
-  });
+  it('is nothing when nothing is said', () =>
+    expect(levelDbm0(decode(encode(new Int16Array(16_000))))).toBeLessThan(-65));
 });
 
 describe('a stream', () => {
@@ -195,9 +192,9 @@ describe('a gap', () => {
     expect(gap.subarray(22).every((sample) => sample === 0)).toBe(true);
   });
 
-  it.each([80, 160, 320, 480, 1_600, 5_600])('of %d octets is forgotten in 100 ms', (missing) => {
-    expect(snrDb(withGap(missing).after, missing, 100)).toBeGreaterThan(20);
-  });
+  it.each([80, 160, 320, 480, 1_600, 5_600])('of %d octets is forgotten in 100 ms', (missing) =>
+    expect(snrDb(withGap(missing).after, missing, 100)).toBeGreaterThan(20),
+  );
 
   it.each([160, 480, 1_600])('of %d octets is followed by nothing louder than speech is', (missing) => {
     const loudest = (samples: Int16Array): number => Math.max(...samples.map(Math.abs));

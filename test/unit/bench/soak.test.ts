@@ -16,13 +16,10 @@ describe('The trend of a soak', () => {
     expect(slopePerMinute(points)).toBeCloseTo(0.8, 10);
   });
 
-  it('is unknown of a single point', () => {
-    expect(slopePerMinute([{ atMinutes: 3, value: 80 }])).toBeNaN();
-  });
+  it('is unknown of a single point', () => expect(slopePerMinute([{ atMinutes: 3, value: 80 }])).toBeNaN());
 
-  it('leaves out the first 10 minutes, or a third of a short run', () => {
-    expect([60, 30, 1.5].map(warmUpMinutes)).toEqual([10, 10, 0.5]);
-  });
+  it('leaves out the first 10 minutes, or a third of a short run', () =>
+    expect([60, 30, 1.5].map(warmUpMinutes)).toEqual([10, 10, 0.5]));
 });
 
 describe('The chart of a soak', () => {
@@ -51,14 +48,13 @@ describe('The chart of a soak', () => {
   });
 });
 
-describe('A tally', () => {
+describe('A tally', () =>
   it('counts without end but names only so many', () => {
     const tally = new Tally();
     for (let n = 0; n < 1_000; n++) tally.add(`cause ${n}`);
     expect(tally.total).toBe(1_000);
     expect(tally.of('others')).toBe(980);
-  });
-});
+  }));
 
 const sample = { calls: 2, twoWay: 0, otherVerdicts: 0, cpuPercent: 1, mainDelayMs: 1, mediaDelayMs: 1 };
 const idle = { calls: 0, residentMb: 80, descriptors: 20, handles: new Map([['Timeout of thread 0', 2]]) };
@@ -116,7 +112,6 @@ describe('A soak', () => {
     expect(log.complaints.toString()).toBe('1 × call.ended');
   });
 
-  it('misses the record of an answered call', () => {
-    expect(shortcomings(soaked({ log: new BridgeLog() }))).toEqual(['answered calls without a record: 1']);
-  });
+  it('misses the record of an answered call', () =>
+    expect(shortcomings(soaked({ log: new BridgeLog() }))).toEqual(['answered calls without a record: 1']));
 });

@@ -125,14 +125,14 @@ describe.each(everyPair)('DownlinkFramer, $format to $encoding', ({ format, enco
   });
 });
 
-describe.each(g711Pairs)('DownlinkFramer, every code word of $law to $encoding', ({ law, encoding }) => {
+describe.each(g711Pairs)('DownlinkFramer, every code word of $law to $encoding', ({ law, encoding }) =>
   it(LAW_OF[encoding] === law ? 'is untouched' : 'is as if it had been decoded and encoded', () => {
     const { payloads, speechMs } = play(law, encoding, everyCodeWord, 3);
     const expected = LAW_OF[encoding] === law ? everyCodeWord : encoded(LAW_OF[encoding], decoded(law, everyCodeWord));
     expect(Buffer.compare(payloads, expected)).toBe(0);
     expect(speechMs).toEqual([20, 20, 20]);
-  });
-});
+  }),
+);
 
 it.each(['mulaw', 'alaw'] as const)('makes L16 of %s as if all of it had been resampled at once', (law) => {
   const codeWords = toneIn(law);

@@ -33,9 +33,7 @@ class Call {
     return this.sent - before;
   }
 
-  readonly sign = (): void => {
-    this.liveness.sign(this.nowMs);
-  };
+  readonly sign = (): void => this.liveness.sign(this.nowMs);
 }
 
 const answered = (): Call => {

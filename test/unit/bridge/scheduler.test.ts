@@ -5,9 +5,7 @@ import { FakeClock } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/signal.js';
 
 const AT_ONCE: EventLoop = {
-  afterPolling: (run) => {
-    run();
-  },
+  afterPolling: (run) => run(),
 };
 
 /** Notes when it is ticked, and how many ticks it is told to do without. */
@@ -113,9 +111,7 @@ describe('Scheduler', () => {
     scheduler.add(only);
     clock.advance(600_000);
     expect(only.ticksMs.length).toBeGreaterThanOrEqual(29_999);
-    only.ticksMs.forEach((atMs, i) => {
-      expect(atMs - 1_000 - (i + 1) * TICK_MS).toBeLessThan(15);
-    });
+    only.ticksMs.forEach((atMs, i) => expect(atMs - 1_000 - (i + 1) * TICK_MS).toBeLessThan(15));
     expect(only.skipped).toBe(0);
   });
 
@@ -290,7 +286,7 @@ describe('the end of a turn', () => {
   });
 });
 
-describe('a fault in a turn', () => {
+describe('a fault in a turn', () =>
   it('does not keep the others from being sent and ticked', () => {
     const clock = new FakeClock();
     const loop = new HandLoop(clock);
@@ -304,17 +300,14 @@ describe('a fault in a turn', () => {
         throw new Error('a fault');
       },
     });
-    expect(() => {
-      loop.endTurn();
-    }).toThrow('a fault');
+    expect(() => loop.endTurn()).toThrow('a fault');
     loop.endTurn();
     expect(flushed).toBe(1);
     clock.advance(20);
     loop.endTurn();
     expect(member.ticksMs).toEqual([1_020]);
     remove();
-  });
-});
+  }));
 
 describe('a thread that may rest', () => {
   function many(count: number): { clock: FakeClock; loop: HandLoop; scheduler: Scheduler; members: Member[] } {

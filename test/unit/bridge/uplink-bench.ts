@@ -68,9 +68,7 @@ export class UplinkBench {
   audio(fromFrame = 0): Int16Array {
     const frames = this.frames.slice(fromFrame);
     const audio = new Int16Array(frames.length * 320);
-    frames.forEach(({ samples }, i) => {
-      audio.set(samples, i * 320);
-    });
+    frames.forEach(({ samples }, i) => audio.set(samples, i * 320));
     return audio;
   }
 

@@ -188,13 +188,13 @@ describe.each(everyPair)('UplinkFramer, $encoding to $format', ({ encoding, form
   });
 });
 
-describe.each(g711Pairs)('UplinkFramer, every code word of $encoding to $law', ({ encoding, law }) => {
+describe.each(g711Pairs)('UplinkFramer, every code word of $encoding to $law', ({ encoding, law }) =>
   it(LAW_OF[encoding] === law ? 'is untouched' : 'is as if it had been decoded and encoded', () => {
     const frames = framed(createUplinkFramer(encoding, law), everyCodeWord);
     const expected = LAW_OF[encoding] === law ? everyCodeWord : encoded(law, decoded(LAW_OF[encoding], everyCodeWord));
     expect(Buffer.compare(frames, expected)).toBe(0);
-  });
-});
+  }),
+);
 
 it('reads the payload where it stands in the packet', () => {
   const framer = createUplinkFramer('PCMU', 'mulaw');

@@ -21,9 +21,7 @@ const steepest = (samples: Int16Array): number =>
   samples.reduce((most, sample, i) => Math.max(most, Math.abs(sample - (samples[i - 1] ?? sample))), 0);
 
 /** Frames the packets of a live stream send at their arrival: one each. */
-const expectLive = (framesAtArrival: readonly number[]): void => {
-  expect(new Set(framesAtArrival)).toEqual(new Set([1]));
-};
+const expectLive = (framesAtArrival: readonly number[]): void => expect(new Set(framesAtArrival)).toEqual(new Set([1]));
 
 describe('Uplink, a steady stream', () => {
   it('sends each packet as one frame of 640 bytes in the same call', () => {

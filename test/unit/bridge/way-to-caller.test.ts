@@ -6,9 +6,8 @@ const MEDIA: BridgeMedia = { encoding: 'PCMU', payloadType: 0, sending: true, re
 const remote = { address: '10.0.0.9', port: 4_000 };
 
 describe('the way to the caller', () => {
-  it('is open where the SDP says it', () => {
-    expect(new WayToCaller().isOpen({ ...MEDIA, remote }, false, 0)).toBe(true);
-  });
+  it('is open where the SDP says it', () =>
+    expect(new WayToCaller().isOpen({ ...MEDIA, remote }, false, 0)).toBe(true));
 
   it.each([
     ['an address behind NAT', { ...MEDIA, remote, remoteIsDoubtful: true }],

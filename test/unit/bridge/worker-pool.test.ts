@@ -29,9 +29,7 @@ class Watched {
   }
 
   told(...kinds: BridgeEvent['kind'][]): Promise<void> {
-    return vi.waitFor(() => {
-      expect(this.kinds).toEqual(kinds);
-    });
+    return vi.waitFor(() => expect(this.kinds).toEqual(kinds));
   }
 }
 

@@ -59,13 +59,12 @@ async function capacityOf(machine: Machine, mostCalls = Infinity): Promise<Capac
 }
 
 describe('the proposal', () => {
-  it('leaves each media thread 40 % of its core', () => {
+  it('leaves each media thread 40 % of its core', () =>
     expect(propose({ mainThread: 0.05, otherThreads: 0.2 }, 2)).toEqual({
       maxConcurrent: 300,
       workers: 1,
       fills: 'media threads',
-    });
-  });
+    }));
 
   it('leaves a quarter of the machine', () => {
     expect(propose({ mainThread: 0.05, otherThreads: 0.2 }, 1)).toMatchObject({ maxConcurrent: 300, workers: 1 });
@@ -76,13 +75,12 @@ describe('the proposal', () => {
     });
   });
 
-  it('has no more media threads than the main thread can keep busy', () => {
+  it('has no more media threads than the main thread can keep busy', () =>
     expect(propose({ mainThread: 0.05, otherThreads: 0.2 }, 16)).toEqual({
       maxConcurrent: 1_200,
       workers: 4,
       fills: 'main thread',
-    });
-  });
+    }));
 
   it('is rounded down to what is known, and never nothing', () => {
     expect([1_299, 279, 99.9, 7.9, 0.3].map(roundedDown)).toEqual([1_200, 270, 99, 7, 1]);
@@ -230,7 +228,7 @@ describe('the rest of the machine', () => {
   });
 });
 
-describe('the certificate', () => {
+describe('the certificate', () =>
   it('is for 127.0.0.1, and another each time', async () => {
     const { key, cert } = await selfSignedCertificate('127.0.0.1');
     const certificate = new X509Certificate(cert);
@@ -248,5 +246,4 @@ describe('the certificate', () => {
     trusting.destroy();
     server.close();
     await once(server, 'close');
-  });
-});
+  }));

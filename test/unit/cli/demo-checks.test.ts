@@ -102,9 +102,8 @@ function failing(demo: DemoFacts): string[] {
 }
 
 describe('the summary of the demo', () => {
-  it('has every check held when all went well', () => {
-    expect(checkDemo(facts()).filter(({ held }) => !held)).toEqual([]);
-  });
+  it('has every check held when all went well', () =>
+    expect(checkDemo(facts()).filter(({ held }) => !held)).toEqual([]));
 
   it('notices a call that was never answered', () => {
     const { answeredAtMs, ...call } = facts().call;
@@ -126,17 +125,14 @@ describe('the summary of the demo', () => {
     expect(failing(facts({ received: silence }))).toEqual(['caller → agent']);
   });
 
-  it('notices packets the bridge missed', () => {
-    expect(failing(facts({ record: { uplink: { packets: 519, lost: 1, late: 0 } } }))).toEqual(['packets']);
-  });
+  it('notices packets the bridge missed', () =>
+    expect(failing(facts({ record: { uplink: { packets: 519, lost: 1, late: 0 } } }))).toEqual(['packets']));
 
-  it('notices audio that comes late', () => {
-    expect(failing(facts({ call: { answeredAtMs: arrivalMs(0) - 150 } }))).toEqual(['first audio']);
-  });
+  it('notices audio that comes late', () =>
+    expect(failing(facts({ call: { answeredAtMs: arrivalMs(0) - 150 } }))).toEqual(['first audio']));
 
-  it('notices old speech after the stop', () => {
-    expect(failing(facts({ stopSentAtMs: arrivalMs(CUT_AT) - 70 }))).toEqual(['interruption']);
-  });
+  it('notices old speech after the stop', () =>
+    expect(failing(facts({ stopSentAtMs: arrivalMs(CUT_AT) - 70 }))).toEqual(['interruption']));
 
   it('does not count an interruption of silence', () => {
     expect(failing(facts({ stopSentAtMs: arrivalMs(CUT_AT) + 100 }))).toContain('interruption');
@@ -157,7 +153,6 @@ describe('the summary of the demo', () => {
     expect(failing(facts({ record: { reason: 'rtp_timeout' } }))).toEqual(['hung up']);
   });
 
-  it('notices what is left open', () => {
-    expect(failing(facts({ leftOpen: ['bridge: 1 rtpPorts'] }))).toEqual(['left open']);
-  });
+  it('notices what is left open', () =>
+    expect(failing(facts({ leftOpen: ['bridge: 1 rtpPorts'] }))).toEqual(['left open']));
 });

@@ -14,7 +14,7 @@ async function urlOf(io: TestIo): Promise<string> {
   });
 }
 
-describe('simulate --report', () => {
+describe('simulate --report', () =>
   it('says at the end what each client kept and broke', async () => {
     const io = new TestIo();
     const done = io.run(['simulate', '--port', '0', '--report', '--scenario', 'silent']);
@@ -25,9 +25,7 @@ describe('simulate --report', () => {
     await once(socket, 'open');
     socket.send('{"event":"start","start":{"streamSid":"MZ1","callSid":"CA1"}}');
     socket.close(1000);
-    await vi.waitFor(() => {
-      expect(io.stdout).toContain('closed 1000');
-    });
+    await vi.waitFor(() => expect(io.stdout).toContain('closed 1000'));
     io.signals.emit('SIGTERM', 'SIGTERM');
     expect(await done).toBe(0);
     expect(io.stdout).toContain('HTTP 422  VIOLATION agent-id: neither agent_id nor workflow_id\n');
@@ -37,8 +35,7 @@ describe('simulate --report', () => {
     expect(io.stdout).toContain('  kept       one start event, with streamSid and callSid, begins the stream\n');
     expect(io.stdout).toContain('  not tried  audio comes in whole 20 ms frames\n');
     expect(io.listening).toBe(0);
-  });
-});
+  }));
 
 describe('simulate --tls-key --tls-cert', () => {
   it('serves wss:', async () => {

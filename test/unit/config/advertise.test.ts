@@ -57,7 +57,6 @@ media:
     expect(faults[0]?.slice(0, path.length + 2)).toBe(`${path}: `);
   });
 
-  it('is a single one in the environment', () => {
-    expect(() => load(ROUTES, { env: { SIP_ADVERTISE: 'a.example,b.example' } })).toThrow('sip.advertise: expected');
-  });
+  it('is a single one in the environment', () =>
+    expect(() => load(ROUTES, { env: { SIP_ADVERTISE: 'a.example,b.example' } })).toThrow('sip.advertise: expected'));
 });

@@ -187,12 +187,11 @@ describe('precedence', () => {
 });
 
 describe('faults', () => {
-  it('reports everything missing when there is nothing at all', () => {
+  it('reports everything missing when there is nothing at all', () =>
     expect(faultsIn(() => loadConfig({ env: {} }))).toEqual([
       'pranthora.apiKey: required (allowed: PRANTHORA_API_KEY, or pranthora.apiKeyFile, or apiKeyEnv or apiKeyFile in every route)',
       'routes: required, at least one (allowed: a list in the file given by --config)',
-    ]);
-  });
+    ]));
 
   it('reports all at once, each with its path, the value, where it came from and what is allowed', () => {
     const faults = faultsOf(
@@ -265,13 +264,11 @@ describe('faults', () => {
     expect(faults[0]).toMatch(new RegExp(`^${path.replace(/[[\]]/g, '\\$&')}: `));
   });
 
-  it('takes no scanners for none', () => {
-    expect(load(`${ROUTES}sip: {scanners: []}\n`).config.sip.scanners).toEqual([]);
-  });
+  it('takes no scanners for none', () =>
+    expect(load(`${ROUTES}sip: {scanners: []}\n`).config.sip.scanners).toEqual([]));
 
-  it('takes a group with everything commented out for an empty one', () => {
-    expect(load(`${ROUTES}sip:\n  # engine: drachtio\nmedia: {advertise: }\n`).config.sip.engine).toBe('embedded');
-  });
+  it('takes a group with everything commented out for an empty one', () =>
+    expect(load(`${ROUTES}sip:\n  # engine: drachtio\nmedia: {advertise: }\n`).config.sip.engine).toBe('embedded'));
 
   it('says what the variables of a single FreeSWITCH cannot describe', () => {
     const several = 'media: {freeswitch: [{host: fs1}, {host: fs2}]}\n';
@@ -298,9 +295,7 @@ describe('hostile or broken files', () => {
     ['a million aliases', `a: &a [x]\n${bomb()}`, /Excessive alias count/],
     ['endless nesting', '['.repeat(50_000), /./],
     ['an alias for what it is part of', 'routes: &a [*a]\n', /nested more than 32 levels deep/],
-  ])('refuses %s', (_, content, message) => {
-    expect(faultsOf(content).join('\n')).toMatch(message);
-  });
+  ])('refuses %s', (_, content, message) => expect(faultsOf(content).join('\n')).toMatch(message));
 
   function bomb(): string {
     const names = ['b', 'c', 'd', 'e', 'f', 'g', 'h'];
@@ -408,7 +403,7 @@ describe('the API key', () => {
   });
 });
 
-describe('files that are none', () => {
+describe('files that are none', () =>
   it('are refused at once: a FIFO, a device, as configuration, key, certificate or password', () => {
     const fifo = join(dirname(temporaryFile('')), 'fifo');
     execFileSync('mkfifo', [fifo]);
@@ -430,8 +425,7 @@ describe('files that are none', () => {
         'sip.auth.users[0].passwordFile',
       ]);
     }
-  });
-});
+  }));
 
 describe('warnings', () => {
   it.each([
@@ -467,9 +461,7 @@ describe('warnings', () => {
     'sip: {engine: drachtio}',
     'sip: {engine: drachtio, drachtio: {host: sip.example, secret: of-our-own}}',
     'media: {engine: freeswitch, freeswitch: [{host: 127.0.0.1}]}',
-  ])('does not warn of %s', (text) => {
-    expect(load(`${ROUTES}${text}\n`).warnings).toEqual([]);
-  });
+  ])('does not warn of %s', (text) => expect(load(`${ROUTES}${text}\n`).warnings).toEqual([]));
 
   it('warns of files with secrets that every user can read or change', () => {
     const file = temporaryFile(`${ROUTES}pranthora: {apiKey: test-key-0123456789}\n`);

@@ -9,9 +9,7 @@ const CA = new URL('../../fixtures/tls/loopback.crt', import.meta.url).pathname;
 const PIN = '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=';
 
 describe('how Pranthora is reached', () => {
-  it('is nothing special unless said', () => {
-    expect(networkOf(load(ROUTES).config.pranthora)).toEqual({});
-  });
+  it('is nothing special unless said', () => expect(networkOf(load(ROUTES).config.pranthora)).toEqual({}));
 
   it('may be all of this', () => {
     const { config } = load(

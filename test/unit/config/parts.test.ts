@@ -15,16 +15,12 @@ describe('cidrMatcher', () => {
 
   it.each(['10.255.0.1', '::ffff:10.0.0.1', '192.0.2.7', '2001:db8:1::', '2001:DB8::1%eth0', '::1', '172.31.0.1'])(
     'knows %s',
-    (address) => {
-      expect(matches(address)).toBe(true);
-    },
+    (address) => expect(matches(address)).toBe(true),
   );
 
   it.each(['11.0.0.1', '192.0.2.8', '::2', '2001:db9::', '172.32.0.1', '10.1', '0x0a000001', 'localhost', ''])(
     'does not know %j',
-    (address) => {
-      expect(matches(address)).toBe(false);
-    },
+    (address) => expect(matches(address)).toBe(false),
   );
 
   it.each(['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/8/8', '::/129', '::ffff:10.0.0.0/8', 'x', ''])(
@@ -41,13 +37,12 @@ describe('cidrMatcher', () => {
   });
 });
 
-describe('parseListen', () => {
+describe('parseListen', () =>
   it('takes an address apart', () => {
     expect(parseListen('UDP://[2001:db8::1]:5060')).toEqual({ transport: 'udp', address: '2001:db8::1', port: 5060 });
     expect(parseListen('tls://192.0.2.1:0')).toEqual({ transport: 'tls', address: '192.0.2.1', port: 0 });
     expect(parseListen('udp://::1:5060')).toBeUndefined();
-  });
-});
+  }));
 
 describe('patternFault', () => {
   it.each([
@@ -60,9 +55,7 @@ describe('patternFault', () => {
     ['(?i)a', /./],
     ['\\d{1001}', /repeat/],
     ['(\\d{0,900})(\\d{0,900})(\\d{0,900})', /repeats too much/],
-  ])('refuses %s', (source, why) => {
-    expect(patternFault(source)).toMatch(why);
-  });
+  ])('refuses %s', (source, why) => expect(patternFault(source)).toMatch(why));
 
   it.each([
     ['^\\+?49(30|40)\\d+$', '+493012', '+495012'],
@@ -91,7 +84,7 @@ describe('patternFault', () => {
   );
 });
 
-describe('redact', () => {
+describe('redact', () =>
   it('leaves no secret anywhere', () => {
     const { config } = load(
       'sip: {drachtio: {secret: secret-1}}\nmedia: {freeswitch: [{host: fs, secret: secret-2}]}\nroutes: [{default: true, agentId: a, apiKeyEnv: OTHER}]\n',
@@ -101,10 +94,9 @@ describe('redact', () => {
     const text = JSON.stringify(redact(config));
     for (const secret of secretsOf(config)) expect(text).not.toContain(secret);
     expect(text.match(/\[redacted\]/g)).toHaveLength(4);
-  });
-});
+  }));
 
-describe('applyReload', () => {
+describe('applyReload', () =>
   it('takes routes, keys, limits and the log level, and names what has to wait for a restart', () => {
     const running = load(`${ROUTES}sip: {advertise: a.example}\n`).config;
     const next = load(
@@ -128,10 +120,9 @@ drainMs: 1
     expect([config.sip, config.media, config.http]).toEqual([running.sip, running.media, running.http]);
     expect(needRestart).toEqual(['sip.listen', 'sip.advertise', 'http.port', 'log.pretty']);
     expect(Object.isFrozen(config)).toBe(true);
-  });
-});
+  }));
 
-describe('applyReload of who may call', () => {
+describe('applyReload of who may call', () =>
   it('takes sip.allow, sip.scanners and sip.maxCallsPerSource, and lets go of them', () => {
     const [bare, strict] = ['', 'sip: {allow: [192.0.2.1], scanners: [], maxCallsPerSource: 3}\n'].map(
       (more) => load(ROUTES + more).config,
@@ -141,16 +132,15 @@ describe('applyReload of who may call', () => {
     expect(reloaded.needRestart).toEqual([]);
     expect(reloaded.config.sip).toEqual(strict.sip);
     expect(applyReload(strict, bare).config.sip).toEqual(bare.sip);
-  });
-});
+  }));
 
 describe('the configurations in the repository', () => {
   const env = { PRANTHORA_API_KEY: KEY };
   const pathOf = (name: string): string => new URL(`../../../config/${name}`, import.meta.url).pathname;
 
-  it.each(['example.yaml', 'minimal.yaml'])('%s runs as it is', (name) => {
-    expect(loadConfig({ file: pathOf(name), env }).warnings).toEqual([]);
-  });
+  it.each(['example.yaml', 'minimal.yaml'])('%s runs as it is', (name) =>
+    expect(loadConfig({ file: pathOf(name), env }).warnings).toEqual([]),
+  );
 
   it('example.yaml shows the default of everything', () => {
     const { config } = loadConfig({ file: pathOf('example.yaml'), env });

@@ -183,9 +183,7 @@ describe('a route', () => {
       'routes[0].header.name: expected the name of a SIP header',
     ],
     ['default: true, agentId: a, name: "a\\nb"', 'routes[0].name: expected a name (got "a\\nb";'],
-  ])('is refused with %s', (route, fault) => {
-    expect(faultOf(route).slice(0, fault.length)).toBe(fault);
-  });
+  ])('is refused with %s', (route, fault) => expect(faultOf(route).slice(0, fault.length)).toBe(fault));
 
   it.each([
     'wss://p.example/x/api/call',
@@ -234,11 +232,11 @@ describe('a set of routes', () => {
     ['default: true, agentId: a', 'default: true, agentId: b'],
     ['did: "1", from: alice, agentId: a', 'did: "1", from: alice, agentId: b'],
     ['did: "1", agentId: a', 'did: "1", from: alice, agentId: b'],
-  ])('refuses {%s} before {%s}', (first, second) => {
+  ])('refuses {%s} before {%s}', (first, second) =>
     expect(faultsOf(`routes: [{${first}}, {${second}}]`)).toEqual([
       expect.stringMatching(/^routes\[1\]: never taken: routes\[0\] takes all its calls/),
-    ]);
-  });
+    ]),
+  );
 
   it('tells routes for one number apart by the caller, and names them apart', () => {
     const routes = routesOf(

@@ -18,9 +18,8 @@ const bare = { registrar: 'sip:pbx.example.com', user: '1001' };
 const account = { ...bare, password: 'pass word' };
 
 describe('sip.registrations', () => {
-  it('are none by default', () => {
-    expect(sip({})).toMatchObject({ registrations: [], auth: undefined, maxRequestsPerSec: 1000 });
-  });
+  it('are none by default', () =>
+    expect(sip({})).toMatchObject({ registrations: [], auth: undefined, maxRequestsPerSec: 1000 }));
 
   it('need a registrar, a user and a password; the rest follows', () => {
     expect(sip({ registrations: [account] }).registrations).toEqual([
@@ -78,9 +77,7 @@ describe('sip.registrations', () => {
 });
 
 describe('sip.auth', () => {
-  it('is off without users', () => {
-    expect(sip({ auth: { realm: 'x', users: [] } }).auth).toBeUndefined();
-  });
+  it('is off without users', () => expect(sip({ auth: { realm: 'x', users: [] } }).auth).toBeUndefined());
 
   it('has users with passwords, and algorithms in their order', () => {
     const auth = { realm: 'pbx', algorithms: ['MD5', 'SHA-256'], users: [{ user: 'alice', password: 'p' }] };

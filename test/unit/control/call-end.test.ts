@@ -76,9 +76,8 @@ describe('the ways a call ends', () => {
     expect(agent('unreachable')).not.toHaveProperty('closeCode');
   });
 
-  it('round what is measured', () => {
-    expect(callEnd.rtpTimeout(30_000.7).detail).toBe('no RTP from the caller for 30001 ms');
-  });
+  it('round what is measured', () =>
+    expect(callEnd.rtpTimeout(30_000.7).detail).toBe('no RTP from the caller for 30001 ms'));
 });
 
 describe("a route's fallback", () => {
@@ -105,11 +104,9 @@ describe("a route's fallback", () => {
     expect(withFallback(callEnd.forbidden('203.0.113.5'), { reject: 486 }).rejection).toEqual(refusal);
   });
 
-  it('takes the place of a media server', () => {
-    expect(withFallback(callEnd.mediaUnavailable('gone'), redirect).rejection?.status).toBe(302);
-  });
+  it('takes the place of a media server', () =>
+    expect(withFallback(callEnd.mediaUnavailable('gone'), redirect).rejection?.status).toBe(302));
 
-  it('adds no refusal where there is none', () => {
-    expect(withFallback(callEnd.rtpTimeout(1), redirect)).not.toHaveProperty('rejection');
-  });
+  it('adds no refusal where there is none', () =>
+    expect(withFallback(callEnd.rtpTimeout(1), redirect)).not.toHaveProperty('rejection'));
 });

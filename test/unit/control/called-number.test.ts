@@ -46,9 +46,7 @@ describe('the number called', () => {
     ['sip:+15550100@a.example;reason=user-busy', '+15550100'],
     ['<sips:+1.555.0100@[2001:db8::1]:5061>', '+15550100'],
     ['Büro (EU) <sip:reception@a.example>', 'reception'],
-  ])('is understood in the form %s', (value, number) => {
-    expect(inDiversion(value)).toBe(`${number} diversion`);
-  });
+  ])('is understood in the form %s', (value, number) => expect(inDiversion(value)).toBe(`${number} diversion`));
 
   it('is the lowest of several diversions: the first that was made', () => {
     const top = '"Second, hop" <sip:+15550002@a.example>;reason=no-answer;counter=1';
@@ -76,7 +74,5 @@ describe('the number called', () => {
     '<>',
     '"',
     ',,,',
-  ])('is not %s', (value) => {
-    expect(inDiversion(value)).toBe('trunk requestUri');
-  });
+  ])('is not %s', (value) => expect(inDiversion(value)).toBe('trunk requestUri'));
 });

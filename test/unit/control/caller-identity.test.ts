@@ -25,9 +25,9 @@ describe('callerIdentity', () => {
     ['<sip:anonymous@anonymous.invalid>', undefined],
     [`<sip:${'7'.repeat(100)}@pbx.example>`, undefined],
     ['', undefined],
-  ])('of %s is %s', (value, assertedIdentity) => {
-    expect(identity({ 'P-Asserted-Identity': value }).assertedIdentity).toBe(assertedIdentity);
-  });
+  ])('of %s is %s', (value, assertedIdentity) =>
+    expect(identity({ 'P-Asserted-Identity': value }).assertedIdentity).toBe(assertedIdentity),
+  );
 
   it.each(['id', 'ID;critical', 'user', 'header', 'none, id', 'full'])(
     'is withheld where the caller wants it: %s',
@@ -54,13 +54,12 @@ describe('callerIdentity', () => {
     [';party=calling;screen=no', undefined],
     [';party=calling', undefined],
     [';party=calling;screen=yes;privacy=full', undefined],
-  ])('without P-Asserted-Identity is a Remote-Party-ID with %s: %s', (params, assertedIdentity) => {
+  ])('without P-Asserted-Identity is a Remote-Party-ID with %s: %s', (params, assertedIdentity) =>
     expect(identity({ 'Remote-Party-ID': `"J" <sip:+15550007@pbx.example>${params}` }).assertedIdentity).toBe(
       assertedIdentity,
-    );
-  });
+    ),
+  );
 
-  it('is not what the caller would like to be', () => {
-    expect(identity({ 'P-Preferred-Identity': '<tel:+15550007>' })).toEqual({});
-  });
+  it('is not what the caller would like to be', () =>
+    expect(identity({ 'P-Preferred-Identity': '<tel:+15550007>' })).toEqual({}));
 });

@@ -43,9 +43,7 @@ describe('precedence', () => {
     ['+337', 'first pattern'],
     ['+33', 'any'],
     ['alice', 'any'],
-  ])('%s takes the route "%s"', (number, name) => {
-    expect(nameFor(routes, number)).toBe(name);
-  });
+  ])('%s takes the route "%s"', (number, name) => expect(nameFor(routes, number)).toBe(name));
 
   it('takes none where nothing matches', () => {
     const { route: taken, considered } = selectRoute([route('exact', { did: '100' })], call('101'));
@@ -68,15 +66,10 @@ describe('numbers', () => {
     '"Sales" <sip:+15551234@bridge.example>;tag=1',
     'tel:+1-555-1234;ext=5',
     'sip:15551234',
-  ])('%s is +15551234', (number) => {
-    expect(nameFor(routes, number)).toBe('exact');
-  });
+  ])('%s is +15551234', (number) => expect(nameFor(routes, number)).toBe('exact'));
 
-  it.each(['+155512345', '+1555123', '', 'sip:@host', 'sip:%E0%A4%A@host', '<', '++15551234'])(
-    '%j is not',
-    (number) => {
-      expect(nameFor(routes, number)).toBeUndefined();
-    },
+  it.each(['+155512345', '+1555123', '', 'sip:@host', 'sip:%E0%A4%A@host', '<', '++15551234'])('%j is not', (number) =>
+    expect(nameFor(routes, number)).toBeUndefined(),
   );
 
   it('compares names as they are, hyphens included', () => {
@@ -121,11 +114,11 @@ describe('conditions', () => {
     ['*@pbx.example', 'sip:pbx.example', true],
     ['*@pbx.example', 'sip:anyone@evil-pbx.example', false],
     ['*@[2001:db8::1]', 'sip:anyone@[2001:DB8::1]:5060', true],
-  ])('from %s and caller %s: %s', (from, caller, matched) => {
+  ])('from %s and caller %s: %s', (from, caller, matched) =>
     expect(nameFor([route('picky', { default: true }, { from: ['nobody', from] })], '1', caller)).toBe(
       matched ? 'picky' : undefined,
-    );
-  });
+    ),
+  );
 
   it.each([
     [{ name: 'X-Tenant', value: 'acme' }, { 'X-Tenant': ' acme ' }, true],

@@ -122,9 +122,7 @@ describe('digits', () => {
       ],
       '5',
     ],
-  ])('%s', (_, came, keys) => {
-    expect(pressed(came)).toBe(keys);
-  });
+  ])('%s', (_, came, keys) => expect(pressed(came)).toBe(keys));
 
   it('are forgotten in time: a flood leaves nothing to look through', () => {
     const filter = new DigitFilter();

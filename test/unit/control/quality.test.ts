@@ -14,9 +14,9 @@ describe('the estimated score', () => {
     // Ie,eff is 16 at 5 %.
     { lossPercent: 5, delayMs: 20, mos: 3.92 },
     { lossPercent: 100, delayMs: 5_000, mos: 1 },
-  ])('with $lossPercent % lost, $delayMs ms is $mos', ({ mos, ...what }) => {
-    expect(Math.abs(estimateMos(what) - mos)).toBeLessThanOrEqual(0.03);
-  });
+  ])('with $lossPercent % lost, $delayMs ms is $mos', ({ mos, ...what }) =>
+    expect(Math.abs(estimateMos(what) - mos)).toBeLessThanOrEqual(0.03),
+  );
 
   it('never gets better with more loss or delay, and never leaves its scale', () => {
     for (let percent = 0; percent < 100; percent++) {
@@ -34,16 +34,14 @@ describe('the estimated score', () => {
 });
 
 describe('the quality of a call', () => {
-  it('is only told of one that was answered', () => {
-    expect(qualityOf(bridgeStats({ path: { activeMs: 0 } }))).toBeUndefined();
-  });
+  it('is only told of one that was answered', () =>
+    expect(qualityOf(bridgeStats({ path: { activeMs: 0 } }))).toBeUndefined());
 
-  it('of one without RTCP is what the bridge itself has seen', () => {
+  it('of one without RTCP is what the bridge itself has seen', () =>
     expect(qualityOf(bridgeStats())).toEqual({
       uplink: { mos: 4.41, lossPercent: 0, jitterMs: 0, receivedMs: 60_000, concealedMs: 0, lateMs: 0 },
       downlink: { agentUnderruns: 0 },
-    });
-  });
+    }));
 
   it('counts lost and late packets alike, and what was put in their place', () => {
     const stats = bridgeStats({

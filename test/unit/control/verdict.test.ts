@@ -91,9 +91,7 @@ describe('the verdict', () => {
       'no RTP from the caller: the SDP said 198.51.100.9:4000, nothing arrived in 60 s; agent never spoke',
       { ...NOTHING_CAME, downlink: { receivedMs: 0, playedMs: 0 } },
     ],
-  ])('is: %s', (expected, changes) => {
-    expect(verdict(changes)).toBe(expected);
-  });
+  ])('is: %s', (expected, changes) => expect(verdict(changes)).toBe(expected));
 
   it('says so when the SDP gave no address', () => {
     const stats = bridgeStats({

@@ -61,9 +61,7 @@ describe('RtpTargets', () => {
 
   it.each(['192.0.2.7', '10.0.0.1', '100.64.0.1', '203.0.113.9', '192.168.7.254', '2001:db8::7', 'fd00::1'])(
     'sends to %s',
-    (address) => {
-      expect(faultOf(address, 4000)).toBeUndefined();
-    },
+    (address) => expect(faultOf(address, 4000)).toBeUndefined(),
   );
 
   it('sends to this machine and its link for those who are there', () => {
@@ -109,21 +107,14 @@ describe('RtpTargets', () => {
   });
 
   it('holds RTCP to the same', () => {
-    const check = (rtcp: { address: string; port: number } | 'mux'): void => {
+    const check = (rtcp: { address: string; port: number } | 'mux'): void =>
       targetsOf('0.0.0.0').check({ remote: { address: PBX, port: 4000 }, rtcp }, PBX);
-    };
-    expect(() => {
-      check({ address: '224.0.0.1', port: 4001 });
-    }).toThrow('no RTCP to 224.0.0.1 port 4001: it is a multicast address');
-    expect(() => {
-      check({ address: PBX, port: 53 });
-    }).toThrow(/below 1024/);
-    expect(() => {
-      check('mux');
-    }).not.toThrow();
-    expect(() => {
-      check({ address: PBX, port: 4099 });
-    }).not.toThrow();
+    expect(() => check({ address: '224.0.0.1', port: 4001 })).toThrow(
+      'no RTCP to 224.0.0.1 port 4001: it is a multicast address',
+    );
+    expect(() => check({ address: PBX, port: 53 })).toThrow(/below 1024/);
+    expect(() => check('mux')).not.toThrow();
+    expect(() => check({ address: PBX, port: 4099 })).not.toThrow();
   });
 });
 

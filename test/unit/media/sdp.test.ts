@@ -146,14 +146,12 @@ describe('payload types', () => {
 
   it.each(['audio 4000 RTP/AVP 8 ', 'audio 4000 RTP/AVP  8', 'audio 4000 RTP/AVP 8  101'])(
     'are not made up from blanks: m=%s',
-    (media) => {
-      expect(streamOf(offerOf(media))).toMatchObject({ codec: 'PCMA', payloadType: 8 });
-    },
+    (media) => expect(streamOf(offerOf(media))).toMatchObject({ codec: 'PCMA', payloadType: 8 }),
   );
 
-  it.each(['', ' ', ' 300', ' -0', ' 0x0', ' 1e1', ' zero'])('are needed: RTP/AVP%s', (formats) => {
-    expect(refusal(offerOf(`audio 4000 RTP/AVP${formats}`))).toMatch(/none of|malformed/);
-  });
+  it.each(['', ' ', ' 300', ' -0', ' 0x0', ' 1e1', ' zero'])('are needed: RTP/AVP%s', (formats) =>
+    expect(refusal(offerOf(`audio 4000 RTP/AVP${formats}`))).toMatch(/none of|malformed/),
+  );
 
   it('of wideband or stereo variants are not ours', () => {
     for (const rtpmap of ['PCMU/16000', 'PCMU/8000/2', 'PCMU', 'PCMA-WB/16000']) {
@@ -215,18 +213,18 @@ describe('addresses and ports', () => {
     expect(media).toEqual({ codec: 'PCMU', payloadType: 0, sending: true, receiving: true });
   });
 
-  it.each(['IN IP4 5', 'IN IP4 1.2.3', 'IN IP4 999.1.1.1'])('are not believed: c=%s', (c) => {
-    expect(streamOf(offerOf('audio 4000 RTP/AVP 0', [], c)).remote).toBeUndefined();
-  });
+  it.each(['IN IP4 5', 'IN IP4 1.2.3', 'IN IP4 999.1.1.1'])('are not believed: c=%s', (c) =>
+    expect(streamOf(offerOf('audio 4000 RTP/AVP 0', [], c)).remote).toBeUndefined(),
+  );
 
   it('are read without the TTL that a multicast address has behind it', () => {
     const { remote } = streamOf(offerOf('audio 4000 RTP/AVP 0', [], 'IN IP4 224.2.1.1/127'));
     expect(remote).toEqual({ address: '224.2.1.1', port: 4000 });
   });
 
-  it.each(['65536', '99999999999999999999', '00'])('are refused: port %s', (port) => {
-    expect(refusal(offerOf(`audio ${port} RTP/AVP 0`))).toMatch(/port/);
-  });
+  it.each(['65536', '99999999999999999999', '00'])('are refused: port %s', (port) =>
+    expect(refusal(offerOf(`audio ${port} RTP/AVP 0`))).toMatch(/port/),
+  );
 
   it('are needed', () => {
     expect(refusal(OFFERS.twilio.replace(/c=.*\r\n/, ''))).toBe('no c= line');
@@ -254,13 +252,11 @@ describe('what the field writes', () => {
     ],
     ['a line of 4 KB that is not needed', (sdp) => `${sdp}a=x-vendor:${'y'.repeat(4_096)}\r\n`],
     ['a prefix length', (sdp) => sdp.replace(/(c=IN IP4 [\d.]+)/, '$1/24')],
-  ])('is understood: %s', (_, edit) => {
-    expect(as(edit)).toEqual(plain);
-  });
+  ])('is understood: %s', (_, edit) => expect(as(edit)).toEqual(plain));
 
-  it.each(['4000/0', '4000/', '4000/x', '4000/2/2', '/2', '4000/123456'])('is refused: port %s', (port) => {
-    expect(refusal(offerOf(`audio ${port} RTP/AVP 0`))).toMatch(/malformed|port/);
-  });
+  it.each(['4000/0', '4000/', '4000/x', '4000/2/2', '/2', '4000/123456'])('is refused: port %s', (port) =>
+    expect(refusal(offerOf(`audio ${port} RTP/AVP 0`))).toMatch(/malformed|port/),
+  );
 
   it('is answered with one port and in clean lines', () => {
     const answer = negotiate(offerOf('audio  4000/2  RTP/AVP  0 8 ')).answer(LOCAL);
@@ -283,18 +279,16 @@ describe('the IP version', () => {
     expect(family4(offer('IN IP4 phone.example.com')).remote).toBeUndefined();
   });
 
-  it('does not matter on hold', () => {
-    expect(family4(offer('IN IP6 ::'))).toMatchObject({ sending: false, receiving: false });
-  });
+  it('does not matter on hold', () =>
+    expect(family4(offer('IN IP6 ::'))).toMatchObject({ sending: false, receiving: false }));
 
   it('of a second line may be', () => {
     const both = offer('IN IP6 2001:db8::7', 'm=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.7\r\n');
     expect(family4(both).remote).toEqual({ address: '192.0.2.7', port: 4_002 });
   });
 
-  it('of the answer to our offer has to be ours as well', () => {
-    expect(() => readAnswer(offer('IN IP6 2001:db8::7'), BOTH, 4)).toThrow(SdpError);
-  });
+  it('of the answer to our offer has to be ours as well', () =>
+    expect(() => readAnswer(offer('IN IP6 2001:db8::7'), BOTH, 4)).toThrow(SdpError));
 
   it.each([
     ['0.0.0.0', 'IP4'],
@@ -526,11 +520,10 @@ describe('wideband codecs', () => {
     }
   });
 
-  it('are not spoken unless they are asked for', () => {
+  it('are not spoken unless they are asked for', () =>
     expect(refusal(offerOf('audio 4000 RTP/AVP 9 111', ['a=rtpmap:111 opus/48000/2']))).toBe(
       'm=audio 9 111: none of PCMU, PCMA',
-    );
-  });
+    ));
 
   it('are offered by their static payload types, and by a dynamic one that has none', () => {
     const offer = sdpTransform.parse(writeOffer(LOCAL, ['G722', 'PCMU', 'L16']));
@@ -560,9 +553,9 @@ describe('what a media server is shown in place of the peer', () => {
     }
   });
 
-  it.each(['sendrecv', 'sendonly', 'recvonly', 'inactive'])("keeps the peer's own a=%s", (direction) => {
-    expect(shown(offerOf('audio 4000 RTP/AVP 0', [`a=${direction}`])).media[0]?.direction).toBe(direction);
-  });
+  it.each(['sendrecv', 'sendonly', 'recvonly', 'inactive'])("keeps the peer's own a=%s", (direction) =>
+    expect(shown(offerOf('audio 4000 RTP/AVP 0', [`a=${direction}`])).media[0]?.direction).toBe(direction),
+  );
 
   it('keeps payload types that are not the usual ones, and is without telephone-event if the peer is', () => {
     const offer = offerOf('audio 4000 RTP/AVP 96 97', ['a=rtpmap:96 PCMA/8000', 'a=rtpmap:97 telephone-event/8000']);
@@ -588,7 +581,7 @@ describe('what a media server is shown in place of the peer', () => {
   });
 });
 
-describe("the bridge's own RTP, as a media server is told of it", () => {
+describe("the bridge's own RTP, as a media server is told of it", () =>
   it.each([
     { encoding: 'PCMU', payloads: '0 101', rtpmap: { payload: 0, codec: 'PCMU', rate: 8_000 } },
     { encoding: 'PCMA', payloads: '8 101', rtpmap: { payload: 8, codec: 'PCMA', rate: 8_000 } },
@@ -615,8 +608,7 @@ describe("the bridge's own RTP, as a media server is told of it", () => {
       sending: true,
       receiving: true,
     });
-  });
-});
+  }));
 
 describe('RTCP', () => {
   const rtcpOf = (...lines: string[]): unknown => streamOf(offerOf('audio 4000 RTP/AVP 0', lines)).rtcp;
@@ -764,9 +756,8 @@ describe('EmbeddedMediaEngine', () => {
     expect(sdpTransform.parse(leg.localSdp).media[0]?.payloads).toBe('9 0 8 101');
   });
 
-  it('refuses what it cannot speak before anything is spent on the call', () => {
-    expect(() => engine.accept(offerOf('audio 4000 RTP/AVP 18'))).toThrow(SdpError);
-  });
+  it('refuses what it cannot speak before anything is spent on the call', () =>
+    expect(() => engine.accept(offerOf('audio 4000 RTP/AVP 18'))).toThrow(SdpError));
 });
 
 describe('maxptime (RFC 8866 section 6.4)', () => {
@@ -774,12 +765,10 @@ describe('maxptime (RFC 8866 section 6.4)', () => {
 
   it.each(['a=maxptime:20', 'a=maxptime:60', 'a=maxptime:0', 'a=maxptime:', 'a=maxptime:x', 'a=ptime:10'])(
     '%s lets 20 ms packets be sent',
-    (attribute) => {
-      expect(() => negotiate(offer(attribute), BOTH)).not.toThrow();
-    },
+    (attribute) => expect(() => negotiate(offer(attribute), BOTH)).not.toThrow(),
   );
 
-  it.each(['a=maxptime:10', 'a=maxptime:5', 'a=maxptime:19.9'])('%s does not', (attribute) => {
-    expect(() => negotiate(offer(attribute), BOTH)).toThrow(/maxptime:.*packets of 20 ms are sent/);
-  });
+  it.each(['a=maxptime:10', 'a=maxptime:5', 'a=maxptime:19.9'])('%s does not', (attribute) =>
+    expect(() => negotiate(offer(attribute), BOTH)).toThrow(/maxptime:.*packets of 20 ms are sent/),
+  );
 });

@@ -215,11 +215,8 @@ describe('redactNumber', () => {
     ['alice', 'alice'],
     ['12', '12'],
     ['', ''],
-  ])('%s becomes %s', (text, masked) => {
-    expect(redactNumber(text)).toBe(masked);
-  });
+  ])('%s becomes %s', (text, masked) => expect(redactNumber(text)).toBe(masked));
 
-  it('masks long runs of digits in a name', () => {
-    expect(redactQuotedNumbers('prefix:+4930 did:+15551234 v2')).toBe('prefix:+4930 did:+******34 v2');
-  });
+  it('masks long runs of digits in a name', () =>
+    expect(redactQuotedNumbers('prefix:+4930 did:+15551234 v2')).toBe('prefix:+4930 did:+******34 v2'));
 });

@@ -43,18 +43,15 @@ describe('level', () => {
     expect(peakOf(silence(160))).toBe(0);
   });
 
-  it('finds the greatest distance from zero', () => {
-    expect(peakOf(Int16Array.of(3, -32_768, 32_767))).toBe(32_768);
-  });
+  it('finds the greatest distance from zero', () => expect(peakOf(Int16Array.of(3, -32_768, 32_767))).toBe(32_768));
 });
 
-describe('everySecond', () => {
+describe('everySecond', () =>
   it('takes the even or the odd samples', () => {
     const samples = Int16Array.of(0, 1, 2, 3, 4);
     expect([...everySecond(samples)]).toEqual([0, 2]);
     expect([...everySecond(samples, 1)]).toEqual([1, 3]);
-  });
-});
+  }));
 
 describe('matchSpeech', () => {
   it('finds speech anywhere in a recording, to the sample', () => {

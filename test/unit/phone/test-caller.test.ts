@@ -118,9 +118,7 @@ describe('an answered call', () => {
     );
 
     for (const { payload } of sent) phone.send(payloadType, payload, units);
-    await vi.waitFor(() => {
-      expect(call.heard.packets).toHaveLength(sent.length);
-    });
+    await vi.waitFor(() => expect(call.heard.packets).toHaveLength(sent.length));
     await call.hangUp();
     expect(call.report().heard).toMatchObject({ packets: 6, lost: 0, sequenceBreaks: 0, timestampBreaks: 0 });
     const heard = call.heard.timeline().subarray(samples, 5 * samples);
@@ -326,7 +324,5 @@ describe('the address a callee is reached from', () => {
     ['sip:', undefined],
     ['sip:a b@c', undefined],
     ['tel:+1555', undefined],
-  ])('reads the host of %s', (text, host) => {
-    expect(hostOf(text)).toBe(host);
-  });
+  ])('reads the host of %s', (text, host) => expect(hostOf(text)).toBe(host));
 });

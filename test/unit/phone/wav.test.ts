@@ -11,9 +11,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'wav-test-'));
 });
 
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 function sine(frequencyHz: number, rateHz: number, seconds: number, amplitude: number): Int16Array {
   return Int16Array.from({ length: Math.round(rateHz * seconds) }, (_, i) =>
@@ -95,9 +93,7 @@ describe('readWav', () => {
     const tone = sine(1_000, 8_000, 1.2, 16_000);
     writeFileSync(
       path,
-      at16Bit(tone, (wav) => {
-        wav.toBitDepth(bitDepth);
-      }),
+      at16Bit(tone, (wav) => wav.toBitDepth(bitDepth)),
     );
     const { amplitude, snrDb } = fitSine(readWav(path, 8_000), 1_000, 8_000);
     expect(Math.abs(amplitude / 16_000 - 1)).toBeLessThan(bitDepth === '8' ? 0.01 : 0.001);
@@ -105,20 +101,8 @@ describe('readWav', () => {
   });
 
   it.each([
-    [
-      'A-law',
-      (wav: wavefile.WaveFile) => {
-        wav.toALaw();
-      },
-      30,
-    ],
-    [
-      'mu-law',
-      (wav: wavefile.WaveFile) => {
-        wav.toMuLaw();
-      },
-      30,
-    ],
+    ['A-law', (wav: wavefile.WaveFile) => wav.toALaw(), 30],
+    ['mu-law', (wav: wavefile.WaveFile) => wav.toMuLaw(), 30],
   ])('reads %s', (_name, encode, minSnrDb) => {
     const path = join(folder, 'law.wav');
     writeFileSync(path, at16Bit(sine(1_000, 8_000, 1.2, 16_000), encode));
@@ -129,9 +113,7 @@ describe('readWav', () => {
     const path = join(folder, 'adpcm.wav');
     writeFileSync(
       path,
-      at16Bit(sine(1_000, 8_000, 0.1, 16_000), (wav) => {
-        wav.toIMAADPCM();
-      }),
+      at16Bit(sine(1_000, 8_000, 0.1, 16_000), (wav) => wav.toIMAADPCM()),
     );
     expect(() => readWav(path, 8_000)).toThrow(/ADPCM/);
   });
@@ -157,8 +139,4 @@ function at16Bit(samples: Int16Array, convert: (wav: wavefile.WaveFile) => void)
   return wav.toBuffer();
 }
 
-it('writeWav needs a channel', () => {
-  expect(() => {
-    writeWav(join(folder, 'none.wav'), [], 8_000);
-  }).toThrow(RangeError);
-});
+it('writeWav needs a channel', () => expect(() => writeWav(join(folder, 'none.wav'), [], 8_000)).toThrow(RangeError));

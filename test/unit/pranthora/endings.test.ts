@@ -46,9 +46,9 @@ describe('what a close code means', () => {
     [4002, '', 'configuration'],
     [4003, 'Agent not found', 'configuration'],
     [4999, '', 'unreachable'],
-  ])('%i "%s" is %s', (code, reason, kind) => {
-    expect(classifyClose(code, reason)).toMatchObject({ kind, closeCode: code });
-  });
+  ])('%i "%s" is %s', (code, reason, kind) =>
+    expect(classifyClose(code, reason)).toMatchObject({ kind, closeCode: code }),
+  );
 
   it('repeats a hostile reason bounded and on one line', () => {
     const { detail } = classifyClose(1001, `a\r\nReason: SIP;cause=200"${'x'.repeat(5_000)}`);
@@ -58,7 +58,7 @@ describe('what a close code means', () => {
   });
 });
 
-describe('what an HTTP answer to the upgrade means', () => {
+describe('what an HTTP answer to the upgrade means', () =>
   it.each([
     [200, 'configuration'],
     [301, 'configuration'],
@@ -79,13 +79,10 @@ describe('what an HTTP answer to the upgrade means', () => {
     const ending = classifyUpgradeStatus(status);
     expect(ending).toMatchObject({ kind, httpStatus: status });
     expect(ending.detail).toContain(String(status));
-  });
-});
+  }));
 
 describe('a key that is refused', () => {
-  it.each([401, 403])('is told by HTTP %i', (status) => {
-    expect(classifyUpgradeStatus(status).isKeyRefused).toBe(true);
-  });
+  it.each([401, 403])('is told by HTTP %i', (status) => expect(classifyUpgradeStatus(status).isKeyRefused).toBe(true));
 
   it('is told by close code 4001, and by nothing else', () => {
     expect(classifyClose(4001, '').isKeyRefused).toBe(true);

@@ -18,16 +18,14 @@ describe('the path decides the protocol, and the URL is used as given', () => {
     ['wss://p.example', 'telephony'],
     ['wss://p.example/?x=/web-media-stream/', 'telephony'],
     ['wss://p.example/my-web-media-stream/a', 'telephony'],
-  ])('%s', (url, protocol) => {
-    expect(leadingTo(url)).toEqual({ url, protocol });
-  });
+  ])('%s', (url, protocol) => expect(leadingTo(url)).toEqual({ url, protocol }));
 
-  it.each(['\ufeff', ' \n', ''])('and the answer may begin with %j', (before) => {
+  it.each(['\ufeff', ' \n', ''])('and the answer may begin with %j', (before) =>
     expect(read(`${before}{"websocket_url":"wss://p.example/a"}\n`)).toEqual({
       url: 'wss://p.example/a',
       protocol: 'telephony',
-    });
-  });
+    }),
+  );
 });
 
 describe('where the key may be shown', () => {
@@ -47,15 +45,14 @@ describe('where the key may be shown', () => {
     ['wss://media.example/media-stream/', 'media.example:443'],
     ['wss://media.example:8443/media-stream/', 'media.example:8443'],
     ['wss://[::1]:8443/media-stream/', '[::1]'],
-  ])('%s is allowed by %s', (url, allowed) => {
-    expect(leadingTo(url, 'wss://p.example', [allowed])).toMatchObject({ protocol: 'telephony' });
-  });
+  ])('%s is allowed by %s', (url, allowed) =>
+    expect(leadingTo(url, 'wss://p.example', [allowed])).toMatchObject({ protocol: 'telephony' }),
+  );
 
-  it('another port than the one named is not', () => {
+  it('another port than the one named is not', () =>
     expect(leadingTo('wss://media.example/media-stream/', 'wss://p.example', ['media.example:8443'])).toMatchObject({
       kind: 'configuration',
-    });
-  });
+    }));
 
   it('encryption is not given up, but may be taken up', () => {
     expect(leadingTo('ws://p.example/media-stream/')).toMatchObject({ kind: 'configuration' });
@@ -79,7 +76,5 @@ describe('where the key may be shown', () => {
 
 it.each(['', 'hello', '[]', 'null', '{}', '{"websocket_url":7}', '['.repeat(60_000), '{"websocket_url":"wss://'])(
   'the answer %.20s is broken',
-  (body) => {
-    expect(read(body)).toMatchObject({ kind: 'unreachable', httpStatus: 200 });
-  },
+  (body) => expect(read(body)).toMatchObject({ kind: 'unreachable', httpStatus: 200 }),
 );

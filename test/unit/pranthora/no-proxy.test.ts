@@ -19,6 +19,6 @@ it.each([
   ['wss://a.example/', '*', false],
   ['wss://a.example/', '.', true],
   ['wss://a.example/', '', true],
-])('%s with NO_PROXY=%s: proxied %s', (url, exception, proxied) => {
-  expect(isProxied(new URL(url), ['other.example', exception])).toBe(proxied);
-});
+])('%s with NO_PROXY=%s: proxied %s', (url, exception, proxied) =>
+  expect(isProxied(new URL(url), ['other.example', exception])).toBe(proxied),
+);

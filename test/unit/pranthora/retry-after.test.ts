@@ -16,9 +16,7 @@ describe('Retry-After', () => {
     ['Fri Jan  2 03:04:35 2026', 30],
     ['Fri, 02 Jan 2026 03:03:05 GMT', 1],
     ['Fri, 02 Jan 2032 03:04:05 GMT', 3_600],
-  ])('%j is %i s', (text, seconds) => {
-    expect(retryAfterSec({ 'retry-after': text }, NOW)).toBe(seconds);
-  });
+  ])('%j is %i s', (text, seconds) => expect(retryAfterSec({ 'retry-after': text }, NOW)).toBe(seconds));
 
   it.each([
     undefined,
@@ -34,9 +32,9 @@ describe('Retry-After', () => {
     '2026-01-02T03:04:35Z',
     'Fri, 99 Foo 2026 03:04:35 GMT',
     `Fri, ${' '.repeat(5_000)}`,
-  ])('%.40j is none', (text) => {
-    expect(retryAfterSec(text === undefined ? {} : { 'retry-after': text }, NOW)).toBeUndefined();
-  });
+  ])('%.40j is none', (text) =>
+    expect(retryAfterSec(text === undefined ? {} : { 'retry-after': text }, NOW)).toBeUndefined(),
+  );
 
   it('takes a date against the clock it was written by', () => {
     const headers = { 'retry-after': 'Fri, 02 Jan 2026 09:00:20 GMT', date: 'Fri, 02 Jan 2026 09:00:00 GMT' };

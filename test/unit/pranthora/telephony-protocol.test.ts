@@ -114,9 +114,7 @@ describe('what comes from the server', () => {
 
   it.each(['A', 'AAAAA', '!!!!', 'AA=A', 'AAA =', 'AAAA=', 'AAAA====', '=', '====', 'AA A', 'ÄÄÄÄ', 'AAAA\n'])(
     'media that is not base64: %j',
-    (payload) => {
-      expect(decode(media(payload))).toEqual([['ignored', 'media that is not base64']]);
-    },
+    (payload) => expect(decode(media(payload))).toEqual([['ignored', 'media that is not base64']]),
   );
 
   it('media without audio', () => {
@@ -138,22 +136,17 @@ describe('what comes from the server', () => {
     ['{"type":"interruption"}', 'type:interruption'],
     // The `stop` of the stream's end is Twilio's, and has Twilio's key.
     ['{"type":"stop"}', 'type:stop'],
-  ])('%s interrupts', (text, spelling) => {
-    expect(decode(text)).toEqual([['interruption', spelling]]);
-  });
+  ])('%s interrupts', (text, spelling) => expect(decode(text)).toEqual([['interruption', spelling]]));
 
   it.each([
     ['{"event":"stop","streamSid":"MZ1"}', 'stop event'],
     ['{"event":"call-end"}', 'call-end'],
-  ])('%s ends the call', (text, spelling) => {
-    expect(decode(text)).toEqual([['hangup', spelling]]);
-  });
+  ])('%s ends the call', (text, spelling) => expect(decode(text)).toEqual([['hangup', spelling]]));
 
-  it('marks', () => {
+  it('marks', () =>
     expect(decode('{"event":"mark","streamSid":"MZ1","mark":{"name":"tts_completed"}}')).toEqual([
       ['mark', 'tts_completed'],
-    ]);
-  });
+    ]));
 
   it.each([
     ['{"event":"connected"}', /^event "connected"$/],
@@ -161,9 +154,9 @@ describe('what comes from the server', () => {
     ['[]', /neither/],
     ['{"media":{"payload":"AAAA"}}', /without an event/],
     [`{"event":"media","media":${'['.repeat(50_000)}`, /invalid JSON/],
-  ])('%s is ignored', (text, what) => {
-    expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]);
-  });
+  ])('%s is ignored', (text, what) =>
+    expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]),
+  );
 
   it('binary messages are not of this protocol, unless they are JSON', () => {
     expect(decode(Buffer.alloc(160), true)).toEqual([['ignored', 'binary message of 160 bytes']]);
@@ -172,7 +165,6 @@ describe('what comes from the server', () => {
     expect(decode(Buffer.from(media('AAAA')), true)).toEqual([['audio', Buffer.alloc(3)]]);
   });
 
-  it('media under another key', () => {
-    expect(decode('{"type":"media","media":{"payload":"AAAA"}}')).toEqual([['audio', Buffer.alloc(3)]]);
-  });
+  it('media under another key', () =>
+    expect(decode('{"type":"media","media":{"payload":"AAAA"}}')).toEqual([['audio', Buffer.alloc(3)]]));
 });

@@ -53,9 +53,7 @@ describe('UplinkQueue', () => {
   it('never sends more than 5 frames at once nor 15 in 100 ms, and is live again soon', () => {
     const sink = new Sink();
     const queue = new UplinkQueue(400, 640);
-    range(0, 100).forEach((number) => {
-      queue.hold(frame(number), 1_000 + number * 20);
-    });
+    range(0, 100).forEach((number) => queue.hold(frame(number), 1_000 + number * 20));
     sink.nowMs = 3_000;
     queue.drain(3_000, sink);
     expect(sink.numbers).toEqual(range(81, 86));
@@ -72,9 +70,7 @@ describe('UplinkQueue', () => {
   it('spreads a burst from the caller’s side', () => {
     const sink = new Sink();
     const queue = new UplinkQueue(400, 640);
-    range(0, 9).forEach((number) => {
-      queue.offer(frame(number), 0, sink);
-    });
+    range(0, 9).forEach((number) => queue.offer(frame(number), 0, sink));
     expect(sink.numbers).toEqual(range(0, 5));
     queue.drain(20, sink);
     queue.drain(40, sink);
@@ -84,9 +80,7 @@ describe('UplinkQueue', () => {
   it('keeps nothing across an outage when told so', () => {
     const sink = new Sink();
     const queue = new UplinkQueue(0, 640);
-    range(0, 10).forEach((number) => {
-      queue.hold(frame(number), number * 20);
-    });
+    range(0, 10).forEach((number) => queue.hold(frame(number), number * 20));
     queue.drain(200, sink);
     queue.offer(frame(10), 200, sink);
     expect(sink.numbers).toEqual([10]);
@@ -124,7 +118,6 @@ describe('FrameRing', () => {
     expect(ring.shift()?.[0]).toBe(2);
   });
 
-  it('refuses a frame of another size', () => {
-    expect(() => new FrameRing(2, 640).push(new Uint8Array(320), 0)).toThrow(RangeError);
-  });
+  it('refuses a frame of another size', () =>
+    expect(() => new FrameRing(2, 640).push(new Uint8Array(320), 0)).toThrow(RangeError));
 });

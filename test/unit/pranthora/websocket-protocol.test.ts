@@ -10,9 +10,7 @@ describe('text from the server', () => {
     '{"event_type": "start_media_streaming"}',
     '{"event":"start_media_streaming"}',
     ' {"event_type":"Start_Media_Streaming"}\n',
-  ])('%s starts the caller’s audio', (text) => {
-    expect(decode(text)).toEqual([['start']]);
-  });
+  ])('%s starts the caller’s audio', (text) => expect(decode(text)).toEqual([['start']]));
 
   it.each([
     ['stop', 'stop'],
@@ -41,9 +39,7 @@ describe('text from the server', () => {
     ['{"type":"message","data":{"event":"stop"}}', 'event:stop'],
     ['{"data":{"event_type":"stop"}}', 'event_type:stop'],
     [JSON.stringify('{"event":"clear"}'), 'event:clear'],
-  ])('%s interrupts', (text, spelling) => {
-    expect(decode(text)).toEqual([['interruption', spelling]]);
-  });
+  ])('%s interrupts', (text, spelling) => expect(decode(text)).toEqual([['interruption', spelling]]));
 
   it.each([
     ['{"event":"call-end"}', 'call-end'],
@@ -51,9 +47,7 @@ describe('text from the server', () => {
     ['{"type":"call-end"}', 'call-end'],
     ['{"type":"CallEnd"}', 'callend'],
     ['"call-end"', 'call-end'],
-  ])('%s ends the call', (text, spelling) => {
-    expect(decode(text)).toEqual([['hangup', spelling]]);
-  });
+  ])('%s ends the call', (text, spelling) => expect(decode(text)).toEqual([['hangup', spelling]]));
 
   it('reads marks, with or without a name', () => {
     expect(decode('{"event":"mark","mark":{"name":"tts_completed"}}')).toEqual([['mark', 'tts_completed']]);
@@ -82,27 +76,25 @@ describe('text from the server', () => {
     ['{"event":null}', /without an event/],
     ['{"event":["stop"]}', /without an event/],
     ['{"__proto__":{"event":"stop"}}', /without an event/],
-  ])('%s is ignored', (text, what) => {
-    expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]);
-  });
+  ])('%s is ignored', (text, what) =>
+    expect(decode(text)).toEqual([['ignored', expect.stringMatching(what) as string]]),
+  );
 
   it('ignores an oversized text without parsing it', () => {
     const text = `{"event":"stop","padding":"${'x'.repeat(1024 * 1024)}"}`;
     expect(decode(text)).toEqual([['ignored', `text of ${text.length} bytes`]]);
   });
 
-  it.each(['transcript', 'first_response', 'agent_stop'])('takes %s for a report, and says nothing of it', (name) => {
-    expect(decode(`{"type":"${name}","role":"user","text":"secret words"}`)).toEqual([['report', name]]);
-  });
+  it.each(['transcript', 'first_response', 'agent_stop'])('takes %s for a report, and says nothing of it', (name) =>
+    expect(decode(`{"type":"${name}","role":"user","text":"secret words"}`)).toEqual([['report', name]]),
+  );
 
   it.each([
     ['{"type":"error","message":"overloaded"}', 'overloaded'],
     ['{"event":"error","error":{"message":"no credit"}}', 'no credit'],
     ['{"event":"error","error":"no credit"}', 'no credit'],
     ['{"type":"error"}', 'no message'],
-  ])('%s is an error', (text, detail) => {
-    expect(decode(text)).toEqual([['error', detail]]);
-  });
+  ])('%s is an error', (text, detail) => expect(decode(text)).toEqual([['error', detail]]));
 
   it('takes speech in JSON, in base64, for what it sends in binary', () => {
     const payload = Buffer.from([1, 2, 3, 4]);
@@ -118,9 +110,8 @@ describe('text from the server', () => {
     expect(decode(nested)).toEqual([['interruption', 'event:stop']]);
   });
 
-  it('never repeats more than the beginning of an unknown event', () => {
-    expect(decode(`{"event":"${'e'.repeat(10_000)}"}`)).toEqual([['ignored', `event "${'e'.repeat(40)}"`]]);
-  });
+  it('never repeats more than the beginning of an unknown event', () =>
+    expect(decode(`{"event":"${'e'.repeat(10_000)}"}`)).toEqual([['ignored', `event "${'e'.repeat(40)}"`]]));
 });
 
 describe('binary from the server', () => {

@@ -44,12 +44,12 @@ class Peer {
 
   /** Resolves once the kernel has the datagram: on loopback that is in the receiver's buffer, in order. */
   send(bytes: Uint8Array, port: number, address = CALLER): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) =>
       this.#socket.send(bytes, port, address, (error) => {
         if (error) reject(error);
         else resolve();
-      });
-    });
+      }),
+    );
   }
 
   async next(): Promise<Buffer> {

@@ -98,7 +98,7 @@ describe('an RTP packet', () => {
   });
 });
 
-describe('distances on the circle', () => {
+describe('distances on the circle', () =>
   it('are the shortest way round', () => {
     expect(sequenceDistance(65_535, 0)).toBe(1);
     expect(sequenceDistance(0, 65_535)).toBe(-1);
@@ -106,5 +106,4 @@ describe('distances on the circle', () => {
     expect(sequenceDistance(70_000, 70_001 & 0xffff)).toBe(1);
     expect(timestampDistance(0xffff_ffff, 159)).toBe(160);
     expect(timestampDistance(159, 0xffff_ffff)).toBe(-160);
-  });
-});
+  }));

@@ -53,12 +53,8 @@ describe('PortPool', () => {
     const pool = new PortPool({ minPort: 4000, maxPort: 4003 });
     const port = pool.acquire(0) ?? 0;
     pool.release(port, 0);
-    expect(() => {
-      pool.release(port, 0);
-    }).toThrow(/not in use/);
-    expect(() => {
-      pool.discard(5000, 0);
-    }).toThrow(/not in use/);
+    expect(() => pool.release(port, 0)).toThrow(/not in use/);
+    expect(() => pool.discard(5000, 0)).toThrow(/not in use/);
     expect(pool).toMatchObject({ inUse: 0, free: 2 });
   });
 
@@ -93,9 +89,7 @@ describe('PortPool', () => {
     [60_000, 65_536],
     [NaN, 4000],
     [4000.5, 4010],
-  ])('refuses %d-%d', (minPort, maxPort) => {
-    expect(() => new PortPool({ minPort, maxPort })).toThrow(RangeError);
-  });
+  ])('refuses %d-%d', (minPort, maxPort) => expect(() => new PortPool({ minPort, maxPort })).toThrow(RangeError));
 
   it('begins anywhere', () => {
     const first = Array.from({ length: 8 }, () => new PortPool({ minPort: 20_000, maxPort: 29_999 }).acquire(0));

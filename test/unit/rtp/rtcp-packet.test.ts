@@ -86,9 +86,7 @@ describe('a compound packet', () => {
     ['a BYE of more sources than fit', [...EMPTY_RR, 0x82, 203, 0, 1, 0, 0, 0, 1]],
     ['a second packet of another version', [...EMPTY_RR, 0x00, 203, 0, 1, 0, 0, 0, 1]],
     ['more than fits a path', Array.from({ length: 200 }, () => EMPTY_RR).flat()],
-  ])('is refused whole: %s', (_, bytes) => {
-    expect(readRtcp(Buffer.from(bytes))).toBeUndefined();
-  });
+  ])('is refused whole: %s', (_, bytes) => expect(readRtcp(Buffer.from(bytes))).toBeUndefined());
 
   it('is never read beyond its end: 100,000 mutations', () => {
     const random = seededRandom(3);

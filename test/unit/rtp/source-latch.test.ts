@@ -115,9 +115,9 @@ describe('SourceLatch, closed and open', () => {
   it.each([
     ['that come singly', { everyMs: 900 }],
     ['with gaps', { everyMs: 250 }],
-  ])('does not take others for packets %s', (_, speaker) => {
-    expect(play(expecting(SDP), [{ at: STRANGER, fromMs: 0, toMs: 20_000, ...speaker }]).taken).toEqual([0]);
-  });
+  ])('does not take others for packets %s', (_, speaker) =>
+    expect(play(expecting(SDP), [{ at: STRANGER, fromMs: 0, toMs: 20_000, ...speaker }]).taken).toEqual([0]),
+  );
 
   it('does not take others whose packets do not follow each other', () => {
     const latch = expecting(SDP);
@@ -359,9 +359,7 @@ describe('SourceLatch, when the source moves', () => {
 
 describe('SourceLatch, when the SDP names another address', () => {
   const renamed = (latch: SourceLatch, signalled: TransportAddress | undefined, nowMs: number): (() => void) => {
-    return () => {
-      latch.expect({ signalled, mode: 'any', peer: PEER }, nowMs);
-    };
+    return () => latch.expect({ signalled, mode: 'any', peer: PEER }, nowMs);
   };
 
   it('hears it at its first packet, and the one named before no more, from whichever of the two packets come', () => {
@@ -407,7 +405,7 @@ describe('SourceLatch, when the SDP names another address', () => {
   });
 });
 
-describe('SourceLatch, settled', () => {
+describe('SourceLatch, settled', () =>
   it('is only on the very address of the SDP, after a second, while it sends', () => {
     const latch = expecting(SDP);
     play(latch, [steady(SDP, 0, 900)]);
@@ -418,10 +416,9 @@ describe('SourceLatch, settled', () => {
     const behindNat = expecting(SDP);
     play(behindNat, [steady(NAT, 0, 2_000)]);
     expect(behindNat.settled(2_000)).toBeUndefined();
-  });
-});
+  }));
 
-describe('SourceLatch, when another party takes the place of the one so far', () => {
+describe('SourceLatch, when another party takes the place of the one so far', () =>
   it('hears that one at once, and no more of who was there', () => {
     const latch = expecting(SDP);
     play(latch, [steady(SDP, 0, 1_000)]);
@@ -429,15 +426,12 @@ describe('SourceLatch, when another party takes the place of the one so far', ()
     expect(latch.target).toBeUndefined();
     latch.expect({ signalled: MOVED, mode: 'any', peer: PEER }, 1_000);
     expect(play(latch, [steady(SDP, 1_000, 9_000), steady(MOVED, 3_000, 5_000)]).taken).toEqual([0, 100]);
-  });
-});
+  }));
 
 it.each([1, 2, 3])('delivers what came before the SDP that announces it: %i packets', (early) => {
   const latch = new SourceLatch();
   latch.expect({ signalled: undefined, mode: 'any' }, 0);
-  const announce = (): void => {
-    latch.expect({ signalled: SDP, mode: 'any' }, 20 * early - 10);
-  };
+  const announce = (): void => latch.expect({ signalled: SDP, mode: 'any' }, 20 * early - 10);
   const { taken } = play(latch, [steady(SDP, 0, 1_000)], { [20 * early - 10]: announce });
   expect(taken).toEqual([50]);
 });

@@ -119,18 +119,16 @@ describe('TelephoneEventDetector', () => {
     expect(detect(packets.flat())).toBe('0123456789*#ABCD');
   });
 
-  it('tells the same digit pressed twice', () => {
-    expect(detect([...wholeEvent(5, 0), ...wholeEvent(5, 2000)])).toBe('55');
-  });
+  it('tells the same digit pressed twice', () =>
+    expect(detect([...wholeEvent(5, 0), ...wholeEvent(5, 2000)])).toBe('55'));
 
   it.each([0, 1, 2, 3, 4, 5, 6])('tells a digit of which packet %d alone has come', (index) => {
     const sent = [...wholeEvent(7, 90), ...audio(5), ...wholeEvent(7, 4000)];
     expect(detect(sent, (i) => i < 7 && i !== index)).toBe('77');
   });
 
-  it('goes on over the wrap of the timestamp', () => {
-    expect(detect([...wholeEvent(1, 0xffff_fff0), ...wholeEvent(2, 0x400)])).toBe('12');
-  });
+  it('goes on over the wrap of the timestamp', () =>
+    expect(detect([...wholeEvent(1, 0xffff_fff0), ...wholeEvent(2, 0x400)])).toBe('12'));
 
   it('takes the segments of a key held for ten seconds as one', () => {
     const long = [
@@ -217,9 +215,7 @@ describe('TelephoneEventDetector', () => {
       [...press(1, { timestamp: 9_000 }), ...audio(9), ...press(1, { timestamp: 100 })],
       '11',
     ],
-  ])('understands %s', (_, sent, digits) => {
-    expect(detect(sent)).toBe(digits);
-  });
+  ])('understands %s', (_, sent, digits) => expect(detect(sent)).toBe(digits));
 
   it.each([65_535, 65_536, 64_000, 60_000])('takes segments of %d without an end as one press', (segment) => {
     const updates = (timestamp: number): RtpPacket[] =>
@@ -237,7 +233,6 @@ describe('TelephoneEventDetector', () => {
     expect(detect(sent, (i) => i % 4 === phase)).toBe('012'.repeat(14).slice(0, 40));
   });
 
-  it('tells nothing of events that are no digit', () => {
-    expect(detect([...wholeEvent(16, 0), ...wholeEvent(255, 1000), ...wholeEvent(4, 2000)])).toBe('4');
-  });
+  it('tells nothing of events that are no digit', () =>
+    expect(detect([...wholeEvent(16, 0), ...wholeEvent(255, 1000), ...wholeEvent(4, 2000)])).toBe('4'));
 });

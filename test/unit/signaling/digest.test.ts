@@ -68,9 +68,7 @@ describe('parseChallenges', () => {
     'Digest realm="a", nonce="b", algorithm=SHA3',
     'Bearer realm="a", nonce="b"',
     'realm="a", nonce="b"',
-  ])('finds nothing to answer in %j', (header) => {
-    expect(parseChallenges(header)).toEqual([]);
-  });
+  ])('finds nothing to answer in %j', (header) => expect(parseChallenges(header)).toEqual([]));
 
   it('writes what it reads', () => {
     const challenge = {
@@ -111,9 +109,9 @@ describe('parseAnswer', () => {
     ['no cnonce', /, cnonce="c"/, ''],
     ['another qop', /qop=auth/, 'qop=auth-int'],
     ['another algorithm', /SHA-256/, 'SHA-1'],
-  ])('takes none with %s', (_, pattern, replacement) => {
-    expect(parseAnswer(formatAnswer({ ...answer, user: 'u' }).replace(pattern, replacement), 'r')).toBeUndefined();
-  });
+  ])('takes none with %s', (_, pattern, replacement) =>
+    expect(parseAnswer(formatAnswer({ ...answer, user: 'u' }).replace(pattern, replacement), 'r')).toBeUndefined(),
+  );
 });
 
 describe('parseAuthElements', () => {
@@ -132,7 +130,5 @@ describe('parseAuthElements', () => {
     expect([...(element?.params ?? [])]).toEqual([['a', '1']]);
   });
 
-  it('quotes what has to be', () => {
-    expect(quoted('a"b\\c')).toBe('"a\\"b\\\\c"');
-  });
+  it('quotes what has to be', () => expect(quoted('a"b\\c')).toBe('"a\\"b\\\\c"'));
 });

@@ -18,9 +18,9 @@ describe('an INFO', () => {
     [PLAIN, '9', '9', 160],
     [PLAIN, ' #\r\n', '#', 160],
     [PLAIN, 'Signal=7\r\nDuration=100', '7', 100],
-  ])('%s with %j is the digit %s of %i ms', (type, body, digit, durationMs) => {
-    expect(readDtmfInfo(type, body)).toEqual({ kind: 'digit', digit, durationMs });
-  });
+  ])('%s with %j is the digit %s of %i ms', (type, body, digit, durationMs) =>
+    expect(readDtmfInfo(type, body)).toEqual({ kind: 'digit', digit, durationMs }),
+  );
 
   it.each([
     [undefined, ''],
@@ -29,9 +29,7 @@ describe('an INFO', () => {
     [RELAY, 'Signal=16'],
     [PLAIN, '!'],
     [PLAIN, 'hf'],
-  ])('%s with %j is nothing to us', (type, body) => {
-    expect(readDtmfInfo(type, body)).toEqual({ kind: 'nothing' });
-  });
+  ])('%s with %j is nothing to us', (type, body) => expect(readDtmfInfo(type, body)).toEqual({ kind: 'nothing' }));
 
   it.each([
     ['application/media_control+xml', '<media_control/>', 415],
@@ -48,7 +46,7 @@ describe('an INFO', () => {
     [RELAY, `Signal=5\r\n${'x'.repeat(300)}`, 400],
     [RELAY, '='.repeat(60_000), 400],
     [RELAY, ' '.repeat(60_000), 400],
-  ])('%s with %j is refused with %i', (type, body, status) => {
-    expect(readDtmfInfo(type, body)).toEqual({ kind: 'refused', status });
-  });
+  ])('%s with %j is refused with %i', (type, body, status) =>
+    expect(readDtmfInfo(type, body)).toEqual({ kind: 'refused', status }),
+  );
 });

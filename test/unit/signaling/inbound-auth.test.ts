@@ -304,10 +304,9 @@ describe('Nonces', () => {
   });
 });
 
-describe('GuessBackOff', () => {
+describe('GuessBackOff', () =>
   it('remembers so many sources and no more', () => {
     const backOff = new GuessBackOff(new FakeClock());
     for (let source = 0; source < 20_000; source++) backOff.guessed(`10.0.${source >> 8}.${source & 255}`);
     expect(backOff.size).toBe(10_000);
-  });
-});
+  }));

@@ -22,9 +22,7 @@ describe('parseMultipart', () => {
     ['an empty part', '--b\r\n\r\n\r\n--b\r\n\r\n--b--', ['', '']],
     ['the boundary within a line', '--b\r\n\r\none --b\r\n--bc\r\n --b\r\n--b--', ['one --b\r\n--bc\r\n --b']],
     ['headers alone', '--b\r\nContent-Type: x/y\r\n--b--', ['']],
-  ])('%s', (_, text, expected) => {
-    expect(bodies(text)).toEqual(expected);
-  });
+  ])('%s', (_, text, expected) => expect(bodies(text)).toEqual(expected));
 
   it('reads headers in any spelling, folded, the first of a name, and base64', () => {
     const head = 'content-TYPE :application/sdp;\r\n\tx="a;b"\r\nContent-ID: <1@x>\r\nno colon\r\nContent-Type: late';
@@ -42,9 +40,7 @@ describe('parseMultipart', () => {
     ['no part', 'nothing', 'b'],
     ['the end alone', '--b--\r\n', 'b'],
     ['too many parts', '--b\r\n\r\nx\r\n'.repeat(33), 'b'],
-  ])('%s: none', (_, text, boundary) => {
-    expect(parseMultipart(text, boundary)).toBeUndefined();
-  });
+  ])('%s: none', (_, text, boundary) => expect(parseMultipart(text, boundary)).toBeUndefined());
 
   // With quadratic work these would take minutes.
   it.each(['--b', '\n--b', '\n--b\n', '--b--', '-', '\n', '\r\n\r\n', ' ', '\n--b \t', 'a:\n ', ';', '"', '\\'])(
@@ -70,7 +66,7 @@ describe('parseMultipart', () => {
   });
 });
 
-describe('readField', () => {
+describe('readField', () =>
   it.each([
     ['Application / SDP ; Charset="UTF-8"; x', 'application/sdp', { charset: 'UTF-8', x: '' }],
     ['multipart/mixed;boundary="a;\\"b, c";boundary=late', 'multipart/mixed', { boundary: 'a;"b, c' }],
@@ -81,5 +77,4 @@ describe('readField', () => {
     const field = readField(text);
     expect(field.value).toBe(value);
     expect(Object.fromEntries(field.params)).toEqual(params);
-  });
-});
+  }));

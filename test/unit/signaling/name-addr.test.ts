@@ -23,13 +23,10 @@ describe('readNameAddr', () => {
     ['"never closed <sip:1@a.example>', '', ''],
     ['Alice <sip:1@a.example', 'Alice', 'sip:1@a.example'],
     ['', '', ''],
-  ])('%s', (value, name, uri) => {
-    expect(nameAndUri(value)).toEqual([name, uri]);
-  });
+  ])('%s', (value, name, uri) => expect(nameAndUri(value)).toEqual([name, uri]));
 
-  it('keeps no more of a name than a telephone shows', () => {
-    expect(readNameAddr(`"${'x'.repeat(5_000)}" <sip:1@a.example>`).name).toHaveLength(128);
-  });
+  it('keeps no more of a name than a telephone shows', () =>
+    expect(readNameAddr(`"${'x'.repeat(5_000)}" <sip:1@a.example>`).name).toHaveLength(128));
 
   it('gives the parameters of the header, not those of the URI', () => {
     const { params } = readNameAddr('<sip:1;a=1@a.example;index=9>;Index=1.2 ; reason="no-answer";late');
@@ -57,8 +54,6 @@ describe('splitValues', () => {
   });
 });
 
-describe('paramOf', () => {
-  it('takes nothing for a parameter that stands in quotes', () => {
-    expect(paramOf(';x="a;expires=1,\\";expires=2";expires=60', 'expires')).toBe('60');
-  });
-});
+describe('paramOf', () =>
+  it('takes nothing for a parameter that stands in quotes', () =>
+    expect(paramOf(';x="a;expires=1,\\";expires=2";expires=60', 'expires')).toBe('60')));

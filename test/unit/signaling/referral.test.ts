@@ -127,9 +127,7 @@ describe('the body of a NOTIFY', () => {
     ['SIP/2.0  100  Trying\n', { status: 100, reason: 'Trying' }],
     ['SIP/2.0 503 "Gone\\ \u0007fishing"\r\n', { status: 503, reason: "'Gone'  fishing'" }],
     [`SIP/2.0 486 ${'x'.repeat(60_000)}`, { status: 486, reason: 'x'.repeat(200) }],
-  ])('%# is read', (body, fragment) => {
-    expect(parseSipFragment(body)).toEqual(fragment);
-  });
+  ])('%# is read', (body, fragment) => expect(parseSipFragment(body)).toEqual(fragment));
 
   it.each([
     '',
@@ -145,7 +143,5 @@ describe('the body of a NOTIFY', () => {
     ' SIP/2.0 200 OK',
     'INVITE sip:x SIP/2.0 200 OK',
     ' '.repeat(60_000),
-  ])('%# says nothing', (body) => {
-    expect(parseSipFragment(body)).toBeUndefined();
-  });
+  ])('%# says nothing', (body) => expect(parseSipFragment(body)).toBeUndefined());
 });

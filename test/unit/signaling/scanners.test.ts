@@ -20,9 +20,7 @@ describe('the scanners of the default list', () => {
     ['SIVuS Scanner', 'sivus'],
     ['iWar/0.08', 'iwar/'],
     ['iwar', 'iwar/'],
-  ])('%s is one', (userAgent, name) => {
-    expect(byDefault(userAgent)).toBe(name);
-  });
+  ])('%s is one', (userAgent, name) => expect(byDefault(userAgent)).toBe(name));
 
   it.each([
     ['SIPClient-macOS/0.1.0'],
@@ -37,9 +35,7 @@ describe('the scanners of the default list', () => {
     ['sipcli_gateway'],
     ['Asterisk PBX 20.1'],
     [''],
-  ])('%s is none', (userAgent) => {
-    expect(byDefault(userAgent)).toBeUndefined();
-  });
+  ])('%s is none', (userAgent) => expect(byDefault(userAgent)).toBeUndefined());
 });
 
 describe('names of an operator', () => {

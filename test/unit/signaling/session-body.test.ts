@@ -85,9 +85,7 @@ describe('a body that is not a multipart', () => {
       { contentType: 'x/y', contentDisposition: 'x;handling=optional', contentEncoding: 'gzip' },
       'none',
     ],
-  ])('%s', (_, given, expected) => {
-    expect(read(given)).toBe(expected);
-  });
+  ])('%s', (_, given, expected) => expect(read(given)).toBe(expected));
 
   it('is refused with what would be understood', () => {
     const refused = (given: Given) =>

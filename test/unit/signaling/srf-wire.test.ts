@@ -95,7 +95,7 @@ describe('what drachtio-srf is given', () => {
   });
 });
 
-describe('what it sends', () => {
+describe('what it sends', () =>
   it('has the Call-ID as it was, and everything else', () => {
     const sent =
       'sip|id|\r\nSIP/2.0 200 OK\r\nReplaces: x;from-tag=1\r\nCall-ID: one@a;from-tag=f1\r\nTo: <sip:a>\r\n\r\nx;from-tag=2';
@@ -103,8 +103,7 @@ describe('what it sends', () => {
     for (const other of ['route|invite', 'sip|id|\r\nSIP/2.0 200 OK\r\n\r\nCall-ID: x;from-tag=2']) {
       expect(fromSrf(other)).toBe(other);
     }
-  });
-});
+  }));
 
 it('stands between the two for both directions', () => {
   const wp = new EventEmitter() as SrfClient['wp'];

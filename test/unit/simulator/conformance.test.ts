@@ -26,9 +26,7 @@ async function open(url: string): Promise<WebSocket> {
 }
 
 async function conformance(): Promise<ClientConformance> {
-  await vi.waitFor(() => {
-    expect(simulator?.sessions.every(({ isClosed }) => isClosed)).toBe(true);
-  });
+  await vi.waitFor(() => expect(simulator?.sessions.every(({ isClosed }) => isClosed)).toBe(true));
   const [client, ...others] = simulator?.conformance() ?? [];
   if (!client || others.length > 0) throw new Error('not one client');
   return client;
@@ -69,9 +67,7 @@ it('says of a telephony client what it kept, what it broke and what it did not t
 it('says of a client on the pure WebSocket that it broke the connection off', async () => {
   const socket = await open(`${await run()}/api/call/web-media-stream?agent_id=a1`);
   socket.send(Buffer.alloc(641));
-  await vi.waitFor(() => {
-    expect(simulator?.sessions[0]?.report().framesReceived).toBe(1);
-  });
+  await vi.waitFor(() => expect(simulator?.sessions[0]?.report().framesReceived).toBe(1));
   socket.terminate();
   const client = await conformance();
   expect(verdict(client, '20 ms frames')).toBe('broken');

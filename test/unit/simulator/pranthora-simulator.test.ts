@@ -43,9 +43,7 @@ class Client {
     });
     this.socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => {
-      this.socket.on('close', (code, reason) => {
-        resolve([code, reason.toString()]);
-      });
+      this.socket.on('close', (code, reason) => resolve([code, reason.toString()]));
     });
     clients.push(this);
   }
@@ -60,15 +58,11 @@ class Client {
 
   /** Waits until `count` bytes of speech are there. */
   async heard(count: number): Promise<void> {
-    await vi.waitFor(() => {
-      expect(this.audio.length).toBeGreaterThanOrEqual(count);
-    });
+    await vi.waitFor(() => expect(this.audio.length).toBeGreaterThanOrEqual(count));
   }
 
   async read(text: string): Promise<void> {
-    await vi.waitFor(() => {
-      expect(this.texts).toContain(text);
-    });
+    await vi.waitFor(() => expect(this.texts).toContain(text));
   }
 }
 
@@ -87,9 +81,7 @@ async function call(options: SimulatorOptions = {}): Promise<{ client: Client; s
 }
 
 async function messageArrived(session: SimulatorSession, frames: number): Promise<void> {
-  await vi.waitFor(() => {
-    expect(session.report().framesReceived).toBe(frames);
-  });
+  await vi.waitFor(() => expect(session.report().framesReceived).toBe(frames));
 }
 
 describe('who may come in', () => {
@@ -106,9 +98,7 @@ describe('who may come in', () => {
       scenarioFor: (id) =>
         id === 'a1'
           ? {
-              onOpen: (session) => {
-                session.close(1000, '');
-              },
+              onOpen: (session) => session.close(1000, ''),
             }
           : undefined,
     });
@@ -340,9 +330,9 @@ describe('a session', () => {
 it('forgets the oldest ended sessions', async () => {
   const url = await run({ scenario: 'refuse-4003' });
   for (let i = 0; i < 60; i++) await new Client(`${url}${WEB_MEDIA_STREAM_PATH}?agent_id=a1`).closed;
-  await vi.waitFor(() => {
-    expect(simulator?.sessions.map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, i) => i + 11));
-  });
+  await vi.waitFor(() =>
+    expect(simulator?.sessions.map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, i) => i + 11)),
+  );
 });
 
 it('logs what happened', async () => {

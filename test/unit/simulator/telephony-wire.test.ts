@@ -57,9 +57,7 @@ describe('the client’s messages', () => {
     ['base64 cut off', [START, { event: 'media', media: { payload: 'AAA' } }], ['base64']],
     ['a mark without a name', [START, { event: 'mark' }], ['mark-unknown']],
     ['after the stop', [START, STOP, MEDIA], ['after-stop']],
-  ])('%s', (_what, messages, complaints) => {
-    expect(read(...messages).complaints).toEqual(complaints);
-  });
+  ])('%s', (_what, messages, complaints) => expect(read(...messages).complaints).toEqual(complaints));
 
   it.each([
     [{ encoding: 'audio/x-alaw', sampleRate: 8000, channels: 1 }, 'alaw', []],

@@ -37,9 +37,7 @@ describe('UplinkAudit', () => {
   it('wants whole frames', () => {
     const kinds = audit((auditor) => {
       auditor.start(0);
-      [641, 320, 0, 1].forEach((length, index) => {
-        auditor.audio(length, index * 20);
-      });
+      [641, 320, 0, 1].forEach((length, index) => auditor.audio(length, index * 20));
     });
     expect(kinds).toEqual(['odd-length', 'frame-size', 'frame-size', 'odd-length']);
   });
@@ -52,14 +50,13 @@ describe('UplinkAudit', () => {
     expect(kinds).toEqual(['burst']);
   });
 
-  it('lets 5 frames at once pass', () => {
+  it('lets 5 frames at once pass', () =>
     expect(
       audit((auditor) => {
         auditor.start(0);
         stream(auditor, [0, 90, 90, 90, 90, 90, 95]);
       }),
-    ).toEqual([]);
-  });
+    ).toEqual([]));
 
   it('notices 16 frames within 100 ms, and the next burst again', () => {
     const crowded = Array.from({ length: 16 }, (_, i) => i * 6.6);
@@ -100,11 +97,7 @@ describe('UplinkAudit', () => {
       });
     expect(silentFor(1_000)).toEqual([]);
     expect(silentFor(1_001)).toEqual(['no-audio']);
-    expect(
-      audit((auditor) => {
-        auditor.end(60_000);
-      }),
-    ).toEqual([]);
+    expect(audit((auditor) => auditor.end(60_000))).toEqual([]);
   });
 
   it('expects nothing of a client it has said goodbye to', () => {

@@ -162,9 +162,7 @@ describe('the way requests leave', () => {
     ['the Contact is another address', '<sip:bob@10.0.0.7:5060>', { flow: udp }],
     ['the Contact is a name', '<sip:bob@pbx.local>', { flow: udp }],
     ['the Contact has another port: a NAT changed it', '<sip:bob@192.0.2.1:40000>', { flow: udp }],
-  ])('%s', (_, contact, expected) => {
-    expect(called({ contact, flow: udp }).nextHop()).toEqual(expected);
-  });
+  ])('%s', (_, contact, expected) => expect(called({ contact, flow: udp }).nextHop()).toEqual(expected));
 
   test('with Record-Route it is the first router', () => {
     const dialog = called({ contact: '<sip:bob@10.0.0.7>', recordRoute: ['<sip:p1:5080;lr>'], flow: udp });

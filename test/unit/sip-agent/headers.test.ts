@@ -8,7 +8,7 @@ import {
   splitHeaderList,
 } from '../../../src/sip-agent/syntax/headers.js';
 
-describe('splitHeaderList', () => {
+describe('splitHeaderList', () =>
   test.each([
     ['', []],
     ['a', ['a']],
@@ -19,10 +19,7 @@ describe('splitHeaderList', () => {
     ['<sip:a,b@c;d="e">;q=1, <sip:f>', ['<sip:a,b@c;d="e">;q=1', '<sip:f>']],
     ['"never closed, b', ['"never closed, b']],
     ['<never closed, b', ['<never closed, b']],
-  ])('%j', (value, entries) => {
-    expect(splitHeaderList(value)).toEqual(entries);
-  });
-});
+  ])('%j', (value, entries) => expect(splitHeaderList(value)).toEqual(entries)));
 
 describe('parseNameAddr', () => {
   test.each([
@@ -61,9 +58,7 @@ describe('parseNameAddr', () => {
     ...['<sip:a@b>;=x', '<sip:a@b>;tag="1', '<sip:a@b>;tag=a|b'],
     ...['sip:a@b?c=d', '<sip:a@b:65536>', '<sip:a@b:>', '<a@b>', '<1x:y>', '<sip:>', '<sip:a@>', 'anonymous'],
     ...['<sip:a@b>;tag=ü', '<sip:a@b>, <sip:c@d>', 'sip:a@b,sip:c@d', '<sip:a%4@b>', '<http://a b>'],
-  ])('%j is malformed', (text) => {
-    expect(parseNameAddr(text)).toBeUndefined();
-  });
+  ])('%j is malformed', (text) => expect(parseNameAddr(text)).toBeUndefined());
 
   test.each(['<sip:a@b>', '"Bob \\"B\\" \\\\" <sip:a@b;lr>;tag=1;x="y z";flag', 'Bob <sip:a@b>', '"\\\0" <sip:a@b>'])(
     'what formatNameAddr makes of %j means the same',
@@ -75,7 +70,7 @@ describe('parseNameAddr', () => {
   );
 });
 
-describe('parseParams', () => {
+describe('parseParams', () =>
   test('keeps order, quotes and the difference between no value and one', () => {
     expect([...(parseParams(' ; A=b ;c ; d="e\\";" ;f=[2001:db8::1]') ?? [])]).toEqual([
       ['a', 'b'],
@@ -84,11 +79,10 @@ describe('parseParams', () => {
       ['f', '[2001:db8::1]'],
     ]);
     expect(parseParams('')).toEqual(new Map());
-  });
-});
+  }));
 
 describe('parseVia', () => {
-  test('with everything', () => {
+  test('with everything', () =>
     expect(parseVia('SIP/2.0/UDP 192.0.2.1:5061;rport;branch=z9hG4bKx;received=192.0.2.7')).toEqual({
       transport: 'udp',
       host: '192.0.2.1',
@@ -100,8 +94,7 @@ describe('parseVia', () => {
       ]),
       branch: 'z9hG4bKx',
       rport: true,
-    });
-  });
+    }));
 
   test.each([
     ['SIP / 2.0 / TCP\t host.example.com : 5060 ; branch = a', { host: 'host.example.com', port: 5060, branch: 'a' }],
@@ -110,18 +103,14 @@ describe('parseVia', () => {
     ['SIP/2.0/WSS df7jal23ls0d.invalid;rport=5060', { transport: 'wss', host: 'df7jal23ls0d.invalid', rport: true }],
     ['SIP/2.0/UDP a:0', { port: 0 }],
     ['SIP/2.0/UDP a:65535', { port: 65_535 }],
-  ])('%j', (text, expected) => {
-    expect(parseVia(text)).toMatchObject(expected);
-  });
+  ])('%j', (text, expected) => expect(parseVia(text)).toMatchObject(expected));
 
   test.each([
     ...['', 'SIP', 'SIP/2.0', 'SIP/2.0/UDP', 'SIP/2.0/UDP ', 'SIP/2.0/ a', 'HTTP/2.0/UDP a', 'SIP/2.0/UDP;a'],
     ...['SIP/2.0/UDP a:65536', 'SIP/2.0/UDP a:', 'SIP/2.0/UDP a:-1', 'SIP/2.0/UDP a:99999999999999999999'],
     ...['SIP/2.0/UDP a b', 'SIP/2.0/UDP [::1', 'SIP/2.0/UDP [::g]', 'SIP/2.0/UDP ::1', 'SIP/2.0/UDP [::1%eth0]'],
     ...['SIP/2.0/UDP a;;', 'SIP/2.0/UDP a;branch=', 'SIP/2.0/UDP a, SIP/2.0/UDP b', 'SIP/2.0/UDP ü'],
-  ])('%j is malformed', (text) => {
-    expect(parseVia(text)).toBeUndefined();
-  });
+  ])('%j is malformed', (text) => expect(parseVia(text)).toBeUndefined());
 });
 
 describe('parseCSeq', () => {
@@ -131,14 +120,10 @@ describe('parseCSeq', () => {
     ['2147483647 bye', { number: 2_147_483_647, method: 'bye' }],
     ['4294967295 OPTIONS', { number: 4_294_967_295, method: 'OPTIONS' }],
     ['0 X', { number: 0, method: 'X' }],
-  ])('%j', (text, expected) => {
-    expect(parseCSeq(text)).toEqual(expected);
-  });
+  ])('%j', (text, expected) => expect(parseCSeq(text)).toEqual(expected));
 
   test.each(['', '1', 'INVITE', '1INVITE', '-1 INVITE', '4294967296 INVITE', '1 IN VITE', '1 INVITE;x', '1e3 BYE'])(
     '%j is malformed',
-    (text) => {
-      expect(parseCSeq(text)).toBeUndefined();
-    },
+    (text) => expect(parseCSeq(text)).toBeUndefined(),
   );
 });

@@ -63,9 +63,7 @@ describe('the slowest messages of 64 KB that were found', () => {
     );
   });
 
-  test('there are some', () => {
-    expect(slow.length).toBeGreaterThan(2);
-  });
+  test('there are some', () => expect(slow.length).toBeGreaterThan(2));
 });
 
 describe('work grows no faster than the input', () => {
@@ -109,23 +107,22 @@ describe('work grows no faster than the input', () => {
     }
   });
 
-  test.each(['a:b\r\n', 'a', '\r\n', '\r\n '])('a stream of %j, an octet at a time', (piece) => {
+  test.each(['a:b\r\n', 'a', '\r\n', '\r\n '])('a stream of %j, an octet at a time', (piece) =>
     expectLinear((length) => {
       const bytes = Buffer.from(`A sip:a SIP/2.0\r\nl: 50000\r\n\r\n${fill(piece, length)}`).subarray(0, length);
       return () => {
         const parser = new StreamParser();
         for (let at = 0; at < bytes.length; at++) parser.push(bytes.subarray(at, at + 1));
       };
-    });
-  });
+    }),
+  );
 
-  test('a stream whose header never ends, an octet at a time', () => {
+  test('a stream whose header never ends, an octet at a time', () =>
     expectLinear((length) => {
       const bytes = Buffer.from(fill('a:b\r\n', length));
       return () => {
         const parser = new StreamParser();
         for (let at = 0; at < bytes.length; at++) parser.push(bytes.subarray(at, at + 1));
       };
-    });
-  });
+    }));
 });

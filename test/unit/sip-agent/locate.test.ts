@@ -43,15 +43,11 @@ describe('targetOf', () => {
     ['sips:a@b;transport=tcp', { host: 'b', protocol: 'tls' }],
     ['sip:a@b;maddr=192.0.2.1', { host: '192.0.2.1' }],
     ['sip:a@[2001:db8::1]:5062', { host: '2001:db8::1', port: 5062 }],
-  ])('%s', (uri, target) => {
-    expect(targetOf(uri)).toEqual(target);
-  });
+  ])('%s', (uri, target) => expect(targetOf(uri)).toEqual(target));
 
   test.each(['sips:a@b;transport=udp', 'sip:a@b;transport=sctp', 'sips:a@b;transport=ws'])(
     '%s is out of reach',
-    (uri) => {
-      expect(() => targetOf(uri)).toThrow();
-    },
+    (uri) => expect(() => targetOf(uri)).toThrow(),
   );
 });
 

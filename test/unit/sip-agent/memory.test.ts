@@ -99,9 +99,7 @@ test.each([
   const clock = new FakeClock();
   const layer = new TransactionLayer({ clock, timers: sipTimers(), maxServerTransactions: 10 * MESSAGES });
   layer.serve({
-    request: (incoming) => {
-      incoming.reply(status);
-    },
+    request: (incoming) => incoming.reply(status),
     acknowledge: () => undefined,
     cancel: () => undefined,
     abandoned: () => undefined,

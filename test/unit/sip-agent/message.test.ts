@@ -19,17 +19,15 @@ describe('a message', () => {
     expect(request().get('route')).toBeUndefined();
   });
 
-  test('set leaves one field of the name, where the first one stood', () => {
+  test('set leaves one field of the name, where the first one stood', () =>
     expect(request().set('subject', 'new').headers).toEqual([
       ['via', 'SIP/2.0/UDP a'],
       ['subject', 'new'],
       ['via', 'SIP/2.0/UDP b'],
-    ]);
-  });
+    ]));
 
-  test('set appends what was not there', () => {
-    expect(request().set('route', '<sip:p>').headers.at(-1)).toEqual(['route', '<sip:p>']);
-  });
+  test('set appends what was not there', () =>
+    expect(request().set('route', '<sip:p>').headers.at(-1)).toEqual(['route', '<sip:p>']));
 
   test('prepend goes before everything, remove takes every field of the name', () => {
     const message = request().prepend('via', 'SIP/2.0/UDP top').remove('subject');
@@ -57,9 +55,8 @@ describe('writing', () => {
     expect(message.toString()).toBe(message.toBuffer().toString());
   });
 
-  test('a response without a reason phrase keeps the space before it', () => {
-    expect(new SipResponse(180, '').toString()).toBe('SIP/2.0 180 \r\nContent-Length: 0\r\n\r\n');
-  });
+  test('a response without a reason phrase keeps the space before it', () =>
+    expect(new SipResponse(180, '').toString()).toBe('SIP/2.0 180 \r\nContent-Length: 0\r\n\r\n'));
 });
 
 describe('header names', () => {
@@ -70,9 +67,7 @@ describe('header names', () => {
     ['CALL-ID', 'call-id'],
     ['x', 'session-expires'],
     ['X-Trunk', 'x-trunk'],
-  ])('%s is read as %s', (spelling, name) => {
-    expect(canonicalHeaderName(spelling)).toBe(name);
-  });
+  ])('%s is read as %s', (spelling, name) => expect(canonicalHeaderName(spelling)).toBe(name));
 
   test.each([
     ['call-id', 'Call-ID'],
@@ -80,7 +75,5 @@ describe('header names', () => {
     ['www-authenticate', 'WWW-Authenticate'],
     ['content-length', 'Content-Length'],
     ['x-trunk-name', 'X-Trunk-Name'],
-  ])('%s is written as %s', (name, spelling) => {
-    expect(spellHeaderName(name)).toBe(spelling);
-  });
+  ])('%s is written as %s', (name, spelling) => expect(spellHeaderName(name)).toBe(spelling));
 });

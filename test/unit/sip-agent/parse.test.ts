@@ -47,9 +47,8 @@ describe('an ordinary message', () => {
     expect(message).toMatchObject({ status: 200, reason: 'OK' });
   });
 
-  test('line breaks before the start line are skipped', () => {
-    expect(accepted(Buffer.concat([Buffer.from('\r\n\r\n'), inviteText()])).toBuffer()).toEqual(inviteText());
-  });
+  test('line breaks before the start line are skipped', () =>
+    expect(accepted(Buffer.concat([Buffer.from('\r\n\r\n'), inviteText()])).toBuffer()).toEqual(inviteText()));
 
   test('the body is a copy: the receive buffer may be used again', () => {
     const bytes = inviteText();
@@ -73,9 +72,9 @@ describe('an ordinary message', () => {
     ['a \t\r\n\t b\r\n  c', 'a b c'],
     ['\r\n a', 'a'],
     ['a\r\n \r\n ', 'a'],
-  ])('the fold in %j is one space', (folded, value) => {
-    expect(accepted(sipText([...INVITE_LINES, `Subject: ${folded}`])).get('subject')).toBe(value);
-  });
+  ])('the fold in %j is one space', (folded, value) =>
+    expect(accepted(sipText([...INVITE_LINES, `Subject: ${folded}`])).get('subject')).toBe(value),
+  );
 });
 
 test('a Refer-To without the brackets its URI asks for', () => {
@@ -109,9 +108,9 @@ describe('what is refused', () => {
     ['a status of four digits', 'SIP/2.0 2000 OK\r\n\r\n', 'Malformed status line'],
     ['a status of 700', 'SIP/2.0 700 OK\r\n\r\n', 'Malformed status line'],
     ['a response of another version', 'SIP/3.0 200 OK\r\n\r\n', 'Malformed status line'],
-  ])('%s, unanswered', (_, text, reason) => {
-    expect(refused(Buffer.from(text))).toEqual({ kind: 'malformed', status: 400, reason });
-  });
+  ])('%s, unanswered', (_, text, reason) =>
+    expect(refused(Buffer.from(text))).toEqual({ kind: 'malformed', status: 400, reason }),
+  );
 
   test.each([
     ['Via', 'Missing Via'],
@@ -119,18 +118,16 @@ describe('what is refused', () => {
     ['To', 'Missing To'],
     ['Call-ID', 'Missing Call-ID'],
     ['CSeq', 'Missing CSeq'],
-  ])('a request without %s', (name, reason) => {
-    expect(refused(inviteWith(name))).toMatchObject({ status: 400, reason });
-  });
+  ])('a request without %s', (name, reason) =>
+    expect(refused(inviteWith(name))).toMatchObject({ status: 400, reason }),
+  );
 
   test.each([
     ...['From: <sip:a@b:65536>;tag=1', 'To: "Bob <sip:a@b>', 'Contact: <sip:a@b:99999>', 'Contact: <sip:a@b>,,*'],
     ...['Route: sip:a@b', 'Route: <sip:a@b>,', 'Record-Route: <sip:a b>', 'Max-Forwards: 256'],
     ...['Max-Forwards: -1', 'Call-ID: a b', 'Call-ID: a;from-tag=b', 'Call-ID: a|b', 'Call-ID:', 'CSeq: 1 BYE'],
     ...['CSeq: 4294967296 INVITE', 'Via: SIP/2.0/UDP a, b'],
-  ])('%s', (line) => {
-    expect(refused(inviteWith(line.slice(0, line.indexOf(':')), line)).status).toBe(400);
-  });
+  ])('%s', (line) => expect(refused(inviteWith(line.slice(0, line.indexOf(':')), line)).status).toBe(400));
 
   test.each(['From', 'To', 'Call-ID', 'CSeq', 'Max-Forwards'])('%s twice', (name) => {
     const line = INVITE_LINES.find((each) => each.startsWith(`${name}:`)) ?? '';
@@ -146,13 +143,12 @@ describe('what is refused', () => {
 
   test.each(['a\nb', 'a\rb', 'a\0b', 'a\x1bb', 'a\x7fb', 'a\\\\\0b', 'a\\\rb'])(
     'a header that could be read as two, %j, unanswered',
-    (value) => {
+    (value) =>
       expect(refused(sipText([...INVITE_LINES, `Subject: ${value}`]))).toEqual({
         kind: 'malformed',
         status: 400,
         reason: 'Control character in header',
-      });
-    },
+      }),
   );
 
   test('a header without its empty line', () => {
@@ -178,9 +174,7 @@ describe('what is refused', () => {
     ['INVITE sip:a@b?subject=x SIP/2.0', 400],
     [`INVITE sip:${'a'.repeat(LIMITS.requestUriLength - 3)} SIP/2.0`, 414],
     ['IN/VITE sip:a@b SIP/2.0', 400],
-  ])('%s', (startLine, status) => {
-    expect(refused(sipText([startLine, ...INVITE_LINES.slice(1)])).status).toBe(status);
-  });
+  ])('%s', (startLine, status) => expect(refused(sipText([startLine, ...INVITE_LINES.slice(1)])).status).toBe(status));
 
   test('a partial request carries what an answer repeats, and nothing else', () => {
     const { partial } = refused(inviteWith('Max-Forwards', 'Max-Forwards: many'));
@@ -241,9 +235,8 @@ describe('a message of our own side', () => {
     expect(message?.body.toString()).toBe('v=0\r\n');
   });
 
-  test('nor an empty line when there is no body', () => {
-    expect(parseMessage(Buffer.from('INVITE sip:a@b SIP/2.0\r\nTo: x'))).toMatchObject({ method: 'INVITE' });
-  });
+  test('nor an empty line when there is no body', () =>
+    expect(parseMessage(Buffer.from('INVITE sip:a@b SIP/2.0\r\nTo: x'))).toMatchObject({ method: 'INVITE' }));
 
   test('is undefined when it is none', () => {
     expect(parseMessage(Buffer.from('hello\r\n\r\n'))).toBeUndefined();

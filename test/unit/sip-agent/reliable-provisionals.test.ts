@@ -133,7 +133,7 @@ describe('reliable provisional responses', () => {
   });
 });
 
-describe('RAck', () => {
+describe('RAck', () =>
   test.each([
     ['1 314159 INVITE', { rseq: 1, sequence: 314_159, method: 'INVITE' }],
     [' 4294967295\t7   INVITE ', { rseq: 4_294_967_295, sequence: 7, method: 'INVITE' }],
@@ -144,7 +144,4 @@ describe('RAck', () => {
     ['1 2', undefined],
     ['x 2 INVITE', undefined],
     ['', undefined],
-  ])('%s', (text, expected) => {
-    expect(parseRAck(text)).toEqual(expected);
-  });
-});
+  ])('%s', (text, expected) => expect(parseRAck(text)).toEqual(expected)));

@@ -41,32 +41,26 @@ describe('Session-Expires', () => {
     ['90s', undefined],
     ['', undefined],
     [';refresher=uac', undefined],
-  ])('%s', (value, expected) => {
-    expect(sessionExpiresOf(request({ 'session-expires': value }))).toEqual(expected);
-  });
+  ])('%s', (value, expected) => expect(sessionExpiresOf(request({ 'session-expires': value }))).toEqual(expected));
 
-  test('no timer is asked to wait longer than it can', () => {
-    expect(LIMITS.sessionIntervalS * 1_000).toBeLessThan(2 ** 31);
-  });
+  test('no timer is asked to wait longer than it can', () =>
+    expect(LIMITS.sessionIntervalS * 1_000).toBeLessThan(2 ** 31));
 
   test.each([
     ['120', 120],
     ['x', 0],
-  ])('Min-SE %s', (value, expected) => {
-    expect(minSeOf(request({ 'min-se': value }))).toBe(expected);
-  });
+  ])('Min-SE %s', (value, expected) => expect(minSeOf(request({ 'min-se': value }))).toBe(expected));
 });
 
-describe('an interval below our minimum', () => {
+describe('an interval below our minimum', () =>
   test.each([
     ['is refused', { 'session-expires': '89', supported: 'replaces, timer' }, true],
     ['is taken from a peer that does not know a 422', { 'session-expires': '89' }, false],
     ['is not one that equals it', { 'session-expires': '90', supported: 'timer' }, false],
     ['is not one that makes no sense', { 'session-expires': 'soon', supported: 'timer' }, false],
-  ])('%s', (_, fields, expected) => {
-    expect(isSessionTooShort(request(fields as unknown as Fields), POLICY)).toBe(expected);
-  });
-});
+  ])('%s', (_, fields, expected) =>
+    expect(isSessionTooShort(request(fields as unknown as Fields), POLICY)).toBe(expected),
+  ));
 
 describe('what our 2xx says', () => {
   /** RFC 4028 table 2, its impossible rows as the peer would have it. */
@@ -79,9 +73,9 @@ describe('what our 2xx says', () => {
     ['uas', { 'session-expires': '600;refresher=uas', supported: 'timer' }, { intervalS: 600, refresher: 'uas' }],
     ['uac without timer', { 'session-expires': '600;refresher=uac' }, { intervalS: 600, refresher: 'uac' }],
     ['too little, by a proxy', { 'session-expires': '30' }, { intervalS: 90, refresher: 'uas' }],
-  ])('to %s', (_, fields, expected) => {
-    expect(termsForRequest(request(fields as unknown as Fields), POLICY, undefined)).toEqual(expected);
-  });
+  ])('to %s', (_, fields, expected) =>
+    expect(termsForRequest(request(fields as unknown as Fields), POLICY, undefined)).toEqual(expected),
+  );
 
   test('who refreshes goes on doing so unless the peer says otherwise', () => {
     const again = request({ 'session-expires': '600', supported: 'timer' });
@@ -129,11 +123,10 @@ describe('what the 2xx of the peer says', () => {
     ['nothing: we do, as we asked', {}, { intervalS: 600, refresher: 'uac' }],
     ['nothing that makes sense', { 'session-expires': 'x;refresher=uas' }, { intervalS: 600, refresher: 'uac' }],
     ['to refresh every second', { 'session-expires': '1;refresher=uac' }, { intervalS: 90, refresher: 'uac' }],
-  ])('%s', (_, fields, expected) => {
-    expect(termsOfResponse(asked, response(fields as unknown as Fields), POLICY)).toEqual(expected);
-  });
+  ])('%s', (_, fields, expected) =>
+    expect(termsOfResponse(asked, response(fields as unknown as Fields), POLICY)).toEqual(expected),
+  );
 
-  test('nothing, as we have not asked', () => {
-    expect(termsOfResponse(request({}), response({}), POLICY)).toBeUndefined();
-  });
+  test('nothing, as we have not asked', () =>
+    expect(termsOfResponse(request({}), response({}), POLICY)).toBeUndefined());
 });

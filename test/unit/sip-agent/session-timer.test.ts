@@ -24,9 +24,7 @@ beforeEach(() => {
       note('refresh');
       onRefresh();
     },
-    expired: () => {
-      note('expired');
-    },
+    expired: () => note('expired'),
   });
 });
 
@@ -36,9 +34,7 @@ function runFor(seconds: number): void {
 
 describe('the session timer', () => {
   test('our turn: a refresh at half of each interval, for as long as they succeed', () => {
-    onRefresh = () => {
-      session.agree(90, 'local');
-    };
+    onRefresh = () => session.agree(90, 'local');
     session.agree(90, 'local');
     runFor(200);
     expect(heard).toEqual([
@@ -82,9 +78,7 @@ describe('the session timer', () => {
   });
 
   test('a refresh that is refused is tried again, ever sooner, but not for ever', () => {
-    onRefresh = () => {
-      session.retry();
-    };
+    onRefresh = () => session.retry();
     session.agree(1_600, 'local');
     runFor(1_600);
     expect(heard).toEqual([
@@ -97,9 +91,7 @@ describe('the session timer', () => {
   });
 
   test('a wait that would end too late is not begun', () => {
-    onRefresh = () => {
-      session.retry(15_000);
-    };
+    onRefresh = () => session.retry(15_000);
     session.agree(90, 'local');
     runFor(100);
     expect(heard).toEqual([

@@ -88,9 +88,8 @@ describe('keep-alive (RFC 5626 section 3.5.1)', () => {
     expect(kinds(parser.push(Buffer.from('\n')))).toEqual(['ping']);
   });
 
-  test('a flood of them is one', () => {
-    expect(kinds(new StreamParser().push(Buffer.alloc(64_000, '\r\n')))).toEqual(['ping']);
-  });
+  test('a flood of them is one', () =>
+    expect(kinds(new StreamParser().push(Buffer.alloc(64_000, '\r\n')))).toEqual(['ping']));
 });
 
 describe('what cannot be framed ends the stream', () => {
@@ -109,12 +108,11 @@ describe('what cannot be framed ends the stream', () => {
     expect(parser.push(inviteText())).toEqual([]);
   });
 
-  test('something that is not SIP', () => {
+  test('something that is not SIP', () =>
     expect(kinds(new StreamParser().push(Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n')))).toEqual([
       'refused 400',
       'fatal',
-    ]);
-  });
+    ]));
 
   test('a header that never ends, however it is cut', () => {
     const parser = new StreamParser();
@@ -126,9 +124,8 @@ describe('what cannot be framed ends the stream', () => {
     expect(taken).toBeLessThanOrEqual(LIMITS.messageBytes + chunk.length);
   });
 
-  test('one chunk larger than any message', () => {
-    expect(kinds(new StreamParser().push(Buffer.alloc(LIMITS.messageBytes + 1, 'a')))).toEqual(['fatal']);
-  });
+  test('one chunk larger than any message', () =>
+    expect(kinds(new StreamParser().push(Buffer.alloc(LIMITS.messageBytes + 1, 'a')))).toEqual(['fatal']));
 
   test('the largest message passes', () => {
     const empty = sipText(INVITE_LINES, '');

@@ -12,9 +12,9 @@ describe('a certificate', () => {
     ['PBX.test', 'DNS:other.test, URI:sip:pbx.test'],
     ['192.0.2.1', 'IP Address:192.0.2.1'],
     ['one.pbx.test', 'DNS:*.pbx.test'],
-  ])('is for %s that says %s', (name, subjectaltname) => {
-    expect(identityFault(name, certificate(subjectaltname))).toBeUndefined();
-  });
+  ])('is for %s that says %s', (name, subjectaltname) =>
+    expect(identityFault(name, certificate(subjectaltname))).toBeUndefined(),
+  );
 
   test.each([
     ['pbx.test', 'DNS:other.test'],
@@ -24,9 +24,9 @@ describe('a certificate', () => {
     ['pbx.test', 'DNS:"a, URI:sip:pbx.test, b"'],
     ['192.0.2.1', 'DNS:pbx.test'],
     ['pbx.test', 'IP Address:192.0.2.1'],
-  ])('is not for %s that says %s', (name, subjectaltname) => {
-    expect(identityFault(name, certificate(subjectaltname))).toBeInstanceOf(Error);
-  });
+  ])('is not for %s that says %s', (name, subjectaltname) =>
+    expect(identityFault(name, certificate(subjectaltname))).toBeInstanceOf(Error),
+  );
 
   test('is taken by its common name only when it has no other', () => {
     expect(identityFault('pbx.test', certificate(undefined, 'pbx.test'))).toBeUndefined();

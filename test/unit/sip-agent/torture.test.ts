@@ -92,9 +92,7 @@ describe('the RFC 4475 torture messages', () => {
     expect(failure.partial?.has('cseq')).toBe(true);
   });
 
-  test.each(DROPPED)('%s is dropped', (name) => {
-    expect(refused(name).partial).toBeUndefined();
-  });
+  test.each(DROPPED)('%s is dropped', (name) => expect(refused(name).partial).toBeUndefined());
 
   test('wsinv: folding and blanks everywhere', () => {
     const { envelope, message } = accepted('wsinv');
@@ -144,9 +142,8 @@ describe('the RFC 4475 torture messages', () => {
     expect(message.get('c%6fntact')).toBe('<sip:alias2@host2.example.com>');
   });
 
-  test('lwsdisp: no blank before the angle bracket', () => {
-    expect(accepted('lwsdisp').envelope.from).toMatchObject({ display: 'caller', uri: 'sip:caller@example.com' });
-  });
+  test('lwsdisp: no blank before the angle bracket', () =>
+    expect(accepted('lwsdisp').envelope.from).toMatchObject({ display: 'caller', uri: 'sip:caller@example.com' }));
 
   test('longreq: 34 hops and very long names', () => {
     const { envelope, message } = accepted('longreq');
@@ -161,14 +158,13 @@ describe('the RFC 4475 torture messages', () => {
     expect(message.body).toHaveLength(0);
   });
 
-  test('semiuri: a semicolon in the user part begins no parameter', () => {
+  test('semiuri: a semicolon in the user part begins no parameter', () =>
     expect(parseSipUri(acceptedRequest('semiuri').uri)).toEqual({
       scheme: 'sip',
       user: 'user;par=u%40example.net',
       host: 'example.com',
       params: new Map(),
-    });
-  });
+    }));
 
   test('mpart01: a binary body is kept octet for octet', () => {
     const raw = readFileSync(new URL('mpart01.dat', FOLDER));

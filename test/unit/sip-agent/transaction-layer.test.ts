@@ -197,9 +197,8 @@ describe('requests received', () => {
     layer.serve(user);
     const other = new CollectingFlow('192.0.2.2');
     const filler = 'f'.repeat(6_000);
-    const options = (index: number, from: CollectingFlow) => {
+    const options = (index: number, from: CollectingFlow) =>
       receive('OPTIONS', { branch: `z9hG4bK${index}`, callId: String(index), filler, from });
-    };
     for (const index of [1, 2, 3]) options(index, flow);
     expect(flow.statuses).toEqual(['503 OPTIONS']);
     receive('BYE', { branch: 'z9hG4bKbye', toTag: 'x', filler });
@@ -329,9 +328,7 @@ describe('requests sent', () => {
   test('nothing is sent once it is closed', () => {
     layer.close();
     const handlers = { response: () => undefined, failed: () => undefined };
-    expect(() => {
-      layer.send(request('INFO'), flow, handlers);
-    }).toThrow('agent stopped');
+    expect(() => layer.send(request('INFO'), flow, handlers)).toThrow('agent stopped');
     expect(() => layer.sendInvite(request('INVITE'), flow, handlers)).toThrow('agent stopped');
     expect(() => layer.sendAck(request('ACK'), flow)).toThrow('agent stopped');
     expect([flow.sent.length, clock.pendingTimers]).toEqual([0, 0]);

@@ -35,12 +35,8 @@ function server<T>(
     timers,
     reliable,
     isHeard,
-    send: (sent) => {
-      journal.note(sent.toString());
-    },
-    terminated: () => {
-      journal.note('terminated');
-    },
+    send: (sent) => journal.note(sent.toString()),
+    terminated: () => journal.note('terminated'),
   });
   return { journal, transaction };
 }
@@ -50,9 +46,7 @@ function inviteClient(reliable = false) {
   const transaction = new InviteClientTransaction<{ status: number }>({
     ...clientOptions(journal, reliable),
     ackFor: ({ status }) => bytes(`ack ${status}`),
-    ringingTooLong: () => {
-      journal.note('ringing too long');
-    },
+    ringingTooLong: () => journal.note('ringing too long'),
   });
   transaction.start();
   return { journal, transaction };
@@ -71,18 +65,10 @@ function clientOptions(journal: Journal, reliable: boolean) {
     timers,
     reliable,
     request: REQUEST,
-    send: (sent: Buffer) => {
-      journal.note(sent.toString());
-    },
-    response: ({ status }: { status: number }) => {
-      journal.note(`got ${status}`);
-    },
-    failed: (failure: string) => {
-      journal.note(failure);
-    },
-    terminated: () => {
-      journal.note('terminated');
-    },
+    send: (sent: Buffer) => journal.note(sent.toString()),
+    response: ({ status }: { status: number }) => journal.note(`got ${status}`),
+    failed: (failure: string) => journal.note(failure),
+    terminated: () => journal.note('terminated'),
   };
 }
 
@@ -352,12 +338,8 @@ describe('repetition of a 2xx', () => {
       clock: journal.clock,
       timers,
       heard,
-      send: () => {
-        journal.note('200');
-      },
-      gaveUp: () => {
-        journal.note('gave up');
-      },
+      send: () => journal.note('200'),
+      gaveUp: () => journal.note('gave up'),
     });
     return { journal, answer };
   }

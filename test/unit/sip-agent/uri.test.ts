@@ -20,15 +20,14 @@ describe('parseSipUri', () => {
     else expect(parseSipUri(text)).toBeUndefined();
   });
 
-  test('parameters have lower-case names and a value or none', () => {
+  test('parameters have lower-case names and a value or none', () =>
     expect(parseSipUri('sip:a@b;LR;transport=UDP;x=')?.params).toEqual(
       new Map([
         ['lr', undefined],
         ['transport', 'UDP'],
         ['x', ''],
       ]),
-    );
-  });
+    ));
 
   test.each([
     ...['', 'sip', 'sip:', ':', 'sip:a@', 'sip:a@b@c', 'http://a', 'isbn:1', 'sip:a b', ' sip:a', 'sip:a\t', 'sip:a\0'],
@@ -36,9 +35,7 @@ describe('parseSipUri', () => {
     ...['sip:[]', 'sip:::1', 'sip:a;', 'sip:a;;b', 'sip:a;=b', 'sip:a;b;B=1', 'sip:a%@b', 'sip:a%4g@b', 'sip:%41%4'],
     ...['sip:a"b@c', 'sip:a<b@c', 'sip:a>', 'sip:a\\b@c', 'sip:a|b@c', 'sip:ü', 'tel:', 'tel:alice', 'tel:+1 2'],
     `sip:${'a'.repeat(256)}`,
-  ])('%j is malformed', (text) => {
-    expect(parseSipUri(text)).toBeUndefined();
-  });
+  ])('%j is malformed', (text) => expect(parseSipUri(text)).toBeUndefined());
 });
 
 test.each([
@@ -48,6 +45,4 @@ test.each([
   ['a', undefined],
   [':a', undefined],
   ['a b:c', undefined],
-])('the scheme of %j', (text, scheme) => {
-  expect(uriScheme(text)).toBe(scheme);
-});
+])('the scheme of %j', (text, scheme) => expect(uriScheme(text)).toBe(scheme));

@@ -33,9 +33,7 @@ describe('wire frames', () => {
 
   test.each(['x#a', '#a', '0#', '-1#a', '1e3#a', '1234567890', 'GET / HTTP/1.1\r\n', '99999999#'])(
     'refuses %j',
-    (text) => {
-      expect(() => decode(new WireDecoder(1_000), text)).toThrow(WireError);
-    },
+    (text) => expect(() => decode(new WireDecoder(1_000), text)).toThrow(WireError),
   );
 
   test('refuses a frame beyond the limit before it has come', () => {

@@ -91,11 +91,7 @@ describe('a promise with a time limit', () => {
 
   it('needs nobody to release what comes late', async () => {
     const clock = new FakeClock();
-    const pending = new Promise((resolve) =>
-      clock.after(200, () => {
-        resolve('x');
-      }),
-    );
+    const pending = new Promise((resolve) => clock.after(200, () => resolve('x')));
     const outcome = expect(bounded(pending, { clock, timeoutMs: 100, what: 'heartbeat' })).rejects.toThrow('heartbeat');
     clock.advance(300);
     await outcome;

@@ -33,12 +33,7 @@ describe('the probe of an event socket', () => {
 
   afterEach(async () => {
     expect(clock.pendingTimers).toBe(0);
-    await vi.waitFor(
-      () => {
-        expect(server?.open ?? 0).toBe(0);
-      },
-      { interval: 5 },
-    );
+    await vi.waitFor(() => expect(server?.open ?? 0).toBe(0), { interval: 5 });
     await server?.close();
   });
 
@@ -145,9 +140,7 @@ describe('the probe of an event socket', () => {
     ])('that in 4 s $what came', async ({ script, commands }) => {
       const asked = ask(...script);
       const outcome = expect(asked).rejects.toThrow('event socket: no answer within 4000 ms');
-      await vi.waitFor(() => {
-        expect([server?.connections, server?.commands.length]).toEqual([1, commands]);
-      });
+      await vi.waitFor(() => expect([server?.connections, server?.commands.length]).toEqual([1, commands]));
       clock.advance(4_000);
       await outcome;
     });
@@ -160,9 +153,7 @@ describe('the probe of an event socket', () => {
         const answer = `Content-Type: api/response\nContent-Length: ${length}\n\n${STATUS}`;
         const asked = ask(say(GREETING), say(ACCEPTED), say(answer));
         const outcome = expect(asked).rejects.toThrow('no answer within');
-        await vi.waitFor(() => {
-          expect(server?.commands).toHaveLength(2);
-        });
+        await vi.waitFor(() => expect(server?.commands).toHaveLength(2));
         clock.advance(4_000);
         await outcome;
       },
@@ -217,9 +208,7 @@ describe('the probe of an event socket', () => {
           () => true,
           (error: unknown) => error instanceof Error && error.message.startsWith('event socket: '),
         );
-        const timeOut = setInterval(() => {
-          clock.advance(4_000);
-        }, 20);
+        const timeOut = setInterval(() => clock.advance(4_000), 20);
         expect(await settled).toBe(true);
         clearInterval(timeOut);
         await noisy.close();
