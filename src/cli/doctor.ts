@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
 import { networkSettings } from '../compose.js';
-import type { BridgeConfig, Route, Target, TargetId } from '../config/types.js';
+import type { BridgeConfig, Route } from '../config/types.js';
 import { secretsOf } from '../config/redact.js';
 import { createLog } from '../ops/log.js';
 import { checkDescriptors, checkPorts, type Finding } from '../ops/preflight.js';
 import { checkTold } from '../ops/told-addresses.js';
+import { agentTargetOf, describeTarget } from '../pranthora/agent-target.js';
 import { addConfigOptions, loadRunnable, type ConfigOptions } from './config-options.js';
 import { runningVersion } from './doctor/running-bridge.js';
 import { ExitCode, type Io } from './io.js';
@@ -80,7 +81,7 @@ async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]
     const { mode, url: baseUrl, apiKeys } = target;
     // What is not known of a caller that does not exist: their own law.
     const encoding = target.encoding === 'auto' ? 'mulaw' : target.encoding;
-    const address = { mode, baseUrl, target: agentOf(target), apiKeys, encoding, callSid: 'doctor' };
+    const address = { mode, baseUrl, target: agentTargetOf(target), apiKeys, encoding, callSid: 'doctor' };
     const result = await probeAgent({
       ...address,
       network,
@@ -90,14 +91,11 @@ async function checkRoute(route: Route, config: BridgeConfig): Promise<Finding[]
       clock: systemClock,
       logger,
     });
-    const id = target.agentId ?? target.workflowId;
     findings.push({
-      what: `route ${route.name}, ${target.agentId === undefined ? 'workflow' : 'agent'} ${id}`,
+      what: `route ${route.name}, ${describeTarget(target)}`,
       level: result.ok ? 'ok' : 'FAIL',
       detail: result.detail,
     });
   }
   return findings;
 }
-
-const agentOf = ({ agentId, workflowId }: Target): TargetId => (agentId === undefined ? { workflowId } : { agentId });

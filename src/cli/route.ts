@@ -5,6 +5,7 @@ import type { CallAction, Fallback, Route, Target } from '../config/types.js';
 import { calledNumber } from '../control/routing/called-number.js';
 import { selectRoute } from '../control/routing/dial-plan.js';
 import type { RouteChoice } from '../control/routing/dial-plan.js';
+import { describeTarget } from '../pranthora/agent-target.js';
 import { addConfigOptions, loadForQuestions } from './config-options.js';
 import type { ConfigOptions } from './config-options.js';
 import { ExitCode } from './io.js';
@@ -96,8 +97,4 @@ function describeTargets(targets: readonly Target[]): string[] {
     else lines.push({ way, ids: [describeTarget(target)] });
   }
   return lines.map(({ way, ids }, index) => `  ${index > 0 ? 'then ' : ''}${ids.join(', then ')}; ${way}`);
-}
-
-function describeTarget(target: Target): string {
-  return target.agentId === undefined ? `workflow ${target.workflowId}` : `agent ${target.agentId}`;
 }

@@ -3,7 +3,8 @@ import { showValue } from './faults.js';
 import * as formats from './formats.js';
 import { present } from './present.js';
 import { Section } from './section.js';
-import type { RouteMode, Target, TargetEncoding, TargetId } from './types.js';
+import type { AgentTarget } from '../pranthora/agent-target.js';
+import type { RouteMode, Target, TargetEncoding } from './types.js';
 
 /** What a target has unless it says otherwise. */
 interface Inherited {
@@ -54,7 +55,7 @@ function readTarget(section: Section, inherited: Inherited, keySources: KeySourc
 function readOne(section: Section, kind: 'agentId' | 'workflowId' | undefined, connection: Inherited): Target[] {
   const id = kind && section.read(kind, formats.pranthoraId);
   if (id === undefined) return [];
-  const which: TargetId = kind === 'agentId' ? { agentId: id } : { workflowId: id };
+  const which: AgentTarget = kind === 'agentId' ? { agentId: id } : { workflowId: id };
   const { mode, encoding, url, apiKeys } = connection;
   // What is inherited where it is not for is as good as none.
   return [{ ...which, mode, encoding: mode === 'websocket' ? 'mulaw' : encoding, url, apiKeys }];

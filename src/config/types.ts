@@ -1,3 +1,5 @@
+import type { AgentTarget } from '../pranthora/agent-target.js';
+
 /** What the daemon runs on: complete, checked, deeply frozen. `loadConfig` is its only maker. */
 export interface BridgeConfig {
   readonly pranthora: PranthoraConfig;
@@ -235,11 +237,8 @@ export interface HeaderMatch {
   readonly pattern?: string;
 }
 
-export type TargetId =
-  { readonly agentId: string; readonly workflowId?: never } | { readonly workflowId: string; readonly agentId?: never };
-
 /** What a target has is its own, else its route's, else Pranthora's. */
-export type Target = TargetId & {
+export type Target = AgentTarget & {
   /** With one on any of them, a route's targets are tried in an order drawn for each call, not as written. */
   readonly weight?: number;
   readonly mode: RouteMode;

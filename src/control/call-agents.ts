@@ -1,8 +1,9 @@
 import type { AgentAddress, BridgeEvent } from '../bridge/messages.js';
-import type { Route, Target } from '../config/types.js';
+import type { CustomParametersConfig, Route, Target } from '../config/types.js';
 import type { Logger } from '../logger.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import { idsOf } from './call-record-builder.js';
+import type { CallFacts } from './call-record.js';
 import type { CallTargets } from './routing/call-targets.js';
 
 export interface CallAgentsOptions {
@@ -74,4 +75,34 @@ export class CallAgents {
   release(): void {
     this.#targets.release();
   }
+}
+
+/** What every agent of a call is told about it. */
+export function aboutCall(
+  facts: CallFacts,
+  wanted: { readonly customParameters: CustomParametersConfig; readonly sendCallId: boolean },
+  header: (name: string) => string | undefined,
+): Pick<AgentAddress, 'callSid' | 'agentCallId' | 'customParameters'> {
+  const { callId, agentCallId } = facts;
+  const told = customParameters(wanted.customParameters, facts, header);
+  return { callSid: callId, ...(wanted.sendCallId && { agentCallId }), customParameters: told };
+}
+
+/** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
+function customParameters(
+  wanted: CustomParametersConfig,
+  { from, fromName, assertedIdentity, to, did, callId }: CallFacts,
+  header: (name: string) => string | undefined,
+): Record<string, string> {
+  const { headers = [], ...flags } = wanted;
+  const known = { from, fromName, assertedIdentity, to, did, sipCallId: callId };
+  const told: [string, string][] = [];
+  for (const [name, value] of Object.entries(known)) {
+    if (value !== undefined && flags[name as keyof typeof known]) told.push([name, value]);
+  }
+  for (const name of headers) {
+    const value = header(name);
+    if (value !== undefined) told.push([name, value]);
+  }
+  return Object.fromEntries(told);
 }

@@ -3,6 +3,7 @@ import type { BridgeStats } from '../bridge/messages.js';
 import type { Clock } from '../clock.js';
 import { withoutUriPasswords } from '../addresses/number.js';
 import type { Route, Target } from '../config/types.js';
+import { agentTargetOf, type AgentTarget } from '../pranthora/agent-target.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import { audioReport, type CallFacts, type CallRecord, type CallSnapshot } from './call-record.js';
@@ -123,8 +124,4 @@ export class CallAccount {
 }
 
 /** Which agent or workflow, for logs and records. */
-export function idsOf(target: Target | undefined): { agentId?: string; workflowId?: string } {
-  if (!target) return {};
-  const { agentId, workflowId } = target;
-  return agentId === undefined ? { workflowId } : { agentId };
-}
+export const idsOf = (target: Target | undefined): Partial<AgentTarget> => (target ? agentTargetOf(target) : {});

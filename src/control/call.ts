@@ -11,7 +11,7 @@ import {
   type RenegotiationRequest,
 } from '../signaling/sip-endpoint.js';
 import { CallAccount } from './call-record-builder.js';
-import { CallAgents } from './call-agents.js';
+import { aboutCall, CallAgents } from './call-agents.js';
 import { CallerDialog } from './caller-dialog.js';
 import { CallerMedia } from './caller-media.js';
 import { CallerTransfer } from './caller-transfer.js';
@@ -20,7 +20,6 @@ import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import type { CallRecord, CallSnapshot } from './call-record.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
 import { CallTargets } from './routing/call-targets.js';
-import { aboutCall } from './custom-parameters.js';
 import { DigitFilter, type DigitPath } from './digit-filter.js';
 import { Farewell } from './farewell.js';
 import { endOfFault } from './fault-end.js';

@@ -1,5 +1,5 @@
 import type { G711Law } from '../audio/g711.js';
-import type { AgentTarget } from './urls.js';
+import type { AgentTarget } from './agent-target.js';
 
 /**
  * - `websocket`: the pure WebSocket endpoint, 16 kHz PCM.

@@ -12,7 +12,8 @@ import { readHandshakeAnswer, type AgentEndpoint } from './handshake-answer.js';
 import type { AgentNetwork, Route } from './network.js';
 import { requestHeaders } from './request-headers.js';
 import { retryAfterSec } from './retry-after.js';
-import { handshakeUrl, type AgentTarget } from './urls.js';
+import type { AgentTarget } from './agent-target.js';
+import { handshakeUrl } from './urls.js';
 
 export interface HandshakeOptions {
   /** `ws:` or `wss:`. */

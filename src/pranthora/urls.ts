@@ -1,5 +1,4 @@
-/** Which conversation a connection opens: exactly one of an agent's or a workflow's id. */
-export type AgentTarget = { readonly agentId: string } | { readonly workflowId: string };
+import type { AgentTarget } from './agent-target.js';
 
 /**
  * The pure WebSocket endpoint of `target` (guide, "Integration Mode 1").

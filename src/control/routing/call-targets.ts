@@ -1,10 +1,10 @@
 import type { AgentAddress } from '../../bridge/messages.js';
 import type { Clock } from '../../clock.js';
 import type { Route, Target } from '../../config/types.js';
+import { agentTargetOf, describeTarget } from '../../pranthora/agent-target.js';
 import type { AgentEnding } from '../../pranthora/endings.js';
 import type { TargetBreaker } from './target-breaker.js';
 import { keysAfterReload } from './target-keys.js';
-import { orderTargets } from './target-order.js';
 
 export interface CallTargetsOptions {
   readonly breaker: TargetBreaker;
@@ -107,11 +107,10 @@ export class CallTargets {
   #try(target: Target): AgentAddress {
     this.#current = target;
     this.#trying = true;
-    const { mode, url, agentId, workflowId } = target;
+    const { mode, url } = target;
     const { about, callerLaw } = this.#options;
-    const agent = agentId === undefined ? { workflowId } : { agentId };
     const encoding = target.encoding === 'auto' ? callerLaw : target.encoding;
-    return { mode, baseUrl: url, target: agent, apiKeys: this.#keysFor(target), encoding, ...about };
+    return { mode, baseUrl: url, target: agentTargetOf(target), apiKeys: this.#keysFor(target), encoding, ...about };
   }
 
   #keysFor(target: Target): readonly string[] {
@@ -120,10 +119,30 @@ export class CallTargets {
 }
 
 /** Two ways to one agent fail separately: the handshake's POST may be down, and the pure WebSocket well. */
-const keyOf = ({ mode, url, agentId, workflowId }: Target): string =>
-  `${mode} ${url} ${agentId ?? ''} ${workflowId ?? ''}`;
+const keyOf = (target: Target): string => `${target.mode} ${target.url} ${describeTarget(target)}`;
 
 /** Whether all of a route's targets are known to be unreachable. */
 export function isCutOff(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
   return route.targets.every((target) => breaker.isAway(keyOf(target), nowMs));
 }
+
+/**
+ * The order in which a call tries its route's targets: as written, or, when any has a weight, drawn anew for each call
+ * with the weights as odds (1 where none is given). A weight of 0 is a target that is only tried when the others fail.
+ * `random` gives numbers in [0, 1).
+ */
+function orderTargets(targets: readonly Target[], random: () => number): readonly Target[] {
+  if (targets.every(({ weight }) => weight === undefined)) return targets;
+  const left = [...targets];
+  const order: Target[] = [];
+  while (left.length > 0) {
+    const total = left.reduce((sum, target) => sum + weightOf(target), 0);
+    let drawn = random() * total;
+    let index = left.findIndex((target) => (drawn -= weightOf(target)) < 0);
+    if (index < 0) index = 0;
+    order.push(...left.splice(index, 1));
+  }
+  return order;
+}
+
+const weightOf = ({ weight = 1 }: Target): number => weight;

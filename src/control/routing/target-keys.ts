@@ -1,4 +1,5 @@
 import type { Route, Target } from '../../config/types.js';
+import { describeTarget } from '../../pranthora/agent-target.js';
 
 /**
  * The keys a target of a call in progress has in a new configuration: those of the same agent on the route of that
@@ -12,9 +13,7 @@ export function keysAfterReload(
 ): readonly string[] | undefined {
   const ofRoute = routes.find(({ name }) => name === routeName)?.targets ?? [];
   const ofAll = (): readonly Target[] => routes.flatMap(({ targets }) => targets);
-  const isSame = (other: Target): boolean => isAtUrlOf(other) && idOf(other) === idOf(target);
+  const isSame = (other: Target): boolean => isAtUrlOf(other) && describeTarget(other) === describeTarget(target);
   const isAtUrlOf = (other: Target): boolean => other.url === target.url;
   return (ofRoute.find(isSame) ?? ofRoute.find(isAtUrlOf) ?? ofAll().find(isSame))?.apiKeys;
 }
-
-const idOf = ({ agentId, workflowId }: Target): string => `${agentId ?? ''} ${workflowId ?? ''}`;

@@ -1,20 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { orderTargets } from '../../../src/control/routing/target-order.js';
+import type { Target } from '../../../src/config/types.js';
+import { CallTargets } from '../../../src/control/routing/call-targets.js';
+import { TargetBreaker } from '../../../src/control/routing/target-breaker.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/signal.js';
+import { agent } from '../../support/targets.js';
 
 const DRAWS = 20_000;
 
-interface Target {
-  readonly agentId: string;
-  readonly weight?: number;
+const named = (agentId: string, weight?: number): Target => agent(agentId, weight === undefined ? {} : { weight });
+
+const options = { breaker: new TargetBreaker(), clock: new FakeClock(), callerLaw: 'mulaw' } as const;
+const about = { callSid: 'call-7', customParameters: {} };
+
+/** The order in which a call tries these targets. */
+function order(targets: readonly Target[], random: () => number): string {
+  const route = { name: 'main', match: { default: true }, targets, onAgentEnd: 'hangup' } as const;
+  const ofCall = new CallTargets(route, { ...options, about, random });
+  const names: (string | undefined)[] = [];
+  for (let next = ofCall.next(); next; next = ofCall.next()) names.push(next.target.agentId);
+  return names.join('');
 }
-
-const named = (agentId: string, weight?: number): Target => ({ agentId, ...(weight === undefined ? {} : { weight }) });
-
-const order = (targets: readonly Target[], random: () => number): string =>
-  orderTargets(targets, random)
-    .map(({ agentId }) => agentId)
-    .join('');
 
 /** How often each order was drawn, as parts of one. */
 function drawn(targets: readonly Target[], seed = 1): (wanted: string) => number {
@@ -23,7 +29,7 @@ function drawn(targets: readonly Target[], seed = 1): (wanted: string) => number
   return (wanted) => orders.filter((each) => each.startsWith(wanted)).length / DRAWS;
 }
 
-describe('orderTargets', () => {
+describe("the order of a route's targets", () => {
   it('keeps the order as written where no target has a weight, and draws nothing', () => {
     const draw = (): number => {
       throw new Error('nothing to draw');
@@ -66,14 +72,17 @@ describe('orderTargets', () => {
 
   it.each([0, 0.5, 1 - Number.EPSILON / 2])('names every target once when %d is drawn', (number) => {
     const targets = [named('a', 0.1), named('b', 0.2), named('c', 0), named('d', 0.3), named('e', 1e-9)];
-    const names = orderTargets(targets, () => number).map(({ agentId }) => agentId);
-    expect(names.sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(
+      order(targets, () => number)
+        .split('')
+        .sort(),
+    ).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(order(targets, () => number)).not.toMatch(/^c/);
   });
 
   it('leaves the list it was given alone', () => {
     const targets = Object.freeze([named('a', 1), named('b', 9)]);
-    orderTargets(targets, () => 0.9);
+    order(targets, () => 0.9);
     expect(targets.map(({ agentId }) => agentId)).toEqual(['a', 'b']);
   });
 });
