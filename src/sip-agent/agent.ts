@@ -10,7 +10,7 @@ import { InboundRequests } from './core/uas.js';
 import { LoadMeter } from './guard/load-meter.js';
 import { SipResponse, type Envelope, type SipRequest } from './syntax/message.js';
 import { Methods } from './syntax/methods.js';
-import { SystemNames, type NameService } from './transport/names.js';
+import { SystemNames, type NameService } from './transport/name-cache.js';
 import { OutboundRequests } from './core/uac.js';
 import type { ParseFailure } from './syntax/parse.js';
 import { responseTo } from './syntax/responses.js';

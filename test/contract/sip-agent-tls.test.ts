@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectSecurely, createServer, type TLSSocket } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { NameService } from '../../src/sip-agent/transport/names.js';
+import type { NameService } from '../../src/sip-agent/transport/name-cache.js';
 import { AgentRig } from '../support/agent-rig.js';
 import { LOOPBACK, OTHER, SECURE } from '../support/certificates.js';
 import { FakeClock } from '../support/fake-clock.js';

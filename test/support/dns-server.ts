@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
-import { SystemNames } from '../../src/sip-agent/transport/names.js';
+import { SystemNames } from '../../src/sip-agent/transport/name-cache.js';
 
 const TYPES = { 1: 'A', 33: 'SRV', 35: 'NAPTR' } as const;
 const NAME_ERROR = 3;

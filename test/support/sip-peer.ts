@@ -2,7 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
 import { connect as connectSecurely, createServer as createSecureServer } from 'node:tls';
-import { identityFault } from '../../src/sip-agent/transport/tls-identity.js';
+import { identityFault } from '../../src/sip-agent/transport/tls-sockets.js';
 
 /** How long a test waits for a message that should be there in a moment. */
 const PATIENCE_MS = 15_000;

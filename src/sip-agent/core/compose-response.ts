@@ -1,5 +1,5 @@
 import { ownContact, takeFromClient } from '../wire/client-headers.js';
-import type { IncomingRequest } from '../transaction/incoming-request.js';
+import { isInitial, type IncomingRequest } from '../transaction/incoming-request.js';
 import type { InviteUsage } from '../dialog/invite-usage.js';
 import type { SipResponse } from '../syntax/message.js';
 import type { Core } from './core.js';
@@ -24,11 +24,6 @@ export interface ComposedResponse {
   readonly response: SipResponse;
   /** Of the session, when it is a 2xx to a session refresh request; undefined: there is no session timer. */
   readonly terms: SessionTerms | undefined;
-}
-
-/** Whether a request came before there was a dialog. */
-export function isInitial(incoming: IncomingRequest): boolean {
-  return incoming.envelope.to.tag === undefined;
 }
 
 /** Throws an Error when the client's response cannot be sent as it is. */

@@ -1,8 +1,8 @@
 import { AnswerRetransmission } from '../dialog/answer-retransmission.js';
 import { endCall, tellEnded } from './call-ending.js';
-import { composeResponse, isInitial, type Answerable, type ComposedResponse } from './compose-response.js';
+import { composeResponse, type Answerable, type ComposedResponse } from './compose-response.js';
 import type { Core } from './core.js';
-import type { IncomingRequest } from '../transaction/incoming-request.js';
+import { isInitial, type IncomingRequest } from '../transaction/incoming-request.js';
 import type { InviteUsage } from '../dialog/invite-usage.js';
 import type { SipRequest, SipResponse } from '../syntax/message.js';
 import { refreshesSession, refreshesTarget } from '../syntax/methods.js';

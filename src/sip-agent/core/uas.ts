@@ -1,13 +1,12 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { refusalOfExtensions, refusalOutsideDialog } from '../guard/admission.js';
 import { isSips, ownContact } from '../wire/client-headers.js';
-import { isInitial } from './compose-response.js';
 import type { Core } from './core.js';
 import { contactUri, Dialog } from '../dialog/dialog.js';
 import type { Flow } from '../transport/flow.js';
 import { parseNameAddr, parseRAck, splitHeaderList } from '../syntax/headers.js';
 import { InboundAnswers, type Pending } from './uas-answers.js';
-import type { IncomingRequest } from '../transaction/incoming-request.js';
+import { isInitial, type IncomingRequest } from '../transaction/incoming-request.js';
 import { InviteUsage } from '../dialog/invite-usage.js';
 import type { Envelope, SipRequest, SipResponse } from '../syntax/message.js';
 import { ACCEPT, isInDialogOnly, SUPPORTED } from '../syntax/methods.js';

@@ -6,8 +6,7 @@ import type { IncomingRequest } from '../transaction/incoming-request.js';
 import { SipRequest, type SipMessage } from '../syntax/message.js';
 import type { ReceivedResponse } from '../transaction/outgoing-request.js';
 import { owned } from '../syntax/owned.js';
-import { asRequestUri } from '../syntax/request-uri.js';
-import { parseSipUri } from '../syntax/uri.js';
+import { asRequestUri, parseSipUri } from '../syntax/uri.js';
 
 const MAX_FORWARDS = '70';
 

@@ -3,6 +3,8 @@ import { CODE, hasSoundEscapes, isHostName, isScheme, parseDecimal, sliceTrimmed
 import { LIMITS } from './limits.js';
 import type { Mutable } from './mutable.js';
 
+const METHOD_PARAM = /;method(?:=[^;]*)?(?=;|$)/gi;
+
 /** A SIP, SIPS or tel URI (RFC 3261 section 19.1, RFC 3966). Nothing is unescaped: every part is as it stood. */
 export interface SipUri {
   readonly scheme: 'sip' | 'sips' | 'tel';
@@ -132,4 +134,17 @@ export function isUriText(text: string): boolean {
     if (code === CODE.quote || code === CODE.less || code === CODE.greater || code === CODE.backslash) return false;
   }
   return true;
+}
+
+/**
+ * A URI as it may stand in a Request-URI: without headers and without a "method" parameter, which the table of RFC 3261
+ * section 19.1.1 forbids there. Anything but a SIP URI stays as it is.
+ */
+export function asRequestUri(uri: string): string {
+  const parsed = parseSipUri(uri);
+  if (!parsed || parsed.scheme === 'tel' || (parsed.headers === undefined && !parsed.params.has('method'))) return uri;
+  const end = parsed.headers === undefined ? uri.length : uri.length - parsed.headers.length - 1;
+  // What looks like a parameter before the "@" is part of the user.
+  const host = uri.indexOf('@') + 1;
+  return uri.slice(0, host) + uri.slice(host, end).replace(METHOD_PARAM, '');
 }

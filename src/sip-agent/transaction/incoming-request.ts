@@ -64,3 +64,8 @@ export class IncomingRequest {
     this.#transaction.terminate();
   }
 }
+
+/** Whether a request came before there was a dialog. */
+export function isInitial(incoming: IncomingRequest): boolean {
+  return incoming.envelope.to.tag === undefined;
+}

@@ -1,6 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { InviteClientTransaction, NonInviteClientTransaction } from './client.js';
-import type { ClientFailure, ClientTransaction } from './client.js';
+import {
+  InviteClientTransaction,
+  NonInviteClientTransaction,
+  type ClientFailure,
+  type ClientTransaction,
+} from './client.js';
 import type { Clock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import { HeardPeers } from './heard-peers.js';
@@ -14,7 +18,7 @@ import { ReturnFlow } from './return-flow.js';
 import { InviteServerTransaction, NonInviteServerTransaction } from './server.js';
 import { DEFAULT_PORTS } from '../transport/target.js';
 import type { SipTimers } from './timers.js';
-import { clientKey, mergeKey, serverKey } from './transaction-keys.js';
+import { clientKey, mergeKey, serverKey } from './keys.js';
 import { ownVia, responseFlow, stampSource } from '../transport/via.js';
 
 const MIN_RETRY_AFTER_S = 5;

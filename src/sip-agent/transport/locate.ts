@@ -1,7 +1,7 @@
 import type { NaptrRecord, SrvRecord } from 'node:dns';
 import { isIP } from 'node:net';
 import type { Endpoint, TransportProtocol } from './flow.js';
-import type { NameService } from './names.js';
+import type { NameService } from './name-cache.js';
 import { DEFAULT_PORTS, type Target } from './target.js';
 
 /** More of anything than this in an answer is left aside: the first ones do, or nothing does. */

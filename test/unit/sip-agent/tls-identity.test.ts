@@ -1,6 +1,6 @@
 import type { PeerCertificate } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { identityFault } from '../../../src/sip-agent/transport/tls-identity.js';
+import { identityFault } from '../../../src/sip-agent/transport/tls-sockets.js';
 
 function certificate(subjectaltname?: string, CN = 'none.test'): PeerCertificate {
   return { subject: { CN }, ...(subjectaltname === undefined ? {} : { subjectaltname }) } as unknown as PeerCertificate;
