@@ -6,6 +6,10 @@ const folders = (from, ...to) => ({
   from: { path: `^src/${from}` },
   to: { path: to.map((folder) => `^src/${folder}`) },
 });
+const typesAlone = (from, ...to) => {
+  const rule = folders(from, ...to);
+  return { ...rule, to: { ...rule.to, dependencyTypes: ['type-only'] } };
+};
 const packages = (from, ...names) => ({
   from: { path: `^src/${from}` },
   to: { path: names.map((name) => `(^|/)node_modules/(@types/)?${name}/`) },
@@ -42,6 +46,12 @@ module.exports = {
       'index\\.ts',
     ),
     ...layers('bridge', 'uplink/|downlink/', 'call-bridge\\.ts', 'threads/'),
+    {
+      name: 'calls-are-observed-through-events-alone',
+      severity: 'error',
+      from: { path: '^src/control/' },
+      to: { path: '^src/(logger\\.ts|ops/|records/)' },
+    },
     {
       name: 'sip-agent-has-one-door',
       severity: 'error',
@@ -90,9 +100,13 @@ module.exports = {
       'media/',
       'bridge/',
       'pranthora/(endings|agent-session|agent-target)\\.ts',
+      'events/',
       'config/',
       'addresses/',
     ),
+    // What the figures of a call's media look like.
+    typesAlone('(events|records)/', 'bridge/messages\\.ts'),
+    folders('records/', 'events/', 'control/live-call\\.ts', 'addresses/'),
     folders('media/', 'bridge/messages\\.ts', 'audio/encodings\\.ts'),
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),
     builtins('media/', 'net', 'os'),
@@ -109,7 +123,16 @@ module.exports = {
     builtins('pranthora/', ...SOCKETS, 'module'),
     packages('audio/', 'alawmulaw'),
     builtins('sip-agent/', ...SOCKETS),
-    folders('ops/', 'config/', 'control/', 'signaling/registration/registration\\.ts', 'addresses/', 'version\\.ts'),
+    folders(
+      'ops/',
+      'config/',
+      'control/',
+      'events/',
+      'records/',
+      'signaling/registration/registration\\.ts',
+      'addresses/',
+      'version\\.ts',
+    ),
     packages('ops/', 'pino', 'pino-pretty', 'prom-client'),
     builtins('ops/', ...SOCKETS, 'os', 'module', 'fs', 'tty'),
     folders('simulator/', 'audio/'),

@@ -11,18 +11,21 @@ import { placesFor } from './config/did-from.js';
 import type { BridgeConfig, Codec, SipConfig, SipTlsConfig } from './config/types.js';
 import { callEnd } from './control/call-end.js';
 import { CallController } from './control/controller.js';
+import { CallEventBus } from './events/call-event-bus.js';
 import type { Logger } from './logger.js';
 import { EmbeddedMediaEngine } from './media/embedded.js';
 import type { MediaEngine } from './media/engine.js';
 import type { FreeSwitchMediaEngine } from './media/freeswitch/engine.js';
 import { RtpTargets, type OwnPorts } from './media/rtp-targets.js';
 import { ListenFault } from './ops/bind-fault.js';
+import { callLog } from './ops/call-log.js';
 import { OpsHttpServer } from './ops/http-server.js';
 import { HealthReport, type Component } from './ops/health.js';
 import type { LogState } from './ops/log-writer.js';
 import { redactQuotedNumbers } from './ops/redact-numbers.js';
 import { Refusals } from './ops/refusals.js';
 import type { NetworkSettings } from './pranthora/network.js';
+import { callRecords } from './records/call-records.js';
 import { DrachtioFilter } from './signaling/drachtio/drachtio-filter.js';
 import { DrachtioSipEndpoint, type DrachtioOptions } from './signaling/drachtio/drachtio.js';
 import { InboundAuth } from './signaling/auth/inbound-auth.js';
@@ -82,6 +85,8 @@ export async function startBridge(
   }
 
   async function compose(): Promise<Bridge & { held(): Held }> {
+    const events = new CallEventBus({ clock, logger });
+    release.push(() => events.flush());
     const bridges = await startBridges();
     release.push(() => bridges.stop());
 
@@ -128,12 +133,10 @@ export async function startBridge(
     const controller = new CallController(controllerSettings(config, allow.has), {
       clock,
       wallTime: () => new Date(),
-      logger,
+      events,
       bridges,
       media: media.engine,
       sipEngine: config.sip.engine,
-      onAgentOutcome: (outcome) => health.onAgentOutcome(outcome),
-      onSourceAtCapacity: () => refusals.note('callsPerSource'),
     });
     const health = new HealthReport(controller, {
       clock,
@@ -143,6 +146,10 @@ export async function startBridge(
       log,
       refused: () => refusals.recent(),
     });
+    events.subscribe('records', callRecords(events));
+    events.subscribe('log', callLog(logger));
+    events.subscribe('health', (event) => health.onCallEvent(event));
+    events.subscribe('refusals', (event) => refusals.onCallEvent(event));
     const http = new OpsHttpServer({ ...config.http, redactNumbers: config.log.redactNumbers, source: health, logger });
     const httpUrl = await http.start().catch((error: unknown) => {
       const { host, port } = config.http;

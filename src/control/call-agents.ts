@@ -1,29 +1,37 @@
 import type { AgentAddress, BridgeEvent } from '../bridge/messages.js';
 import type { CustomParametersConfig, Route, Target } from '../config/types.js';
-import type { Logger } from '../logger.js';
+import type { AgentLoss } from '../events/call-events.js';
+import type { CallFacts } from '../events/call-record.js';
 import type { AgentEnding } from '../pranthora/endings.js';
-import { idsOf } from './call-record-builder.js';
-import type { CallFacts } from './call-record.js';
-import type { CallTargets } from './routing/call-targets.js';
+import type { CallDependencies } from './call-dependencies.js';
+import type { Report } from './call-reporter.js';
+import { CallTargets } from './routing/call-targets.js';
 
 export interface CallAgentsOptions {
-  readonly logger: Logger;
-  /** How the last attempt to reach an agent went, for `/health`. */
-  readonly onOutcome: (outcome: { ok: boolean; detail: string }) => void;
+  readonly route: Route;
+  readonly dependencies: CallDependencies;
+  readonly facts: CallFacts;
+  /** Of the INVITE. */
+  readonly header: (name: string) => string | undefined;
+  /** What `encoding: auto` stands for. */
+  readonly callerLaw: AgentAddress['encoding'];
+  readonly report: Report;
 }
 
 type EventOf<K extends BridgeEvent['kind']> = Extract<BridgeEvent, { kind: K }>;
 
-/** The agents a call has, one after the other, and what the log is told of them. */
+/** The agents of a call, one after the other, and the events of their connections. */
 export class CallAgents {
   readonly #targets: CallTargets;
-  readonly #options: CallAgentsOptions;
+  readonly #report: Report;
 
-  constructor(targets: CallTargets, options: CallAgentsOptions) {
-    this.#targets = targets;
-    this.#options = options;
+  constructor({ route, dependencies, facts, header, callerLaw, report }: CallAgentsOptions) {
+    const about = aboutCall(facts, dependencies, header);
+    this.#targets = new CallTargets(route, { ...dependencies, about, callerLaw });
+    this.#report = report;
   }
 
+  /** The one being tried or talking; before the first, the one that will be. */
   get current(): Target | undefined {
     return this.#targets.current;
   }
@@ -35,7 +43,9 @@ export class CallAgents {
 
   /** The next one to connect to; undefined when there is none left. */
   next(): AgentAddress | undefined {
-    return this.#targets.next();
+    const address = this.#targets.next();
+    if (address) this.#report({ event: 'agent.connecting' });
+    return address;
   }
 
   /** The configuration has changed. @returns the keys to show to the current agent from now on. */
@@ -43,32 +53,31 @@ export class CallAgents {
     return this.#targets.renewKeys(routes);
   }
 
-  ready(event: EventOf<'agent-ready'>): void {
-    const [connectMs, startMs] = [Math.round(event.connectMs), Math.round(event.startMs)];
-    const inMs = Math.round(event.connectMs + event.startMs);
+  ready({ connectMs, startMs }: EventOf<'agent-ready'>): void {
     this.#targets.succeeded();
-    this.#options.onOutcome({ ok: true, detail: `last agent connected in ${inMs} ms` });
-    this.#options.logger.info({ event: 'agent.connected', ...idsOf(this.current), connectMs, startMs });
+    this.#report({ event: 'agent.connected', connectMs: Math.round(connectMs), startMs: Math.round(startMs) });
   }
 
   failed(ending: AgentEnding): void {
-    const { detail } = ending;
-    this.#options.onOutcome({ ok: false, detail });
-    this.#options.logger.warn({ event: 'agent.failed', ...idsOf(this.current), detail });
+    this.#report({ event: 'agent.failed', ...lossOf(ending) });
     this.#targets.failed(ending);
   }
 
+  /** The agent has ended the conversation. */
+  ended(ending: AgentEnding): void {
+    this.#report({ event: 'agent.ended', ...lossOf(ending) });
+  }
+
   interrupted({ interruption }: EventOf<'interrupted'>): void {
-    this.#options.logger.info({ event: 'agent.interrupted', ...interruption });
+    this.#report({ event: 'agent.interrupted', ...interruption });
   }
 
   reconnecting({ attempt, delayMs, ending }: EventOf<'agent-reconnecting'>): void {
-    const { detail } = ending;
-    this.#options.logger.warn({ event: 'agent.reconnecting', attempt, delayMs: Math.round(delayMs), detail });
+    this.#report({ event: 'agent.reconnecting', attempt, delayMs: Math.round(delayMs), ...lossOf(ending) });
   }
 
   reconnected({ outageMs }: EventOf<'agent-reconnected'>): void {
-    this.#options.logger.info({ event: 'agent.reconnected', outageMs: Math.round(outageMs) });
+    this.#report({ event: 'agent.reconnected', outageMs: Math.round(outageMs) });
   }
 
   /** The call is over. */
@@ -77,18 +86,23 @@ export class CallAgents {
   }
 }
 
-/** What every agent of a call is told about it. */
-export function aboutCall(
+const lossOf = ({ kind, detail, closeCode }: AgentEnding): AgentLoss => ({
+  ...{ kind, detail },
+  ...(closeCode !== undefined && { closeCode }),
+});
+
+/** What every agent of a call learns of it. */
+function aboutCall(
   facts: CallFacts,
   wanted: { readonly customParameters: CustomParametersConfig; readonly sendCallId: boolean },
   header: (name: string) => string | undefined,
 ): Pick<AgentAddress, 'callSid' | 'agentCallId' | 'customParameters'> {
   const { callId, agentCallId } = facts;
-  const told = customParameters(wanted.customParameters, facts, header);
-  return { callSid: callId, ...(wanted.sendCallId && { agentCallId }), customParameters: told };
+  const parameters = customParameters(wanted.customParameters, facts, header);
+  return { callSid: callId, ...(wanted.sendCallId && { agentCallId }), customParameters: parameters };
 }
 
-/** What the telephony protocol's `start` tells of the call, as far as the operator lets it. */
+/** The `customParameters` of the telephony protocol's `start` message, as far as the operator lets them out. */
 function customParameters(
   wanted: CustomParametersConfig,
   { from, fromName, assertedIdentity, to, did, callId }: CallFacts,
@@ -96,13 +110,13 @@ function customParameters(
 ): Record<string, string> {
   const { headers = [], ...flags } = wanted;
   const known = { from, fromName, assertedIdentity, to, did, sipCallId: callId };
-  const told: [string, string][] = [];
+  const shown: [string, string][] = [];
   for (const [name, value] of Object.entries(known)) {
-    if (value !== undefined && flags[name as keyof typeof known]) told.push([name, value]);
+    if (value !== undefined && flags[name as keyof typeof known]) shown.push([name, value]);
   }
   for (const name of headers) {
     const value = header(name);
-    if (value !== undefined) told.push([name, value]);
+    if (value !== undefined) shown.push([name, value]);
   }
-  return Object.fromEntries(told);
+  return Object.fromEntries(shown);
 }

@@ -1,7 +1,7 @@
 import type { BridgePool } from '../bridge/messages.js';
 import type { Clock } from '../clock.js';
 import type { CustomParametersConfig } from '../config/types.js';
-import type { Logger } from '../logger.js';
+import type { CallEventBus } from '../events/call-event-bus.js';
 import type { MediaEngine } from '../media/engine.js';
 import type { EndedDialogs } from './ended-dialogs.js';
 import type { TargetBreaker } from './routing/target-breaker.js';
@@ -10,7 +10,7 @@ import type { TargetBreaker } from './routing/target-breaker.js';
 export interface CallDependencies {
   readonly clock: Clock;
   readonly wallTime: () => Date;
-  readonly logger: Logger;
+  readonly events: CallEventBus;
   readonly bridges: BridgePool;
   readonly media: MediaEngine;
   readonly sipEngine: string;
@@ -24,6 +24,4 @@ export interface CallDependencies {
   readonly endedDialogs: EndedDialogs;
   /** A number in [0, 1), for targets with weights. */
   readonly random: () => number;
-  /** How the last attempt to reach an agent went, for `/health`. */
-  readonly onAgentOutcome: (outcome: { ok: boolean; detail: string }) => void;
 }

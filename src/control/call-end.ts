@@ -1,14 +1,13 @@
+import type { CallOutcome, EndReason } from '../events/call-record.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { SipRejection } from '../signaling/sip-endpoint.js';
-
-export type Outcome = 'completed' | 'client_error' | 'server_error' | 'upstream_error';
 
 /** Why a call ended: the one list of all ways, each with what the caller, the log and the record are told. */
 export interface CallEnd {
   /** Stable word for records and searches. */
   readonly reason: EndReason;
   readonly endedBy: 'caller' | 'agent' | 'bridge';
-  readonly outcome: Outcome;
+  readonly outcome: CallOutcome;
   /** One line for a human. */
   readonly detail: string;
   /** What an INVITE without a final response gets. Absent: it has got one already (487). */
@@ -19,30 +18,6 @@ export interface CallEnd {
   readonly byeReason?: { readonly cause: number; readonly text: string };
   readonly closeCode?: number;
 }
-
-export type EndReason =
-  | 'caller_hangup'
-  | 'caller_cancel'
-  | 'agent_hangup'
-  | 'dtmf_hangup'
-  | 'transferred'
-  | 'transfer_failed'
-  | 'forbidden'
-  | 'no_route'
-  | 'replaces_refused'
-  | 'at_capacity'
-  | 'source_at_capacity'
-  | 'draining'
-  | 'not_acceptable'
-  | 'agent_configuration'
-  | 'agent_unreachable'
-  | 'rtp_timeout'
-  | 'max_duration'
-  | 'no_ack'
-  | 'no_media_port'
-  | 'media_unavailable'
-  | 'shutdown'
-  | 'internal_error';
 
 /** Seconds after which a caller may try again what failed for a passing reason. */
 const RETRY_AFTER_SEC = 5;

@@ -1,6 +1,5 @@
 import type { AgentAddress, BridgeEvent, BridgeHandle } from '../bridge/messages.js';
 import type { CallAction, Route } from '../config/types.js';
-import type { Logger } from '../logger.js';
 import type { AcceptedOffer } from '../media/engine.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import { isMeant, type DialogId } from '../signaling/replaces.js';
@@ -10,21 +9,29 @@ import {
   type IncomingInvite,
   type RenegotiationRequest,
 } from '../signaling/sip-endpoint.js';
-import { CallAccount } from './call-record-builder.js';
-import { aboutCall, CallAgents } from './call-agents.js';
+import { CallAgents } from './call-agents.js';
 import { CallerDialog } from './caller-dialog.js';
 import { CallerMedia } from './caller-media.js';
 import { CallerTransfer } from './caller-transfer.js';
 import type { CallDependencies } from './call-dependencies.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
-import type { CallRecord, CallSnapshot } from './call-record.js';
+import { CallReporter } from './call-reporter.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
-import { CallTargets } from './routing/call-targets.js';
 import { DigitFilter, type DigitPath } from './digit-filter.js';
 import { Farewell } from './farewell.js';
 import { endOfFault } from './fault-end.js';
+import type { LiveCall } from './live-call.js';
 import { MaxDuration } from './max-duration.js';
 import { handOver } from './replacing.js';
+
+/** What the dial plan says of an INVITE. */
+export interface CallPlan {
+  readonly did: string;
+  /** Undefined where none takes the call. */
+  readonly route: Route | undefined;
+  /** Name of our registration that the INVITE came over, if it did. */
+  readonly registration: string | undefined;
+}
 
 /**
  * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
@@ -37,9 +44,8 @@ export class Call {
 
   readonly #invite: IncomingInvite;
   readonly #dependencies: CallDependencies;
-  readonly #logger: Logger;
   readonly #onClosed: (call: Call) => void;
-  readonly #account: CallAccount;
+  readonly #reporter: CallReporter;
 
   #state: CallState = 'received';
   #agents: CallAgents | undefined;
@@ -58,31 +64,27 @@ export class Call {
   readonly #transfer: CallerTransfer;
   readonly #maxDuration: MaxDuration;
 
-  constructor(
-    invite: IncomingInvite,
-    plan: { did: string; route: Route | undefined },
-    dependencies: CallDependencies,
-    onClosed: (call: Call) => void,
-  ) {
+  constructor(invite: IncomingInvite, plan: CallPlan, dependencies: CallDependencies, onClosed: (call: Call) => void) {
     this.#invite = invite;
     this.did = plan.did;
     this.route = plan.route;
     this.#dependencies = dependencies;
-    this.#logger = dependencies.logger.child({ callId: invite.callId });
     this.#onClosed = onClosed;
-    const { clock, wallTime, sipEngine, media, transferTimeoutMs } = dependencies;
-    this.#account = new CallAccount({ invite, ...plan, sipEngine, mediaEngine: media.name, clock, wallTime });
+    const { clock, media, transferTimeoutMs } = dependencies;
+    this.#reporter = new CallReporter({ ...dependencies, invite, ...plan, mediaEngine: media.name });
+    const { report } = this.#reporter;
     this.#dialog = this.#newDialog();
     this.#maxDuration = new MaxDuration({
-      ...{ clock, logger: this.#logger, maxDurationMs: dependencies.maxDurationMs },
+      ...{ clock, report, maxDurationMs: dependencies.maxDurationMs },
       onReached: () => this.end(callEnd.maxDuration(dependencies.maxDurationMs)),
     });
     this.#transfer = new CallerTransfer({
       timeoutMs: transferTimeoutMs,
-      logger: this.#logger,
+      report,
       enter: (input) => this.#enter(input),
       end: (end) => this.end(end),
     });
+    this.#reporter.received(plan.registration);
   }
 
   get callId(): string {
@@ -103,11 +105,15 @@ export class Call {
       return;
     }
     if (!this.#enter('accept')) return;
-    if (this.route) this.#agents = this.#newAgents(this.route, this.#offer.codec === 'PCMA' ? 'alaw' : 'mulaw');
+    if (this.route)
+      this.#reporter.agents = this.#agents = this.#newAgents(
+        this.route,
+        this.#offer.codec === 'PCMA' ? 'alaw' : 'mulaw',
+      );
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => this.#onBridgeEvent(event));
-    this.#farewell = new Farewell(this.#bridge, this.#logger);
-    this.#media = new CallerMedia(this.#bridge, (detail) => this.#onMediaLost(detail));
+    this.#farewell = new Farewell(this.#bridge, this.#reporter.report);
+    this.#reporter.media = this.#media = new CallerMedia(this.#bridge, (detail) => this.#onMediaLost(detail));
     // The media thread connects while this one tells the caller that it rings.
     this.#connectAgent();
     if (this.#isOpen()) this.#invite.ring();
@@ -116,10 +122,8 @@ export class Call {
   /** Ends the call, whatever it is doing. The first reason counts. */
   end(end: CallEnd): void {
     if (!this.#enter('end')) return;
-    const told = withFallback(end, this.route?.fallback);
-    this.#account.end = told;
     this.#maxDuration.cancel();
-    void this.#closeOut(told);
+    void this.#closeOut(withFallback(end, this.route?.fallback));
   }
 
   /** Whether that is the dialog with the call's caller. */
@@ -129,7 +133,7 @@ export class Call {
   }
 
   hasCallId(callId: string): boolean {
-    return this.#account.hasCallId(callId);
+    return this.#reporter.hasCallId(callId);
   }
 
   /** Answers an INVITE that takes the caller's place (RFC 3891). The agent's session goes on. */
@@ -147,20 +151,16 @@ export class Call {
     if (this.#agents && this.#isOpen()) this.#bridge?.renewKeys(this.#agents.renewKeys(routes));
   }
 
-  snapshot(): CallSnapshot {
-    return this.#upToDate().snapshot(this.#state);
-  }
-
-  /** The record, once closed. */
-  record(): CallRecord {
-    return this.#upToDate().record();
+  /** For `/calls`. */
+  live(): LiveCall {
+    return this.#reporter.live(this.#state);
   }
 
   /** True when `input` was possible and its state entered; false when it came too late. */
   #enter(input: CallInput): boolean {
     const next = nextState(this.#state, input);
     if (next === undefined) {
-      this.#logger.debug({ event: 'call.input_ignored', state: this.#state, input });
+      this.#reporter.report({ event: 'call.input_ignored', state: this.#state, input });
       return false;
     }
     this.#state = next;
@@ -200,20 +200,18 @@ export class Call {
         this.end(callEnd.mediaUnavailable(event.detail));
         break;
       case 'queue-full':
-        this.#logger.warn(
-          { event: 'agent.queue_full', queuedMs: event.queuedMs },
-          'what the agent says on top is lost',
-        );
+        this.#reporter.report({ event: 'agent.queue_full', queuedMs: event.queuedMs });
         break;
       case 'rtp-timeout':
         // A caller who is being sent on may be on hold; that it is not for ever is seen to there.
         if (!this.#transfer.underWay) this.end(callEnd.rtpTimeout(event.silentMs));
         break;
       case 'stats':
-        this.#account.stats = event.stats;
+        this.#reporter.stats = event.stats;
+        this.#reporter.report({ event: 'call.stats', stats: event.stats });
         break;
       case 'closed':
-        this.#account.stats = event.stats;
+        this.#reporter.stats = event.stats;
         this.#onBridgeClosed?.();
         break;
     }
@@ -237,10 +235,9 @@ export class Call {
   }
 
   #newAgents(route: Route, callerLaw: AgentAddress['encoding']): CallAgents {
-    const facts = this.#account.facts();
-    const about = aboutCall(facts, this.#dependencies, (name) => this.#invite.header(name));
-    const targets = new CallTargets(route, { ...this.#dependencies, about, callerLaw });
-    return new CallAgents(targets, { logger: this.#logger, onOutcome: this.#dependencies.onAgentOutcome });
+    const { facts, report } = this.#reporter;
+    const header = (name: string): string | undefined => this.#invite.header(name);
+    return new CallAgents({ ...{ route, callerLaw, facts, header, report }, dependencies: this.#dependencies });
   }
 
   #isOpen(): boolean {
@@ -262,6 +259,7 @@ export class Call {
       return;
     }
     if (ending.kind === 'agent-hangup') {
+      this.#agents?.ended(ending);
       this.#leave(callEnd.agentEnded(ending), referOf(this.route?.onAgentEnd));
       return;
     }
@@ -272,7 +270,7 @@ export class Call {
   #onDigit(digit: string, path: DigitPath, durationMs: number): void {
     if (!this.#isOpen() || !this.#digits.accept(digit, path, this.#dependencies.clock.nowMs(), durationMs)) return;
     // Callers type card numbers and PINs: that there was a digit is logged, and which only if the operator wants it.
-    this.#logger.info({ event: 'call.dtmf', path, ...(this.#dependencies.logDigits ? { digit } : {}) });
+    this.#reporter.report({ event: 'call.dtmf', path, ...(this.#dependencies.logDigits ? { digit } : {}) });
     const action = this.route?.dtmf?.[digit];
     if (action === undefined) this.#bridge?.sendDigit(digit);
     if (action === undefined || this.#state !== 'active') return;
@@ -312,21 +310,21 @@ export class Call {
     this.#isBeingReplaced = true;
     const isReplaced = await handOver(invite, {
       engine: this.#dependencies.media,
-      ...{ media, dialog: this.#dialog, rtpPort: this.#rtpPort, logger: this.#logger },
+      ...{ media, dialog: this.#dialog, rtpPort: this.#rtpPort, report: this.#reporter.report },
       isOpen: () => this.#isOpen(),
     });
     this.#isBeingReplaced = false;
     if (!isReplaced) return;
-    this.#account.replaced(invite);
+    this.#reporter.replaced(invite);
     if (this.#dialog.current) this.#transfer.movedTo(this.#dialog.current);
   }
 
   #onAnswered(): void {
-    this.#account.answered();
+    this.#reporter.answered();
     if (!this.#enter('answered')) return;
     if (this.#media?.agreed) this.#bridge?.start();
     this.#maxDuration.begin();
-    this.#logger.info({ event: 'call.answered', codec: this.#media?.codec, setupMs: this.#account.durationMs });
+    this.#reporter.report({ event: 'call.answered', setupMs: this.#reporter.durationMs });
     if (this.#dialog.current) this.#transfer.answered(this.#dialog.current);
   }
 
@@ -343,8 +341,8 @@ export class Call {
   async #onRenegotiate(request: RenegotiationRequest): Promise<string | undefined> {
     if (!this.#media || !this.#isOpen()) throw new RenegotiationRefused(481, 'the call is over');
     const answer = await this.#media.renegotiate(request);
-    const { codec, sending } = this.#media;
-    if (request.offer !== undefined) this.#logger.info({ event: 'call.renegotiated', codec, sending });
+    const { sending } = this.#media;
+    if (request.offer !== undefined) this.#reporter.report({ event: 'call.renegotiated', sending });
     return answer;
   }
 
@@ -355,11 +353,11 @@ export class Call {
       this.end(callEnd.mediaUnavailable(detail));
       return;
     }
-    this.#logger.warn({ event: 'call.media_lost', detail });
+    this.#reporter.report({ event: 'call.media_lost', detail });
     this.#media
       ?.replace((offer) => dialog.reinvite(offer))
       .then(
-        () => this.#logger.info({ event: 'call.media_replaced', codec: this.#media?.codec }),
+        () => this.#reporter.report({ event: 'call.media_replaced' }),
         (error: unknown) => {
           const why = error instanceof Error ? error.message : String(error);
           this.end(callEnd.mediaUnavailable(`${detail}; ${why}`));
@@ -372,9 +370,10 @@ export class Call {
     try {
       await this.#release(end);
     } catch (error) {
-      this.#logger.error({ event: 'call.error', err: error });
+      this.#reporter.report({ event: 'call.error', err: error });
     }
     this.#enter('released');
+    this.#reporter.closed(end);
     this.#onClosed(this);
   }
 
@@ -394,15 +393,8 @@ export class Call {
 
   #endByFault(error: unknown): void {
     const end = endOfFault(error);
-    if (end.reason === 'internal_error') this.#logger.error({ event: 'call.error', err: error });
+    if (end.reason === 'internal_error') this.#reporter.report({ event: 'call.error', err: error });
     this.end(end);
-  }
-
-  /** The account, brought up to date with what others keep. */
-  #upToDate(): CallAccount {
-    if (this.#agents) this.#account.target = this.#agents.current;
-    this.#account.codec = this.#media?.codec;
-    return this.#account;
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Logger } from '../logger.js';
 import type { Dialog, ReferOutcome } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
+import type { Report } from './call-reporter.js';
 
 export interface CallerTransferOptions {
   readonly timeoutMs: number;
-  readonly logger: Logger;
+  readonly report: Report;
   /** Whether the call may be in the state this leads to. */
   readonly enter: (input: 'transfer' | 'transfer-failed') => boolean;
   readonly end: (end: CallEnd) => void;
@@ -51,16 +51,16 @@ export class CallerTransfer {
 
   /** Sends the caller to `uri`, if the call is in a state for it. */
   to(uri: string): void {
-    const { timeoutMs, logger, enter } = this.#options;
+    const { timeoutMs, report, enter } = this.#options;
     if (!this.#dialog || !enter('transfer')) return;
     this.#underWay = true;
     this.#accepted = false;
-    logger.info({ event: 'call.transferring', referTo: uri });
+    report({ event: 'call.transferring', referTo: uri });
     const outcome = this.#dialog.refer(uri, {
       timeoutMs,
       onProgress: (status) => {
         this.#accepted = true;
-        logger.debug({ event: 'call.transfer_progress', status });
+        report({ event: 'call.transfer_progress', status });
       },
     });
     void outcome.then((known) => this.#onOutcome(known));
@@ -88,12 +88,12 @@ export class CallerTransfer {
   }
 
   #onOutcome({ transferred, detail }: ReferOutcome): void {
-    const { logger, enter, end } = this.#options;
+    const { report, enter, end } = this.#options;
     this.#underWay = false;
     if (transferred) {
       end(callEnd.transferred(detail, this.#withoutAgent));
     } else if (enter('transfer-failed')) {
-      logger.warn({ event: 'call.transfer_failed', detail });
+      report({ event: 'call.transfer_failed', detail });
       if (this.#withoutAgent) end(callEnd.transferFailed(detail, this.#withoutAgent));
     }
   }

@@ -1,6 +1,5 @@
 import { splitUri } from '../addresses/number.js';
 import type { CustomParametersConfig, NumberPlace, Route } from '../config/types.js';
-import type { Logger } from '../logger.js';
 import type { RegistrationArrival } from '../signaling/registration/registrations.js';
 import type { CapabilityQuery, IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { Call } from './call.js';
@@ -8,8 +7,8 @@ import type { CallDependencies } from './call-dependencies.js';
 import { calledNumber } from './routing/called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import { isCutOff } from './routing/call-targets.js';
-import type { CallRecord, CallSnapshot } from './call-record.js';
 import { selectRoute } from './routing/dial-plan.js';
+import type { LiveCall } from './live-call.js';
 import { EndedDialogs } from './ended-dialogs.js';
 import { replacedBy } from './replacing.js';
 import { TargetBreaker } from './routing/target-breaker.js';
@@ -43,23 +42,11 @@ export type ControllerDependencies = Omit<
   | 'breaker'
   | 'endedDialogs'
   | 'random'
-> & {
-  /** Hears of each call refused because its source has as many as it may. */
-  readonly onSourceAtCapacity: () => void;
-};
-
-/** Log levels of ends: what an operator must act on is not buried among what is everyday. */
-const LEVEL_OF_OUTCOME = {
-  completed: 'info',
-  client_error: 'info',
-  server_error: 'warn',
-  upstream_error: 'warn',
-} as const;
+>;
 
 /** Decides what becomes of each INVITE and keeps the calls in progress. */
 export class CallController {
   readonly #dependencies: ControllerDependencies;
-  readonly #logger: Logger;
   /** Each with the address it came from. */
   readonly #calls = new Map<Call, string>();
   readonly #breaker = new TargetBreaker();
@@ -71,7 +58,6 @@ export class CallController {
   constructor(settings: ControllerSettings, dependencies: ControllerDependencies) {
     this.#settings = settings;
     this.#dependencies = dependencies;
-    this.#logger = dependencies.logger;
     this.#endedDialogs = new EndedDialogs(dependencies.clock);
   }
 
@@ -137,13 +123,13 @@ export class CallController {
       endedDialogs: this.#endedDialogs,
       random: Math.random,
     };
-    const call = new Call(invite, { did: number, route }, dependencies, (closed) => this.#onClosed(closed));
+    const plan = { did: number, route, registration: arrival?.registration };
+    const call = new Call(invite, plan, dependencies, (closed) => this.#onClosed(closed));
     const { address } = invite.source;
     const end = isKnown
       ? (refusal ?? this.#whyRefuse(number, route, address) ?? whyNotUnderstood(invite))
       : callEnd.forbidden(address);
     this.#calls.set(call, address);
-    this.#logReceived(invite, call, arrival);
     if (end) call.end(end);
     else call.start();
   }
@@ -161,12 +147,12 @@ export class CallController {
     return (this.#whyTakesNone() ?? this.#whyNotOn(number, route) ?? this.#whyCutOff(routes))?.rejection;
   }
 
-  calls(): CallSnapshot[] {
-    return [...this.#calls.keys()].map((call) => call.snapshot());
+  calls(): LiveCall[] {
+    return [...this.#calls.keys()].map((call) => call.live());
   }
 
-  call(callId: string): CallSnapshot | undefined {
-    for (const call of this.#calls.keys()) if (call.hasCallId(callId)) return call.snapshot();
+  call(callId: string): LiveCall | undefined {
+    for (const call of this.#calls.keys()) if (call.hasCallId(callId)) return call.live();
     return undefined;
   }
 
@@ -198,7 +184,6 @@ export class CallController {
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
     if (maxCallsPerSource !== undefined && this.#countFrom(source) >= maxCallsPerSource) {
-      this.#dependencies.onSourceAtCapacity();
       return callEnd.sourceAtCapacity(source, maxCallsPerSource);
     }
     return this.#whyTakesNone() ?? this.#whyNotOn(number, route);
@@ -237,27 +222,9 @@ export class CallController {
     return count;
   }
 
-  #logReceived(invite: IncomingInvite, call: Call, arrival: RegistrationArrival | undefined): void {
-    const { callId } = invite;
-    const { from, fromName, assertedIdentity, to, did, route, agentId, workflowId, mode } = call.snapshot();
-    const over = arrival && { registration: arrival.registration };
-    const who = { from, fromName, assertedIdentity, to, did };
-    this.#logger.info({ event: 'call.received', callId, ...who, source: invite.source, ...over });
-    if (route !== undefined) this.#logger.info({ event: 'call.routed', callId, did, route, agentId, workflowId, mode });
-  }
-
   #onClosed(call: Call): void {
     this.#calls.delete(call);
-    const record = call.record();
-    const level = LEVEL_OF_OUTCOME[record.outcome];
-    if (record.answeredAt === undefined && record.endedBy !== 'caller') this.#logRejected(record);
-    this.#logger[level]({ event: 'call.ended', ...record });
     this.#resolveIfIdle();
-  }
-
-  #logRejected(record: CallRecord): void {
-    const { callId, from, did, route, sipStatus, reason, detail } = record;
-    this.#logger.warn({ event: 'call.rejected', callId, from, did, route, sipStatus, reason, detail });
   }
 
   #resolveIfIdle(): void {

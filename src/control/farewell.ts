@@ -1,15 +1,15 @@
 import type { BridgeEvent, BridgeHandle } from '../bridge/messages.js';
-import type { Logger } from '../logger.js';
+import type { Report } from './call-reporter.js';
 
 /** What agents that are gone have said and the caller has not heard yet: the call goes on until it is played. */
 export class Farewell {
   readonly #bridge: BridgeHandle;
-  readonly #logger: Logger;
+  readonly #report: Report;
   #then: (() => void) | undefined;
 
-  constructor(bridge: BridgeHandle, logger: Logger) {
+  constructor(bridge: BridgeHandle, report: Report) {
     this.#bridge = bridge;
-    this.#logger = logger;
+    this.#report = report;
   }
 
   get isUnderWay(): boolean {
@@ -24,7 +24,7 @@ export class Farewell {
 
   /** As the bridge tells. */
   played({ leftMs }: Extract<BridgeEvent, { kind: 'played-out' }>): void {
-    if (leftMs > 0) this.#logger.warn({ event: 'call.farewell_cut', leftMs: Math.round(leftMs) });
+    if (leftMs > 0) this.#report({ event: 'call.farewell_cut', leftMs: Math.round(leftMs) });
     this.end();
   }
 

@@ -1,10 +1,10 @@
 import type { CancelTimer, Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
+import type { Report } from './call-reporter.js';
 
 export interface MaxDurationOptions {
   readonly maxDurationMs: number;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly report: Report;
   readonly onReached: () => void;
 }
 
@@ -30,9 +30,9 @@ export class MaxDuration {
   }
 
   #warn(): void {
-    const { clock, logger, maxDurationMs, onReached } = this.#options;
+    const { clock, report, maxDurationMs, onReached } = this.#options;
     const leftMs = noticeMs(maxDurationMs);
-    logger.warn({ event: 'call.max_duration_near', leftMs });
+    report({ event: 'call.max_duration_near', leftMs });
     this.#cancel = clock.after(leftMs, onReached);
   }
 }

@@ -1,8 +1,8 @@
-import type { Logger } from '../logger.js';
 import type { MediaEngine } from '../media/engine.js';
 import type { IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { readReplaces, type DialogId } from '../signaling/replaces.js';
 import { callEnd, type CallEnd } from './call-end.js';
+import { replacingInvite, type Report } from './call-reporter.js';
 import type { CallerDialog } from './caller-dialog.js';
 import type { CallerMedia } from './caller-media.js';
 import type { EndedDialogs } from './ended-dialogs.js';
@@ -42,7 +42,7 @@ export interface HandoverParts {
   readonly media: CallerMedia;
   readonly dialog: CallerDialog;
   readonly rtpPort: number;
-  readonly logger: Logger;
+  readonly report: Report;
   /** Whether the call is not over yet. */
   readonly isOpen: () => boolean;
 }
@@ -52,26 +52,24 @@ export interface HandoverParts {
  * far gets its BYE. Resolves to whether it could be done; if not, the INVITE is refused and all is as it was. Never rejects.
  */
 export async function handOver(invite: IncomingInvite, parts: HandoverParts): Promise<boolean> {
-  const { media, logger, isOpen } = parts;
-  const about = { replacedBy: invite.callId, from: invite.from.user || invite.from.uri, source: invite.source };
+  const { report, isOpen } = parts;
   try {
     await attempt(invite, parts);
-    logger.info({ event: 'call.replaced', ...about, codec: media.codec });
     return true;
   } catch (error) {
     const { rejection = { status: 500 }, detail } = endOfFault(error);
-    logger.warn({ event: 'call.replace_failed', ...about, detail });
-    refuse(invite, isOpen() ? rejection : { status: 603 }, logger);
+    report({ event: 'call.replace_failed', ...replacingInvite(invite), detail });
+    refuse(invite, isOpen() ? rejection : { status: 603 }, report);
     return false;
   }
 }
 
 /** A fault in it is no fault of the call's. */
-function refuse(invite: IncomingInvite, rejection: SipRejection, logger: Logger): void {
+function refuse(invite: IncomingInvite, rejection: SipRejection, report: Report): void {
   try {
     invite.reject(rejection);
   } catch (error) {
-    logger.error({ event: 'call.error', err: error });
+    report({ event: 'call.error', err: error });
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { CallController } from '../control/controller.js';
-import type { CallSnapshot } from '../control/call-record.js';
+import type { CallEvent } from '../events/call-events.js';
+import { snapshotOf, type CallSnapshot } from '../records/call-snapshot.js';
 import type { LogState } from './log-writer.js';
 import type { Refused } from './refusals.js';
 import type { RegistrationStatus } from '../signaling/registration/registration.js';
@@ -68,8 +69,12 @@ export class HealthReport {
   }
 
   /** The last agent tried. One that fails may be one route's fault, so it never makes the whole bridge `down`. */
-  onAgentOutcome(outcome: { ok: boolean; detail: string }): void {
-    this.#pranthora = { status: outcome.ok ? 'ok' : 'degraded', detail: outcome.detail };
+  onCallEvent(event: CallEvent): void {
+    if (event.event === 'agent.connected') {
+      const detail = `last agent connected in ${event.connectMs + event.startMs} ms`;
+      this.#pranthora = { status: 'ok', detail };
+    }
+    if (event.event === 'agent.failed') this.#pranthora = { status: 'degraded', detail: event.detail };
   }
 
   health(): Health {
@@ -102,11 +107,12 @@ export class HealthReport {
   }
 
   calls(): CallSnapshot[] {
-    return this.#controller.calls();
+    return this.#controller.calls().map(snapshotOf);
   }
 
   call(callId: string): CallSnapshot | undefined {
-    return this.#controller.call(callId);
+    const call = this.#controller.call(callId);
+    return call && snapshotOf(call);
   }
 }
 

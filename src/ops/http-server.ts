@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { CallSnapshot } from '../control/call-record.js';
 import type { Logger } from '../logger.js';
+import type { CallSnapshot } from '../records/call-snapshot.js';
 import type { Health, Readiness } from './health.js';
 import { redactNumbersInJson } from './redact-numbers.js';
 

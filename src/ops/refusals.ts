@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import type { CallEvent } from '../events/call-events.js';
 
 const MINUTE_MS = 60_000;
 /** Minutes looked back at, the one under way included. */
@@ -19,6 +20,10 @@ export class Refusals {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  onCallEvent(event: CallEvent): void {
+    if (event.event === 'call.closed' && event.end.reason === 'source_at_capacity') this.note('callsPerSource');
   }
 
   note(kind: RefusalKind): void {

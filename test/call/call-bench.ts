@@ -1,7 +1,11 @@
 import { expect } from 'vitest';
 import type { CustomParametersConfig, Route } from '../../src/config/types.js';
-import type { CallRecord } from '../../src/control/call-record.js';
+import { CallEventBus, type CallSubscriber } from '../../src/events/call-event-bus.js';
+import type { CallEvent } from '../../src/events/call-events.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import { CallController, type ControllerSettings } from '../../src/control/controller.js';
+import { callLog } from '../../src/ops/call-log.js';
+import { callRecords } from '../../src/records/call-records.js';
 import { EmbeddedMediaEngine } from '../../src/media/embedded.js';
 import type { AcceptedOffer, BridgeAddress, MediaEngine, MediaLeg } from '../../src/media/engine.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
@@ -114,13 +118,13 @@ class FragileMediaEngine implements MediaEngine {
 /** The real controller and calls between a fake caller and a fake bridge, in virtual time. */
 export class CallBench {
   readonly clock = new FakeClock();
-  readonly logger = new RecordingLogger();
   readonly pool = new FakeBridgePool();
   readonly media = new FragileMediaEngine();
   readonly invites: FakeInvite[] = [];
-  readonly agentOutcomes: boolean[] = [];
-  sourcesAtCapacity = 0;
   readonly controller: CallController;
+  readonly #logger = new RecordingLogger();
+  readonly #events = new CallEventBus({ clock: this.clock, logger: this.#logger });
+  readonly #delivered: CallEvent[] = [];
 
   constructor(settings: Partial<ControllerSettings> = {}) {
     this.controller = new CallController(
@@ -128,18 +132,42 @@ export class CallBench {
       {
         clock: this.clock,
         wallTime: () => new Date(START + this.clock.nowMs() - 1_000),
-        logger: this.logger,
+        events: this.#events,
         bridges: this.pool,
         media: this.media,
         sipEngine: 'embedded',
-        onSourceAtCapacity: () => {
-          this.sourcesAtCapacity += 1;
-        },
-        onAgentOutcome: ({ ok }) => {
-          this.agentOutcomes.push(ok);
-        },
       },
     );
+    this.#events.subscribe('records', callRecords(this.#events));
+    this.#events.subscribe('log', callLog(this.#logger));
+    this.#events.subscribe('bench', (event) => void this.#delivered.push(event));
+  }
+
+  /** One more beside the log and the record. */
+  subscribe(subscriber: CallSubscriber): void {
+    this.#events.subscribe('of the test', subscriber);
+  }
+
+  /** Every event so far, in order. */
+  get events(): readonly CallEvent[] {
+    this.#events.deliverNow();
+    return this.#delivered;
+  }
+
+  /** With the lines of every event so far. */
+  get logger(): RecordingLogger {
+    this.#events.deliverNow();
+    return this.#logger;
+  }
+
+  /** Whether each agent tried could be reached. */
+  get agentOutcomes(): boolean[] {
+    const outcomes = this.events.filter(({ event }) => event === 'agent.connected' || event === 'agent.failed');
+    return outcomes.map(({ event }) => event === 'agent.connected');
+  }
+
+  get sourcesAtCapacity(): number {
+    return this.events.filter((one) => one.event === 'call.closed' && one.end.reason === 'source_at_capacity').length;
   }
 
   /** A reload. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Route } from '../../src/config/types.js';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import type { FakeBridge } from '../support/fake-bridge-pool.js';
 import type { FakeDialog, FakeInvite } from '../support/fake-invite.js';
 import { CallBench, ENDINGS, OFFER, route, settle } from './call-bench.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import type { HandshakeReport } from '../../src/simulator/pranthora-simulator.js';
 import { mediaStreamPath, WEB_MEDIA_STREAM_PATH } from '../../src/simulator/client-request.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateRawSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import { TestCaller } from '../../src/phone/test-caller.js';
 import type { TestCall } from '../../src/phone/test-call.js';
 import { acceptUpgrade, HostileServer, OPCODE, START_FRAME, webSocketFrame } from '../contract/hostile-server.js';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import { peakOf } from '../../src/phone/audio-measure.js';
 import { TELEPHONE_RATE_HZ, type HeardReport } from '../../src/phone/heard-audio.js';
 import { refuse } from '../../src/simulator/scenarios.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
-import type { EndReason } from '../../src/control/call-end.js';
+import type { EndReason } from '../../src/events/call-record.js';
 import { dies, echo, refuse } from '../../src/simulator/scenarios.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { tone } from '../../src/simulator/speech.js';

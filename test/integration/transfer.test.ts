@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import { TELEPHONE_RATE_HZ } from '../../src/phone/heard-audio.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { writeWav } from '../../src/phone/wav.js';

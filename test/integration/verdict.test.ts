@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { CallRecord, CallSnapshot } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
+import type { CallSnapshot } from '../../src/records/call-snapshot.js';
 import { AGENT_RATE_HZ } from '../../src/simulator/speech.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import { BridgeUnderTest } from '../support/bridge-under-test.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.js';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import type { Scenario } from '../../src/simulator/simulator-session.js';
 import { AGENT_RATE_HZ } from '../../src/simulator/speech.js';
 import { TestCaller } from '../../src/phone/test-caller.js';

@@ -9,7 +9,7 @@ import { systemClock, type CancelTimer, type Clock } from '../../src/clock.js';
 import { startBridge, type Held } from '../../src/compose.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { BridgeConfig } from '../../src/config/types.js';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import type { LogFields, Logger } from '../../src/logger.js';
 import { PranthoraSimulator, type SimulatorOptions } from '../../src/simulator/pranthora-simulator.js';
 import type { SimulatorSession } from '../../src/simulator/simulator-session.js';

@@ -6,7 +6,7 @@ import { expect, vi } from 'vitest';
 import { startBridge } from '../../src/compose.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { BridgeConfig } from '../../src/config/types.js';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import type { EventSocketAddress } from '../../src/media/freeswitch/event-socket-probe.js';
 import { PranthoraSimulator } from '../../src/simulator/pranthora-simulator.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';

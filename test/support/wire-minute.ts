@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { vi } from 'vitest';
 import type { G711Law } from '../../src/audio/g711.js';
 import { systemClock } from '../../src/clock.js';
-import type { CallRecord } from '../../src/control/call-record.js';
+import type { CallRecord } from '../../src/events/call-record.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
 import type { TestCall } from '../../src/phone/test-call.js';
 import { TestCaller, type TestCallerHeld } from '../../src/phone/test-caller.js';

@@ -1,4 +1,4 @@
-import type { CallRecord } from '../../../src/control/call-record.js';
+import type { CallRecord } from '../../../src/events/call-record.js';
 import { PROBE_EVENT, type ProbeReport } from './probe-report.js';
 import { Tally } from './tally.js';
 

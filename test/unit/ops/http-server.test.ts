@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CallSnapshot } from '../../../src/control/call-record.js';
+import type { CallSnapshot } from '../../../src/records/call-snapshot.js';
 import type { LogFields, Logger } from '../../../src/logger.js';
 import type { Health } from '../../../src/ops/health.js';
 import { OpsHttpServer } from '../../../src/ops/http-server.js';

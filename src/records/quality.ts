@@ -1,31 +1,5 @@
-import type { BridgeStats, DelaySummary, PathStats } from '../bridge/messages.js';
-
-/** How good a call's audio was, each way. Percentages of packets; times in milliseconds. */
-export interface Quality {
-  /** Caller to agent. */
-  readonly uplink: {
-    /** Estimated mean opinion score, 1 to 4.5; absent when nothing came. */
-    readonly mos?: number;
-    readonly lossPercent: number;
-    readonly jitterMs: number;
-    /** What the agent was sent of the caller's audio, and what it was sent in place of audio that did not come in time. */
-    readonly receivedMs: number;
-    readonly concealedMs: number;
-    /** Came too late to be of use. */
-    readonly lateMs: number;
-    readonly addedDelayMs?: DelaySummary;
-  };
-  /** Agent to caller: loss and jitter as the caller's RTCP reports them, and with them the score; absent without RTCP. */
-  readonly downlink: {
-    readonly mos?: number;
-    readonly lossPercent?: number;
-    readonly jitterMs?: number;
-    readonly agentUnderruns?: number;
-    readonly addedDelayMs?: DelaySummary;
-  };
-  /** Between the bridge and the caller, by RTCP. */
-  readonly roundTripMs?: number;
-}
+import type { BridgeStats, PathStats } from '../bridge/messages.js';
+import type { Quality } from '../events/call-record.js';
 
 /** Undefined for a call that was never answered. */
 export function qualityOf(stats: BridgeStats): Quality | undefined {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { estimateMos, qualityOf } from '../../../src/control/quality.js';
+import { estimateMos, qualityOf } from '../../../src/records/quality.js';
 import { bridgeStats } from './bridge-stats.js';
 
 const rtcp = bridgeStats().path.rtcp;

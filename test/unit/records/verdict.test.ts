@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BridgeStats, DownlinkStats, PathStats, UplinkStats } from '../../../src/bridge/messages.js';
-import { verdictOf } from '../../../src/control/verdict.js';
+import { verdictOf } from '../../../src/records/verdict.js';
 import { bridgeStats, without } from './bridge-stats.js';
 
 const REMOTE = { address: '198.51.100.9', port: 4_000 };
