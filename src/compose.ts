@@ -246,18 +246,18 @@ export async function startBridge(
     onRefused: (kind: 'forbidden' | 'scanners') => void,
   ): StartedSip {
     const { drachtio } = config.sip;
-    const [strangers, scannerSources] = [new UnknownSources(clock, logger), new UnknownSources(clock, logger)];
+    const [unknownSources, scannerSources] = [new UnknownSources(clock, logger), new UnknownSources(clock, logger)];
     release.push(() => {
-      strangers.close();
+      unknownSources.close();
       scannerSources.close();
     });
     const filter = new DrachtioFilter({
-      ...{ isKnown, onRefused, strangers },
+      ...{ isKnown, onRefused, unknownSources },
       scannerName: scanners.find,
       scanners: scannerSources,
     });
     return {
-      server: { ...drachtio, clock, logger, strangerInDialog: filter.strangerInDialog },
+      server: { ...drachtio, clock, logger, objectionInDialog: filter.objectionInDialog },
       listening: [`drachtio://${hostport(drachtio.host, drachtio.port)}`],
       stats: () => ({}),
       configure: () => undefined,

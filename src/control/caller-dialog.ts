@@ -1,6 +1,6 @@
 import {
   RenegotiationRefused,
-  type Dialog,
+  type CallDialog,
   type DialogHandlers,
   type IncomingInvite,
 } from '../signaling/sip-endpoint.js';
@@ -10,7 +10,7 @@ import type { DialogId } from '../signaling/replaces.js';
 const REPLACED = { cause: 16, text: 'replaced by another call' };
 
 interface Leg {
-  dialog: Dialog | undefined;
+  dialog: CallDialog | undefined;
   /** How it ended, if by itself. */
   ended: { byPeer: boolean; reason: string } | undefined;
   /** The ACK that came before the leg was the caller's. */
@@ -36,7 +36,7 @@ export class CallerDialog {
     this.#onOver = onOver;
   }
 
-  get current(): Dialog | undefined {
+  get current(): CallDialog | undefined {
     return this.#leg?.dialog;
   }
 
@@ -75,7 +75,7 @@ export class CallerDialog {
     if (leg?.dialog && !leg.ended) await this.#end(leg.dialog, reason);
   }
 
-  async #end(dialog: Dialog, reason: { cause: number; text: string } | undefined): Promise<void> {
+  async #end(dialog: CallDialog, reason: { cause: number; text: string } | undefined): Promise<void> {
     this.#onOver(dialog.id);
     await dialog.bye(reason);
   }

@@ -1,4 +1,4 @@
-import type { Dialog, ReferOutcome } from '../signaling/sip-endpoint.js';
+import type { CallDialog, ReferOutcome } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { Report } from './call-reporter.js';
 
@@ -16,7 +16,7 @@ export interface CallerTransferOptions {
  */
 export class CallerTransfer {
   readonly #options: CallerTransferOptions;
-  #dialog: Dialog | undefined;
+  #dialog: CallDialog | undefined;
   #answerSent = false;
   /** Where to, as soon as there is a dialog to do so in. */
   #onceAnswered: string | undefined;
@@ -39,13 +39,13 @@ export class CallerTransfer {
     this.#answerSent = true;
   }
 
-  answered(dialog: Dialog): void {
+  answered(dialog: CallDialog): void {
     this.#dialog = dialog;
     if (this.#onceAnswered !== undefined) this.to(this.#onceAnswered);
   }
 
   /** Another dialog has taken the place of the one answered. */
-  movedTo(dialog: Dialog): void {
+  movedTo(dialog: CallDialog): void {
     this.#dialog = dialog;
   }
 

@@ -5,7 +5,7 @@ import { SdpError } from '../media/sdp.js';
 import type { DigestClient } from '../signaling/auth/digest-client.js';
 import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio/drachtio.js';
 import { unheard } from '../signaling/heard.js';
-import { CallRefused, RenegotiationRefused, type Dialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
+import { CallRefused, RenegotiationRefused, type CallDialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
 import type { CallAudio } from './call-audio.js';
 import type { HeardAudio, HeardReport } from './heard-audio.js';
 
@@ -83,7 +83,7 @@ export class TestCall extends EventEmitter<TestCallEvents> {
   readonly #progress: CallProgress[] = [];
   readonly #placedAtMs: number;
   #outgoing: OutgoingCall | undefined;
-  #dialog: Dialog | undefined;
+  #dialog: CallDialog | undefined;
   #givenUp = false;
   #cancelTimer: CancelTimer | undefined;
   #failure: unknown;

@@ -1,5 +1,5 @@
 /** A header value that names somebody: `"Bond, James" <sip:007@example.com>;tag=1` (RFC 3261 section 20.10). */
-export interface NameAddr {
+export interface NamedAddress {
   /** Display name, unquoted, of printable characters; '' where there is none. */
   readonly name: string;
   /** Without angle brackets; '' where there is none. */
@@ -39,7 +39,7 @@ function splitOutside(text: string, separator: string): string[] {
 }
 
 /** Reads what peers send, quoted as it should be or not. In linear time; never throws. */
-export function readNameAddr(value: string): NameAddr {
+export function readNameAddr(value: string): NamedAddress {
   const text = value.trim();
   const quotedEnd = text.startsWith('"') ? endOfQuoted(text) : 0;
   // A parameter of a bare address may have brackets in its quotes, as +sip.instance has.

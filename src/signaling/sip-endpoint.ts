@@ -46,7 +46,7 @@ export interface IncomingInvite {
    * 200 with our SDP. Resolves when it has been sent, rejects when the INVITE is gone (CANCEL) or could not be
    * answered. `handlers` get everything that happens in the dialog, from the first moment on.
    */
-  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog>;
+  answer(localSdp: string, handlers: DialogHandlers): Promise<CallDialog>;
   /** Our credentials, for when this caller challenges what we send in the dialog. */
   digest: DigestClient | undefined;
   /** CANCEL; the 487 has been sent by then. At most once, never after a final response. */
@@ -105,7 +105,7 @@ export class CallRefused extends Error {
   }
 }
 
-export interface Dialog {
+export interface CallDialog {
   readonly id: DialogId;
   /**
    * Sends BYE. Resolves when it is answered or given up; never rejects. Idempotent, and harmless when the peer's BYE

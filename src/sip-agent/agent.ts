@@ -1,17 +1,17 @@
 import { endCall } from './core/call-ending.js';
 import { CallSetups } from './dialog/call-setups.js';
 import type { Core } from './core/core.js';
-import type { AgentLogger, Clock } from './environment.js';
+import type { AgentLogger, AgentClock } from './environment.js';
 import { topVia } from './syntax/envelope.js';
 import { formatHostPort, type Flow } from './transport/flow.js';
-import { RequestFilter, type RefusalKind } from './guard/request-filter.js';
+import { RequestFilter, type FilterRefusal } from './guard/request-filter.js';
 import { newTag } from './syntax/identifiers.js';
-import { InboundRequests } from './core/uas.js';
+import { UserAgentServer } from './core/uas.js';
 import { LoadMeter } from './guard/load-meter.js';
 import { SipResponse, type Envelope, type SipRequest } from './syntax/message.js';
 import { Methods } from './syntax/methods.js';
 import { SystemNames, type NameService } from './transport/name-cache.js';
-import { OutboundRequests } from './core/uac.js';
+import { UserAgentClient } from './core/uac.js';
 import type { ParseFailure } from './syntax/parse.js';
 import { responseTo } from './syntax/responses.js';
 import { SHORTEST_SESSION_S, type SessionPolicy } from './dialog/session-expires.js';
@@ -19,8 +19,8 @@ import { Subscriptions } from './dialog/subscriptions.js';
 import { sipTimers, type SipTimerBase } from './transaction/timers.js';
 import type { TlsCredentials, TlsOptions } from './transport/tls-sockets.js';
 import { TransactionLayer } from './transaction/layer.js';
-import type { Advertise, BoundAddress } from './transport/transport.js';
-import { Transports } from './transport/layer.js';
+import type { AdvertisedHost, BoundAddress } from './transport/transport.js';
+import { TransportLayer } from './transport/layer.js';
 import { UsageStore } from './dialog/usage-store.js';
 import { responseFlow, stampSource } from './transport/via.js';
 import type { WireClient } from './wire/client.js';
@@ -38,14 +38,14 @@ export interface SipAgentOptions {
   /** `udp://`, `tcp://` or `tls://`, `address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
   readonly listen: readonly string[];
   /** Host for Via and Contact towards a peer's address. Default: the address by which the peer is reached. */
-  readonly advertise?: Advertise | undefined;
+  readonly advertise?: AdvertisedHost | undefined;
   /** Needed for `tls://`. */
   readonly tls?: TlsOptions | undefined;
   /** Where names are looked up. Default: the machine's own DNS and hosts file. */
   readonly names?: NameService | undefined;
   /** What a client has to present. */
   readonly secret: string;
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly logger: AgentLogger;
   /**
    * Sources whose requests are taken, beside those that have been part of the dialog a request belongs to; others get 403
@@ -57,7 +57,7 @@ export interface SipAgentOptions {
   /** Methods that clients do nothing about: left out of Allow, and answered 405. Default: none. */
   readonly refusedMethods?: readonly string[] | undefined;
   /** Hears of each request turned away for its source, its name or its haste, whether it was answered or not. */
-  readonly onRefused?: ((kind: RefusalKind) => void) | undefined;
+  readonly onRefused?: ((kind: FilterRefusal) => void) | undefined;
   /** Session timers (RFC 4028). Default: at least 90 s where the peer asks for one, and none where it does not. */
   readonly session?: Partial<SessionPolicy> | undefined;
   /** What one source may send outside its calls; beyond it gets 503, and far beyond it silence. Default: 1000. */
@@ -104,11 +104,11 @@ export class SipAgent {
   readonly #usages = new UsageStore();
   readonly #subscriptions: Subscriptions;
   readonly #core: Core;
-  readonly #inbound: InboundRequests;
-  readonly #outbound: OutboundRequests;
+  readonly #uas: UserAgentServer;
+  readonly #uac: UserAgentClient;
   readonly #load: LoadMeter;
-  readonly #gatekeeper: RequestFilter;
-  #transports: Transports | undefined;
+  readonly #filter: RequestFilter;
+  #transports: TransportLayer | undefined;
   #wire: WireServer | undefined;
   #malformed = 0;
   #stopped: Promise<void> | undefined;
@@ -126,7 +126,7 @@ export class SipAgent {
       reopen: (flow, port, name) =>
         this.#transports?.reopen(flow, port, name) ?? Promise.reject(new Error('agent not started')),
     });
-    this.#gatekeeper = new RequestFilter({
+    this.#filter = new RequestFilter({
       ...{ clock, logger, usages: this.#usages },
       allow: (address) => this.#allows(address),
       scannerName: (userAgent) => options.scannerName?.(userAgent),
@@ -148,12 +148,13 @@ export class SipAgent {
       setups: new CallSetups(clock, logger),
       subscriptions: this.#subscriptions,
       flowTo: (target) => this.#transports?.flowTo(target) ?? Promise.reject(new Error('agent not started')),
-      waysTo: (target) => this.#transports?.waysTo(target) ?? Promise.reject(new Error('agent not started')),
+      candidatesFor: (target) =>
+        this.#transports?.candidatesFor(target) ?? Promise.reject(new Error('agent not started')),
       pickClient: (method) => this.#wire?.pick(method),
     };
-    this.#inbound = new InboundRequests(this.#core);
-    this.#outbound = new OutboundRequests(this.#core);
-    this.#layer.serve(this.#inbound);
+    this.#uas = new UserAgentServer(this.#core);
+    this.#uac = new UserAgentClient(this.#core);
+    this.#layer.serve(this.#uas);
   }
 
   /** Opens every listener, or none: then it rejects with an Error that names the address. To be called once. */
@@ -189,16 +190,16 @@ export class SipAgent {
       connections: this.#transports?.connections ?? 0,
       clients: this.#wire?.clients ?? 0,
       malformed: this.#malformed,
-      forbidden: this.#gatekeeper.refused,
-      ignored: this.#gatekeeper.ignored,
-      limited: this.#gatekeeper.limited,
+      forbidden: this.#filter.refused,
+      ignored: this.#filter.ignored,
+      limited: this.#filter.limited,
       shed: this.#layer.shed,
     };
   }
 
-  #openTransports(): Promise<Transports> {
+  #openTransports(): Promise<TransportLayer> {
     const { listen, advertise, tls, names = new SystemNames(), clock, logger } = this.#options;
-    return Transports.open({
+    return TransportLayer.open({
       listen,
       advertise,
       tls,
@@ -234,7 +235,7 @@ export class SipAgent {
   async #close(): Promise<void> {
     await this.#wire?.close();
     this.#load.stop();
-    this.#gatekeeper.close();
+    this.#filter.close();
     this.#layer.close();
     this.#usages.clear();
     this.#subscriptions.clear();
@@ -244,28 +245,28 @@ export class SipAgent {
   #receive(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void {
     if (message instanceof SipResponse) {
       if (this.#layer.receiveResponse(message, envelope, flow.remote.address)) this.#layer.peers.note(flow);
-    } else if (this.#gatekeeper.admits(message, envelope, flow)) this.#layer.receiveRequest(message, envelope, flow);
+    } else if (this.#filter.admits(message, envelope, flow)) this.#layer.receiveRequest(message, envelope, flow);
   }
 
   #receiveMalformed({ status, reason, partial }: ParseFailure, flow: Flow): void {
     this.#malformed++;
     this.#options.logger.debug({ event: 'sip.malformed', address: flow.remote.address, reason });
     const via = partial && topVia(partial);
-    if (!via || partial.method === 'ACK' || !this.#gatekeeper.answersMalformed(flow.remote.address)) return;
+    if (!via || partial.method === 'ACK' || !this.#filter.answersMalformed(flow.remote.address)) return;
     stampSource(partial, via, flow.remote);
     responseFlow(flow, via).send(responseTo(partial, status, newTag(), reason).toBuffer());
   }
 
   async #execute(client: WireClient, command: SipCommand): Promise<void> {
     const { message } = command;
-    if (message instanceof SipResponse) this.#inbound.answer(client, command, message);
-    else await this.#outbound.command(client, command, message);
+    if (message instanceof SipResponse) this.#uas.answer(client, command, message);
+    else await this.#uac.command(client, command, message);
   }
 
   /** Whoever could speak for these calls is gone, so they end. */
   #clientGone(client: WireClient): void {
-    this.#inbound.clientGone(client);
-    this.#outbound.clientGone(client);
+    this.#uas.clientGone(client);
+    this.#uac.clientGone(client);
     this.#subscriptions.clientGone(client);
     for (const usage of this.#usages.ownedBy(client)) {
       usage.whenAcknowledged(() => endCall(this.#core, usage, 'application gone'));

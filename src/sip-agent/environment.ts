@@ -1,11 +1,11 @@
 /** A timer that has not fired yet. Cancelling twice, or after it fired, does nothing. */
-export type CancelTimer = () => void;
+export type StopTimer = () => void;
 
 /** The agent's only source of time: monotonic milliseconds. */
-export interface Clock {
+export interface AgentClock {
   nowMs(): number;
   /** Calls `fire` once, `delayMs` from now. */
-  after(delayMs: number, fire: () => void): CancelTimer;
+  after(delayMs: number, fire: () => void): StopTimer;
 }
 
 /** What one log line carries; `event` is its stable dotted name. */

@@ -4,7 +4,7 @@ import { DigestClient } from '../../src/signaling/auth/digest-client.js';
 import { DrachtioSipEndpoint } from '../../src/signaling/drachtio/drachtio.js';
 import {
   RenegotiationRefused,
-  type Dialog,
+  type CallDialog,
   type DialogHandlers,
   type InfoDigit,
   type IncomingInvite,
@@ -56,7 +56,7 @@ describe('a dialog through drachtio-srf', () => {
   let heard: Heard;
   let clock: FakeClock;
   let agentClock: FakeClock;
-  let dialog: Dialog;
+  let dialog: CallDialog;
   /** Our BYE has been answered. */
   let hungUp: boolean;
   const invites: IncomingInvite[] = [];
@@ -91,7 +91,7 @@ describe('a dialog through drachtio-srf', () => {
     expect(rig.logger.events('sip.fault')).toEqual([]);
   });
 
-  async function established(digest?: DigestClient): Promise<Dialog> {
+  async function established(digest?: DigestClient): Promise<CallDialog> {
     const answered = call.establish();
     await vi.waitFor(() => expect(invites).toHaveLength(1));
     const invite = invites.pop();

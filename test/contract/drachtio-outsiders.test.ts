@@ -18,7 +18,7 @@ describe('behind drachtio-server, in a dialog', () => {
   let rig: AgentRig;
   let endpoint: DrachtioSipEndpoint;
   let call: PeerCall;
-  let strangers: UnknownSources;
+  let unknownSources: UnknownSources;
   const logger = new RecordingLogger();
   const others: UdpPeer[] = [];
   const invites: IncomingInvite[] = [];
@@ -38,16 +38,16 @@ describe('behind drachtio-server, in a dialog', () => {
   beforeEach(async () => {
     rig = await AgentRig.start({ secret: SECRET });
     const clock = new FakeClock();
-    strangers = new UnknownSources(clock, logger);
+    unknownSources = new UnknownSources(clock, logger);
     const filter = new DrachtioFilter({
       isKnown: (address) => address === '127.0.0.1',
       scannerName: () => undefined,
-      strangers,
-      scanners: strangers,
+      unknownSources,
+      scanners: unknownSources,
       onRefused: (kind) => refused.push(kind),
     });
     endpoint = new DrachtioSipEndpoint(
-      { ...rig.addresses.wire, secret: SECRET, clock, logger, strangerInDialog: filter.strangerInDialog },
+      { ...rig.addresses.wire, secret: SECRET, clock, logger, objectionInDialog: filter.objectionInDialog },
       { onInvite: (invite) => invites.push(invite), onConnection: () => undefined },
     );
     await endpoint.connect();
@@ -61,7 +61,7 @@ describe('behind drachtio-server, in a dialog', () => {
   });
 
   afterEach(async () => {
-    strangers.close();
+    unknownSources.close();
     await Promise.all(others.splice(0).map((peer) => peer.close()));
     endpoint.close();
     await rig.close();

@@ -1,7 +1,7 @@
 import type { DigestClient } from '../../src/signaling/auth/digest-client.js';
 import type { DialogId } from '../../src/signaling/replaces.js';
 import type {
-  Dialog,
+  CallDialog,
   DialogHandlers,
   IncomingInvite,
   ReferOptions,
@@ -83,7 +83,7 @@ export class FakeInvite implements IncomingInvite {
     if (this.finals === 0) this.rejections.push(rejection);
   }
 
-  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
+  answer(localSdp: string, handlers: DialogHandlers): Promise<CallDialog> {
     if (this.finals > 0) return Promise.reject(new Error('the INVITE is gone'));
     this.answers.push(localSdp);
     const dialog = new FakeDialog(handlers, this.callId);
@@ -133,7 +133,7 @@ export class FakeInvite implements IncomingInvite {
   }
 }
 
-export class FakeDialog implements Dialog {
+export class FakeDialog implements CallDialog {
   readonly id: DialogId;
   readonly handlers: DialogHandlers;
   /** `Reason` of each BYE sent: one at most. */

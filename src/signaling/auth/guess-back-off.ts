@@ -10,7 +10,7 @@ const FORGET_MS = 10 * 60_000;
 /** Sources remembered. More of them at once than this do not come from guessing at one machine. */
 const MAX_SOURCES = 10_000;
 
-interface Source {
+interface GuessingSource {
   guesses: number;
   /** Of the wait of now, or of the last one; 0 before the first. */
   waitMs: number;
@@ -34,7 +34,7 @@ export interface Guess {
 export class GuessBackOff {
   readonly #clock: Clock;
   /** The one that guessed longest ago first. */
-  readonly #sources = new Map<string, Source>();
+  readonly #sources = new Map<string, GuessingSource>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -59,7 +59,7 @@ export class GuessBackOff {
   }
 
   /** The one remembered or a new one, as the latest of all. */
-  #take(key: string): Source {
+  #take(key: string): GuessingSource {
     const known = this.#sources.get(key);
     this.#sources.delete(key);
     const [oldest] = this.#sources.keys();

@@ -4,22 +4,23 @@ import { quotable } from '../text.js';
 
 /** What we serve in a call, as the embedded agent's Allow has it too. */
 export const ALLOW = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY';
-/** What drachtio-srf takes for granted in a dialog, or answers with 200, though nothing would follow. */
+/** Methods that drachtio-srf would accept with a 200 in a dialog although this bridge does nothing about them. */
 const REFUSED: ReadonlySet<string> = new Set(['REFER', 'MESSAGE', 'SUBSCRIBE', 'PUBLISH', 'REGISTER']);
 /** Addresses remembered of one dialog. */
 const MAX_PEERS = 16;
 
 /**
- * Why a request in a dialog is refused that comes from an address which has had no part in it, in words; undefined when
- * it is taken all the same. Takes note of it.
+ * Why a request in a dialog is refused that comes from an address which is not part of that dialog, in words; undefined
+ * when the request is accepted all the same. A refusal is logged and counted.
  */
-export type StrangerObjection = (request: SrfRequest) => string | undefined;
+export type SourceObjection = (request: SrfRequest) => string | undefined;
 
 /**
- * Stands between drachtio-srf and one of its dialogs: methods nobody serves get 405, and where `objection` is given, who
- * has had no part in the dialog gets 403. So even a BYE can be refused, which drachtio-srf else answers by itself.
+ * Filters the requests of one dialog before drachtio-srf sees them: methods that are not served get 405, and where
+ * `objection` is given, a request from an address that is not part of the dialog gets 403. This way even a BYE can be
+ * refused, which drachtio-srf would answer by itself.
  */
-export function guardDialog(dialog: SrfDialog, objection: StrangerObjection | undefined): void {
+export function guardDialog(dialog: SrfDialog, objection: SourceObjection | undefined): void {
   const handle = dialog.handle.bind(dialog);
   const gate = objection && new SourceGate(dialog, objection);
   dialog.handle = (request, response) => {
@@ -31,17 +32,17 @@ export function guardDialog(dialog: SrfDialog, objection: StrangerObjection | un
   };
 }
 
-/** An ACK has no answer: one that is refused is as if it had never come. */
+/** An ACK has no response: a refused one is dropped. */
 function refuse(request: SrfRequest, response: SrfResponse, status: number, headers: Record<string, string>): void {
   if (request.method !== 'ACK') response.send(status, { headers });
 }
 
-/** The addresses that have been part of a dialog: the source of the peer's messages, and those its routing names. */
+/** The addresses that are part of a dialog: the source of the peer's messages, and the hosts of Contact and Record-Route. */
 class SourceGate {
   readonly #peers = new Set<string>();
-  readonly #objection: StrangerObjection;
+  readonly #objection: SourceObjection;
 
-  constructor({ type, req, res }: SrfDialog, objection: StrangerObjection) {
+  constructor({ type, req, res }: SrfDialog, objection: SourceObjection) {
     this.#objection = objection;
     const first = type === 'uas' ? req : res;
     this.#add(first.source_address);

@@ -10,7 +10,8 @@ export async function requestWithCredentials(
   request: SrfDialogRequest,
   digest: DigestClient,
 ): Promise<SrfResponse> {
-  // What the SIP server puts into the Request-URI is known once it has: our first answer may be to a challenge of before.
+  // The Request-URI that the SIP server wrote is known only from its first response; the first credentials may answer an
+  // earlier challenge, for the URI known here.
   const about = { method: request.method, uri: dialog.remote.uri };
   const { response } = await digest.request(about, async (credentials) => {
     const final = await finalResponse(dialog, { ...request, headers: { ...request.headers, ...credentials } });

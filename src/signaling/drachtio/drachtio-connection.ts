@@ -3,10 +3,10 @@ import type { CancelTimer, Clock } from '../../clock.js';
 import { guardWire } from './srf-wire.js';
 import type { SrfClient, SrfInstance } from './srf-types.js';
 
-/** Until the server has taken us: it may accept the connection and say nothing. */
+/** From the first connection attempt to the server's authentication reply: a server may accept the connection and stay silent. */
 const CONNECT_TIMEOUT_MS = 4_000;
 
-/** Between attempts to reach a server that is away: from the one, doubled each time, to the other. */
+/** Interval between connection attempts: doubled each time, from the first value to the second. */
 const RETRY_INITIAL_MS = 250;
 const RETRY_MAX_MS = 3_000;
 
@@ -24,8 +24,8 @@ export interface ConnectionState {
 }
 
 /**
- * The connection of drachtio-srf to its server, kept up. Each attempt is a client of its own: drachtio-srf's own attempts
- * to connect again neither end when told to, nor slow down for a server that refuses us or hangs up at once.
+ * Keeps drachtio-srf connected to its server. Each attempt uses a new client: drachtio-srf's own reconnection neither stops
+ * on request nor backs off from a server that refuses us or closes the connection at once.
  */
 export class DrachtioConnection {
   readonly #srf: SrfInstance;
@@ -35,11 +35,11 @@ export class DrachtioConnection {
   #cancelTimer: CancelTimer | undefined;
   #retryMs = RETRY_INITIAL_MS;
   #onFirstState: ((connected: boolean) => void) | undefined;
-  /** What was told last: `undefined` before anything was. */
+  /** The state reported last; `undefined` before the first report. */
   #state: ConnectionState | undefined;
   #closed = false;
 
-  /** `onState` is told of changes, and once per reason: a server that is away for a night does not fill the log. */
+  /** `onState` is called for changes only, once per reason: a server that is down for a night does not fill the log. */
   constructor(srf: SrfInstance, options: DrachtioConnectionOptions, onState: (state: ConnectionState) => void) {
     this.#srf = srf;
     this.#options = options;
@@ -56,7 +56,7 @@ export class DrachtioConnection {
     });
   }
 
-  /** Leaves the server, or gives up trying. Idempotent. */
+  /** Closes the connection, or stops the attempts to open one. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -80,7 +80,7 @@ export class DrachtioConnection {
       else this.#onConnected(client, hostPorts ?? '');
     });
     client.on('error', (error: NodeJS.ErrnoException) => {
-      // An address with several IP addresses fails with an error without words.
+      // For a name with several IP addresses Node's error has an empty message.
       this.#onGone(client, error.message === '' ? (error.code ?? 'connection failed') : error.message);
     });
     client.on('close', () => this.#onGone(client, 'connection closed'));
@@ -93,7 +93,7 @@ export class DrachtioConnection {
     this.#setState({ connected: true, detail: hostPorts });
   }
 
-  /** A wrong secret will not be right in a moment. */
+  /** A wrong secret stays wrong: the next attempt waits for the longest interval. */
   #onRefused(client: SrfClient, error: Error): void {
     if (client === this.#client) this.#retryMs = RETRY_MAX_MS;
     this.#onGone(client, error.message);
@@ -108,7 +108,7 @@ export class DrachtioConnection {
     this.#setState({ connected: false, detail });
   }
 
-  /** drachtio-srf's `disconnect` fails without a connection, and does not end one that is only being made. */
+  /** drachtio-srf's `disconnect` throws without a connection, and does not end one that is still being opened. */
   #leave(): void {
     const client = this.#client;
     this.#client = undefined;

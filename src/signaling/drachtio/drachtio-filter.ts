@@ -1,11 +1,11 @@
-import type { StrangerObjection } from './dialog-gate.js';
+import type { SourceObjection } from './dialog-gate.js';
 import type { IncomingInvite } from '../sip-endpoint.js';
 import type { SrfRequest } from './srf-types.js';
 import { plainCallId } from './srf-wire.js';
 
 const MAX_AGENT_LENGTH = 64;
 
-/** Remembers who has been turned away, and tells the log of each once. */
+/** Remembers the sources that were refused, and logs each of them once. */
 export interface UnwantedSources {
   judge(address: string, describe: () => Record<string, unknown>): 'refuse' | 'ignore';
 }
@@ -15,14 +15,14 @@ export interface DrachtioFilterOptions {
   readonly isKnown: (address: string) => boolean;
   /** `sip.scanners`: the name by which a User-Agent is refused. */
   readonly scannerName: (userAgent: string) => string | undefined;
-  readonly strangers: UnwantedSources;
+  readonly unknownSources: UnwantedSources;
   readonly scanners: UnwantedSources;
   readonly onRefused: (kind: 'forbidden' | 'scanners') => void;
 }
 
 /**
- * What the embedded agent turns away by itself, turned away behind drachtio-server. That one keeps a transaction until it
- * is answered, so that silence is not to be had: each gets its 403.
+ * The request filter for drachtio-server: it refuses what the embedded agent's own filter refuses. drachtio-server keeps a
+ * transaction until it is answered, so that no request can be ignored silently: each gets its 403.
  */
 export class DrachtioFilter {
   readonly #options: DrachtioFilterOptions;
@@ -31,14 +31,14 @@ export class DrachtioFilter {
     this.#options = options;
   }
 
-  /** Whether a stranger has been refused often enough to be worth no more than its 403. */
+  /** Whether an unknown source has been refused so often that its INVITE gets a bare 403, with no record of a call. */
   isBanned(invite: IncomingInvite): boolean {
     const why = { setting: 'sip.allow', reason: 'its address is not in sip.allow' };
     this.#options.onRefused('forbidden');
-    return this.#options.strangers.judge(invite.source.address, () => aboutInvite(invite, why)) === 'ignore';
+    return this.#options.unknownSources.judge(invite.source.address, () => aboutInvite(invite, why)) === 'ignore';
   }
 
-  /** Why an INVITE is refused for the name of what sent it. */
+  /** Why an INVITE is refused for its User-Agent; undefined when it is not. */
   objection(invite: IncomingInvite): string | undefined {
     const { scannerName, scanners, onRefused } = this.#options;
     const name = scannerName(invite.header('User-Agent') ?? '');
@@ -49,9 +49,9 @@ export class DrachtioFilter {
     return 'this User-Agent is in sip.scanners';
   }
 
-  /** Why a request in a dialog is refused whose source has had no part in it. */
-  readonly strangerInDialog: StrangerObjection = (request: SrfRequest) => {
-    const { isKnown, strangers, onRefused } = this.#options;
+  /** Why a request in a dialog is refused whose source is not part of that dialog. */
+  readonly objectionInDialog: SourceObjection = (request: SrfRequest) => {
+    const { isKnown, unknownSources: strangers, onRefused } = this.#options;
     const { source_address: address, method } = request;
     if (isKnown(address)) return undefined;
     const reason = 'its address is not in sip.allow and has no part in this call';

@@ -9,7 +9,7 @@ import { ACCEPT } from '../session-body.js';
 import {
   CallRefused,
   type CapabilityQuery,
-  type Dialog,
+  type CallDialog,
   type DialogHandlers,
   type SipEndpointHandlers,
   type SipRejection,
@@ -30,7 +30,7 @@ export interface PlaceCallOptions {
 }
 
 export interface OutgoingCall {
-  readonly answered: Promise<{ dialog: Dialog; answer: string }>;
+  readonly answered: Promise<{ dialog: CallDialog; answer: string }>;
   /** CANCEL; does nothing once answered. */
   cancel(): void;
 }
@@ -42,8 +42,8 @@ export interface DrachtioOptions extends SrfDialogOptions {
 }
 
 /**
- * SIP through a drachtio server, real or embedded, over its wire protocol. Everything drachtio-srf does by events,
- * callbacks and defaults is turned into the few promises and handlers of `sip-endpoint.ts` here.
+ * SIP through a drachtio server, real or embedded, over its wire protocol. Turns the events, callbacks and defaults of
+ * drachtio-srf into the promises and handlers of `sip-endpoint.ts`.
  */
 export class DrachtioSipEndpoint {
   readonly #srf = new Srf() as unknown as SrfInstance;
@@ -68,8 +68,8 @@ export class DrachtioSipEndpoint {
   }
 
   /**
-   * Connects, and connects again whenever the connection is lost. Resolves after the first attempt, to whether it
-   * succeeded; what becomes of it later is told to `onConnection`.
+   * Connects, and reconnects whenever the connection is lost. Resolves after the first attempt, to whether it succeeded;
+   * later changes are reported to `onConnection`.
    */
   connect(): Promise<boolean> {
     return this.#connection.open();
@@ -109,17 +109,17 @@ export class DrachtioSipEndpoint {
     return { answered, cancel };
   }
 
-  /** Sends a request outside any dialog, to its final response. Rejects when there is none, or no connection. */
+  /** Sends a request outside any dialog; resolves to its final response. Rejects without one, or without a connection. */
   send(request: OutsideRequest): Promise<OutsideResponse> {
     return sendOutside(this.#srf, request, this.#options.clock);
   }
 
-  /** Leaves the server; dialogs are not touched. Idempotent. */
+  /** Closes the connection to the server; dialogs are not touched. Idempotent. */
   close(): void {
     this.#connection.close();
   }
 
-  /** Within the calls that are answered their dialogs see to it. */
+  /** OPTIONS outside a confirmed dialog; inside one, the dialog answers. */
   #onOptions(
     request: SrfRequest,
     response: SrfResponse,
@@ -150,7 +150,7 @@ export class DrachtioSipEndpoint {
   }
 }
 
-/** Sends an INVITE, and again with credentials when it is challenged. Not drachtio-srf's own digest, which is MD5 alone. */
+/** Sends an INVITE, and again with credentials when it is challenged. drachtio-srf's own digest knows MD5 only. */
 async function withDigest(
   digest: DigestClient,
   uri: string,
@@ -170,7 +170,7 @@ async function withDigest(
   throw response.error;
 }
 
-/** drachtio-srf rejects with its SipError for a final response that is not a 2xx, with others for faults of its own. */
+/** drachtio-srf rejects with its SipError for a final response that is not a 2xx, and with other errors for its own faults. */
 function refusal(error: unknown): unknown {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';

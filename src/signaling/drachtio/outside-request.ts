@@ -25,10 +25,10 @@ export interface OutsideResponse {
   get(name: string): string | undefined;
 }
 
-/** Timer F (RFC 3261 section 17.1.2.2) and a little more: what was sent before the server went away is never answered. */
+/** Timer F (RFC 3261 section 17.1.2.2) and a margin: a request sent before the server went away never gets a response. */
 const RESPONSE_TIMEOUT_MS = 34_000;
 
-/** Sends it, to its final response. Rejects when it could not be sent, or when nothing came at all. */
+/** Sends the request; resolves to its final response. Rejects when it could not be sent or nothing came back. */
 export function sendOutside(srf: SrfInstance, request: OutsideRequest, clock: Clock): Promise<OutsideResponse> {
   const { method, uri, proxy, headers } = request;
   return new Promise((resolve, reject) => {

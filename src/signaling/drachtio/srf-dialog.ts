@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { Logger } from '../../logger.js';
-import { guardDialog, type StrangerObjection } from './dialog-gate.js';
+import { guardDialog, type SourceObjection } from './dialog-gate.js';
 import { requestWithCredentials } from './dialog-request.js';
 import type { DigestClient } from '../auth/digest-client.js';
 import { DTMF_TYPES, readDtmfInfo } from '../dtmf-info.js';
@@ -10,7 +10,7 @@ import { bodyHeadersOf, readSessionBody } from '../session-body.js';
 import {
   CallRefused,
   RenegotiationRefused,
-  type Dialog,
+  type CallDialog,
   type DialogHandlers,
   type ReferOptions,
   type ReferOutcome,
@@ -19,18 +19,18 @@ import type { SrfDialog, SrfDialogRequest, SrfRequest, SrfResponse } from './srf
 import { plainCallId } from './srf-wire.js';
 import { describe, owned, quotable } from '../text.js';
 
-/** A BYE nobody answers must not hold a call's record: the SIP agent goes on retransmitting it by itself. */
+/** An unanswered BYE must not delay a call's record; the SIP agent goes on retransmitting it. */
 const BYE_TIMEOUT_MS = 4_000;
 
-/** A caller that takes longer to be moved to other media hears nothing meanwhile. */
+/** Until the answer, a caller that is moved to other media hears silence. */
 const REINVITE_TIMEOUT_MS = 4_000;
 
 export interface SrfDialogOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Refuses requests of who has had no part in a dialog. Absent: the SIP server has done so. */
-  readonly strangerInDialog?: StrangerObjection | undefined;
-  /** What of a text peers may see; all of it unless given. */
+  /** Refuses requests from addresses that are not part of a dialog. Absent: the SIP server has done so. */
+  readonly objectionInDialog?: SourceObjection | undefined;
+  /** Redacts a text before it is sent to a peer; absent: peers get the whole text. */
   readonly shown?: (text: string) => string;
 }
 
@@ -43,16 +43,16 @@ export function warningOf(text: string, { shown }: Pick<SrfDialogOptions, 'shown
 const REFER_EVENT = /^refer\s*(?:;|$)/i;
 const EVENT_ID = /;\s*id\s*=\s*(\d{1,10})\s*(?:;|$)/i;
 
-/** Who we are in a dialog. */
+/** Our identity in a dialog. */
 export interface LocalIdentity {
-  /** Our URI, for the peer to tell others who has sent it. */
+  /** Our URI, for the Referred-By of a REFER. */
   readonly uri?: string | undefined;
   /** Our credentials, for when the peer challenges our requests. */
   readonly digest?: DigestClient | undefined;
 }
 
 /** A dialog of drachtio-srf. */
-export class SrfBackedDialog implements Dialog {
+export class SrfBackedDialog implements CallDialog {
   readonly id: DialogId;
 
   readonly #dialog: SrfDialog;
@@ -62,7 +62,7 @@ export class SrfBackedDialog implements Dialog {
   #bye: Promise<void> | undefined;
   #over = false;
   #referral: Referral | undefined;
-  /** A REFER of ours has been sent: before that there is no subscription a NOTIFY could be of. */
+  /** A REFER of ours was sent: before that, no NOTIFY can belong to a subscription. */
   #hasReferred = false;
   /** CSeq number of the newest REFER that has been answered, and of the newest whose outcome is known. */
   #answeredRefer = 0;
@@ -75,7 +75,7 @@ export class SrfBackedDialog implements Dialog {
     this.#local = local;
     this.#options = options;
     this.#handlers = handlers;
-    guardDialog(dialog, options.strangerInDialog);
+    guardDialog(dialog, options.objectionInDialog);
     dialog.on('destroy', (request: SrfRequest, reason: string) => this.#onDestroyed(request, reason));
     dialog.on('ack', (request: SrfRequest) => {
       if (!this.#over) this.#handlers.onAck(sdpOf(request));
@@ -113,18 +113,18 @@ export class SrfBackedDialog implements Dialog {
     });
   }
 
-  /** Not Dialog.destroy, which takes a 401 for the end. */
+  /** drachtio-srf's Dialog.destroy takes a 401 for the end of the dialog, so the BYE is sent as a plain request. */
   #byeWithCredentials(headers: Record<string, string>, digest: DigestClient, done: (error: unknown) => void): void {
     requestWithCredentials(this.#dialog, { method: 'BYE', headers }, digest).then(
       () => done(undefined),
       () => {
-        // That one forgets the dialog even when nothing can be sent.
+        // destroy() releases the dialog even when nothing can be sent.
         this.#dialog.destroy({ headers }, done);
       },
     );
   }
 
-  /** Calls back as drachtio-srf does, but for challenges that can be answered. */
+  /** Sends a request as drachtio-srf does, and answers challenges where there are credentials. */
   #request(request: SrfDialogRequest, callback: (error: unknown, response?: SrfResponse) => void): void {
     const { digest } = this.#local;
     if (digest) {
@@ -152,8 +152,8 @@ export class SrfBackedDialog implements Dialog {
   }
 
   /**
-   * Resolves to the final response. Not Dialog.modify: after a refusal that one never lets the next request through; nor
-   * the promise of Dialog.request, which a 180 settles.
+   * Resolves to the final response. drachtio-srf's Dialog.modify blocks all later requests after a refusal, and the promise
+   * of Dialog.request settles with a 180: neither can be used.
    */
   #sendReinvite(offer: string): Promise<SrfResponse> {
     const headers = { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' };
@@ -200,7 +200,7 @@ export class SrfBackedDialog implements Dialog {
     else if (!REFER_EVENT.test(event)) response.send(489, { headers: { 'Allow-Events': 'refer' } });
     else if (!this.#hasReferred) response.send(481);
     else {
-      // What comes after the end is taken as well: there are peers that end the call when it is not.
+      // A NOTIFY after the outcome is accepted as well: some peers end the call when it is refused.
       response.send(200);
       const id = EVENT_ID.exec(event)?.[1];
       const isOld = id !== undefined && Number(id) <= this.#settledRefer;
@@ -244,7 +244,7 @@ export class SrfBackedDialog implements Dialog {
   }
 }
 
-/** What a message says of the session; of one that we cannot refuse, what is not understood says nothing. */
+/** The session description of a message that cannot be refused; undefined when it has none that is understood. */
 export function sdpOf(message: Pick<SrfRequest, 'get' | 'body'>): string | undefined {
   const body = readSessionBody(bodyHeadersOf(message), message.body);
   return body.kind === 'session' ? body.sdp : undefined;

@@ -1,16 +1,16 @@
 import type { DigestClient } from '../auth/digest-client.js';
 import { headerOf, partiesOf, sendRejection } from './srf-request.js';
-import type { Dialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from '../sip-endpoint.js';
+import type { CallDialog, DialogHandlers, IncomingInvite, SipAddress, SipRejection } from '../sip-endpoint.js';
 import { bodyHeadersOf, readSessionBody } from '../session-body.js';
 import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 import { plainCallId } from './srf-wire.js';
 import { describe, owned } from '../text.js';
 
-/** The SIP server confirms within milliseconds that a 200 went out; one that was lost on the way never does. */
+/** The SIP server confirms within milliseconds that a 200 was sent; it never does when the command was lost. */
 const ANSWER_TIMEOUT_MS = 4_000;
 
-/** What drachtio-server says of an answer when it has just ended the INVITE on a CANCEL. */
+/** drachtio-server's error for an answer to an INVITE that it has just ended on a CANCEL. */
 const ENDED = 'unknown transaction';
 
 /** An INVITE that drachtio-srf was offered. */
@@ -64,7 +64,7 @@ export class SrfInvite implements IncomingInvite {
     sendRejection(this.#response, rejection, this.#options);
   }
 
-  answer(localSdp: string, handlers: DialogHandlers): Promise<Dialog> {
+  answer(localSdp: string, handlers: DialogHandlers): Promise<CallDialog> {
     return new Promise((resolve, reject) => {
       if (this.#isAnswered()) {
         reject(new Error('the INVITE is gone'));
@@ -83,7 +83,7 @@ export class SrfInvite implements IncomingInvite {
       this.#srf.createUAS(this.#request, this.#response, options, (error, srfDialog) => {
         if (!srfDialog) {
           const why = describe(error);
-          // That CANCEL was on its way to us, and drachtio-srf, which had given its 200, did not pass it on.
+          // The CANCEL crossed our 200, and drachtio-srf does not report a CANCEL after the 200.
           if (why.includes(ENDED)) this.#onCancel();
           fail(why);
           return;
@@ -91,8 +91,8 @@ export class SrfInvite implements IncomingInvite {
         cancelTimer();
         const local = { uri: localUri(this.to.uri), digest: this.digest };
         const dialog = new SrfBackedDialog(srfDialog, this.#options, handlers, local);
-        // A CANCEL may cross our 200, and drachtio-srf sends it even when it has said that it cannot (no Contact): the
-        // failure has been told, so the dialog nobody wants is ended.
+        // A CANCEL may cross our 200, and drachtio-srf may report an error (no Contact) and still send the 200. The failure
+        // has been reported, so this dialog is ended.
         if (failed) void dialog.bye();
         resolve(dialog);
       });
@@ -105,7 +105,7 @@ export class SrfInvite implements IncomingInvite {
     this.onCancel?.();
   }
 
-  /** Before the answer (RFC 3311 section 5.2): who calls may change, but an offer has to wait for the answer to the first. */
+  /** An UPDATE before the answer (RFC 3311 section 5.2): an offer has to wait until the first one is answered. */
   #onUpdate(update: SrfRequest, response: SrfResponse): void {
     const body = readSessionBody(bodyHeadersOf(update), update.body);
     if (body.kind === 'none') response.send(200);
@@ -118,7 +118,7 @@ export class SrfInvite implements IncomingInvite {
   }
 }
 
-/** As a URI of ours goes between angle brackets, or undefined if this one cannot: it was the caller who wrote it. */
+/** A URI that may stand between angle brackets in a request of ours, else undefined: the caller wrote this one. */
 function localUri(uri: string): string | undefined {
   return /^(?:sips?|tel):[!#-;=?-~]{1,256}$/i.test(uri) ? uri : undefined;
 }

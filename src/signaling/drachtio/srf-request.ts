@@ -4,10 +4,10 @@ import { warningOf, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfRequest, SrfResponse } from './srf-types.js';
 import { owned } from '../text.js';
 
-/** Who is who in a request outside a dialog, and what else it says. */
+/** The parties, source and header fields of a request outside a dialog. */
 export function partiesOf(request: SrfRequest): CapabilityQuery {
   return {
-    // Not drachtio-srf's own reading, to which a display name that should be quoted is the address.
+    // drachtio-srf's own parser takes an unquoted display name for the address.
     from: sipAddress(readNameAddr(request.get('From') ?? '').uri),
     to: sipAddress(readNameAddr(request.get('To') ?? '').uri),
     requestUri: sipAddress(request.uri),
@@ -18,7 +18,7 @@ export function partiesOf(request: SrfRequest): CapabilityQuery {
 
 /** A header, any case; the values of several fields of that name stand in one, separated by commas. */
 export function headerOf(request: SrfRequest, name: string): string | undefined {
-  // drachtio-srf looks names up in plain objects, where some are found that nobody sent: `constructor`, `__proto__`.
+  // drachtio-srf looks names up in plain objects, which have members of their own: `constructor`, `__proto__`.
   if (percentDecoded(name).toLowerCase() in Object.prototype) return undefined;
   const value = request.get(name);
   return value === undefined ? undefined : owned(value);
@@ -31,7 +31,7 @@ export function sendRejection(response: SrfResponse, rejection: SipRejection, sh
   if (warning !== undefined) headers['Warning'] = warningOf(warning, shown);
   if (retryAfterSec !== undefined) headers['Retry-After'] = String(retryAfterSec);
   if (contact !== undefined) headers['Contact'] = `<${contact}>`;
-  // drachtio-srf knows one field of a name, and challenges cannot share one (RFC 3261 section 20.44).
+  // drachtio-srf writes one field of a name, and challenges must not share one (RFC 3261 section 20.44).
   if (challenges) headers['WWW-Authenticate'] = challenges.join('\r\nWWW-Authenticate: ');
   try {
     response.send(status, { headers });

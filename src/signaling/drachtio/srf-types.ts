@@ -2,15 +2,15 @@ import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 /**
- * The part of drachtio-srf we use, as it behaves. Its own typings are wrong in places (no `Dialog.id`, arity of
- * `send`, no `reconnecting` event), so they stop here.
+ * Types for the part of drachtio-srf that is used here, as it behaves. Its own typings are wrong in places (no `Dialog.id`,
+ * arity of `send`, no `reconnecting` event).
  */
 
 export interface SrfRequest extends EventEmitter {
   readonly method: string;
   readonly uri: string;
   readonly body: string;
-  /** `network`, or `application` for a request the SIP server made itself. */
+  /** `network`, or `application` for a request that the SIP server generated. */
   readonly source: string;
   readonly source_address: string;
   readonly source_port: number;
@@ -71,17 +71,17 @@ export interface SrfConnectOptions {
 }
 
 /**
- * One connection to a server. `connect`: an error when it was refused, else null and the server's addresses; `error`,
- * `close`: it is gone.
+ * One connection to a server. Event `connect`: an error when the server refused it, else null and the server's addresses;
+ * `error`, `close`: the connection is lost.
  */
 export interface SrfClient extends EventEmitter {
   /** The socket, once it is connected, with the INVITEs that have no final response, by Call-ID. */
   readonly mapServer: ReadonlyMap<Socket, { readonly pendingNetworkInvites: ReadonlyMap<string, unknown> }>;
-  /** `connect`: the socket is connected, nothing has been said yet. */
+  /** Event `connect`: the socket is connected, nothing was sent yet. */
   readonly wp: SrfWire;
 }
 
-/** Messages to and from a server. `msg`: one has come, with the socket in front of it. */
+/** Messages to and from a server. Event `msg`: a message was received; arguments are the socket and the message. */
 export interface SrfWire extends EventEmitter {
   closing?: boolean;
   /** Returns the id of the message. */
@@ -89,13 +89,13 @@ export interface SrfWire extends EventEmitter {
 }
 
 export interface SrfInstance extends EventEmitter {
-  /** Not public, but the only way to tell attempts to connect apart and to end one. */
+  /** Not public, but the only way to tell connection attempts apart and to end one. */
   readonly _app: { readonly client?: SrfClient };
   connect(options: SrfConnectOptions): void;
   disconnect(): void;
   invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;
   options(handler: (request: SrfRequest, response: SrfResponse) => void): void;
-  /** A request outside any dialog. Calls back when it has been sent, or not; its responses are `response` events. */
+  /** A request outside any dialog. Calls back when it was sent or could not be; its responses are `response` events. */
   request(
     uri: string,
     options: { method: string; headers: Record<string, string>; proxy?: string },

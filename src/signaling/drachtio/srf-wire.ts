@@ -2,24 +2,24 @@ import type { Socket } from 'node:net';
 import { readNameAddr } from '../name-addr.js';
 import type { SrfClient, SrfRequest } from './srf-types.js';
 
-/** Behind the Call-ID of an INVITE as drachtio-srf sees it. No Call-ID holds a semicolon. */
+/** Appended to the Call-ID of an INVITE for drachtio-srf. No Call-ID holds a semicolon. */
 const MARK = ';from-tag=';
-/** Behind that of an INVITE which has come by another way as well and is unanswered there. No tag holds a semicolon either. */
+/** Appended after the tag for a merged INVITE (RFC 3261 section 8.2.2.2) while the first one is unanswered. No tag holds a semicolon. */
 const COPY = ';copy';
-/** Methods that drachtio-srf looks for a pending INVITE for, by Call-ID alone. */
+/** Methods for which drachtio-srf looks up a pending INVITE, by Call-ID alone. */
 const BY_CALL_ID = /^(?:INVITE|CANCEL|UPDATE) /;
-/** What it takes a From or To apart by; where this does not hold, the first word is the address to it. */
+/** What its parser of From and To accepts; anything else it reads as if the first word were the address. */
 const READABLE = /^(?:[\w\-.!%*+`'~]+(?:[ \t]+[\w\-.!%*+`'~]+)*[ \t]*|"(?:[^"\\]|\\.)*"[ \t]*)?<|^sips?:|^tel:/i;
 const HEADER = /^(from|f|to|t|call-id|i|content-type|c)[ \t]*:[ \t]*(.*)$/i;
 
 /**
- * Stands between drachtio-srf and its server, since three things go wrong in the one that the other may send:
+ * Rewrites messages between drachtio-srf and its server, because drachtio-srf mishandles three things it may receive:
  *
- * - INVITEs and their CANCELs are told apart by Call-ID alone, while a B2BUA may call two numbers under one. So they have
- *   the From tag in it, and one that has come by two ways (RFC 3261 section 8.2.2.2) says so the second time.
- * - Names in From and To that should be quoted and are not are taken for the address. So they are quoted.
- * - A multipart body is taken apart in quadratic time. So its type is written in capitals, which drachtio-srf does not
- *   look for; a type means the same either way (RFC 2045 section 5.1).
+ * - It matches INVITEs and their CANCELs by Call-ID alone, but a B2BUA may call two numbers under one Call-ID. So the From
+ *   tag is appended to the Call-ID, and a mark to that of a merged INVITE (RFC 3261 section 8.2.2.2).
+ * - It takes an unquoted display name in From or To for the address. So the name is quoted.
+ * - It parses a multipart body in quadratic time. So the media type is written in capitals, which its parser does not look
+ *   for; media types are case-insensitive (RFC 2045 section 5.1).
  */
 export function guardWire({ wp, mapServer }: SrfClient): void {
   const deliver = wp.listeners('msg');
@@ -33,7 +33,7 @@ export function guardWire({ wp, mapServer }: SrfClient): void {
   wp.send = (socket, message) => send(socket, fromSrf(message));
 }
 
-/** Whether an INVITE is unanswered that a request belongs to: it has come in the early dialog. */
+/** Whether a request belongs to an unanswered INVITE, so to an early dialog. */
 export function isInEarlyDialog({ mapServer }: SrfClient, request: SrfRequest): boolean {
   const key = `${request.get('Call-ID') ?? ''}${MARK}${tagOf(request.get('From') ?? '')}`;
   return mapServer.get(request.socket)?.pendingNetworkInvites.has(key) === true;
@@ -71,7 +71,7 @@ export function toSrf(message: string, isPending: (callId: string) => boolean): 
   return message.slice(0, start) + [startLine, ...lines].join('\r\n') + message.slice(headEnd);
 }
 
-/** Left to itself, drachtio-srf would take the copy of an INVITE for the INVITE: a CANCEL would then miss its call. */
+/** drachtio-srf would confuse a merged INVITE with the first one: a CANCEL would then miss its call. */
 function marked(startLine: string, callId: string, tag: string, isPending: (callId: string) => boolean): string {
   const key = callId + tag;
   if (startLine.startsWith('CANCEL')) return key;
@@ -79,7 +79,7 @@ function marked(startLine: string, callId: string, tag: string, isPending: (call
   return isPending(key) ? key : callId;
 }
 
-/** Whether an INVITE is a copy of one that is unanswered, by the Call-ID that drachtio-srf has of it. */
+/** Whether an INVITE is a merged copy of an unanswered one, by the Call-ID that drachtio-srf has of it. */
 export function isCopy(callId: string): boolean {
   return callId.endsWith(COPY);
 }
@@ -97,7 +97,7 @@ function tagOf(from: string): string {
   return /;[ \t]*tag[ \t]*=[ \t]*([^;,\s]*)/i.exec(params)?.[1] ?? '';
 }
 
-/** `"name" <uri>;params`, whatever it was. */
+/** The value as `"name" <uri>;params`. */
 function quoted(value: string): string {
   const { name, uri, params } = readNameAddr(value);
   return uri === '' || !value.includes('<') ? value : `"${name.replace(/["\\]/g, '')}" <${uri}>${params}`;

@@ -52,7 +52,7 @@ export interface RegistrationArrival {
 export class Registrations {
   readonly #options: RegistrationsOptions;
   readonly #contactKey = randomBytes(32);
-  #unmatchedToldMs = new WeakMap<Registration, number>();
+  #unmatchedLoggedMs = new WeakMap<Registration, number>();
   #registrations: readonly Registration[] = [];
   #connected = false;
   #closed: Promise<void> | undefined;
@@ -117,9 +117,9 @@ export class Registrations {
     const registration = fromThere.find(({ settings }) => settings.user === requestUri.user) ?? fromThere[0];
     if (!registration) return;
     const { clock, logger } = this.#options;
-    const toldMs = this.#unmatchedToldMs.get(registration) ?? -Infinity;
+    const toldMs = this.#unmatchedLoggedMs.get(registration) ?? -Infinity;
     if (clock.nowMs() - toldMs < UNMATCHED_LINE_INTERVAL_MS) return;
-    this.#unmatchedToldMs.set(registration, clock.nowMs());
+    this.#unmatchedLoggedMs.set(registration, clock.nowMs());
     logger.warn(
       {
         ...{ event: 'sip.registration_unmatched', callId, address: source.address },

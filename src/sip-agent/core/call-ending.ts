@@ -24,13 +24,13 @@ export function endCall(core: Core, usage: InviteUsage, reason: string): void {
   if (dialog.state !== 'confirmed') return;
   const bye = byeFor(dialog, reason);
   dialog.state = 'ending';
-  tellBye(usage, bye);
+  reportBye(usage, bye);
   void sendBye(core, usage, bye, () => core.usages.remove(usage));
 }
 
 /** Tells the client of a call that ended before it was confirmed that it did, as if by a BYE. */
-export function tellEnded(usage: InviteUsage, reason: string): void {
-  tellBye(usage, byeFor(usage.dialog, reason));
+export function reportEnded(usage: InviteUsage, reason: string): void {
+  reportBye(usage, byeFor(usage.dialog, reason));
 }
 
 /**
@@ -46,7 +46,7 @@ export async function acceptAndEnd(core: Core, dialog: Dialog, sequence: number,
   return () => flow.send(bytes);
 }
 
-function tellBye({ dialog, client, id }: InviteUsage, bye: SipRequest): void {
+function reportBye({ dialog, client, id }: InviteUsage, bye: SipRequest): void {
   client.unsolicited({ flow: dialog.flow, bytes: bye.toBuffer(), dialogId: id });
 }
 

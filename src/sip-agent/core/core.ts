@@ -1,19 +1,19 @@
 import type { CallSetups } from '../dialog/call-setups.js';
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import type { Methods } from '../syntax/methods.js';
 import type { Subscriptions } from '../dialog/subscriptions.js';
-import type { Target } from '../transport/target.js';
+import type { RequestTarget } from '../transport/target.js';
 import type { SessionPolicy } from '../dialog/session-expires.js';
 import type { SipTimers } from '../transaction/timers.js';
 import type { TransactionLayer } from '../transaction/layer.js';
 import type { UsageStore } from '../dialog/usage-store.js';
-import type { Ways } from '../transport/candidates.js';
+import type { Candidates } from '../transport/candidates.js';
 import type { WireClient } from '../wire/client.js';
 
 /** What the two halves of the agent's core, requests from the network and requests from clients, have in common. */
 export interface Core {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly timers: SipTimers;
   /** What is asked of session timers. */
   readonly session: SessionPolicy;
@@ -24,9 +24,9 @@ export interface Core {
   readonly setups: CallSetups;
   readonly subscriptions: Subscriptions;
   /** The best way to a target. Rejects with an Error when there is none. */
-  readonly flowTo: (target: Target) => Promise<Flow>;
+  readonly flowTo: (target: RequestTarget) => Promise<Flow>;
   /** All of them. Rejects as above. */
-  readonly waysTo: (target: Target) => Promise<Ways>;
+  readonly candidatesFor: (target: RequestTarget) => Promise<Candidates>;
   /** A client that wants requests of this method. */
   readonly pickClient: (method: string) => WireClient | undefined;
 }

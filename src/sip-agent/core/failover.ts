@@ -1,70 +1,71 @@
 import { composeOutside, type ComposedRequest } from './compose-request.js';
 import type { Flow } from '../transport/flow.js';
 import type { SipRequest } from '../syntax/message.js';
-import type { Ways } from '../transport/candidates.js';
+import type { Candidates } from '../transport/candidates.js';
 
-/** Octets beyond which a request goes by TCP, as nobody knows the path's MTU (RFC 3261 section 18.1.1). */
+/** Octets beyond which a request goes by TCP, as the path's MTU is unknown (RFC 3261 section 18.1.1). */
 const MAX_UDP_BYTES = 1_300;
 /** A Via of ours with the longest address there is. */
 const VIA_BYTES = 120;
-/** Ways tried for one request: each may take 64·T1 to fail. */
-const MAX_LEGS = 4;
+/** Attempts for one request: each may take 64·T1 to fail. */
+const MAX_ATTEMPTS = 4;
 
-/** A request as it goes one way. */
-export interface Leg {
+/** A request as it is sent to one candidate. */
+export interface Attempt {
   readonly composed: ComposedRequest;
   readonly flow: Flow;
 }
 
 /**
- * A request outside a dialog and its ways to the target: each leg is the same request, Call-ID, From tag and CSeq, made
- * for the next way (RFC 3263 section 4.3).
+ * Failover of a request outside a dialog (RFC 3263 section 4.3): each attempt is the same request, with the same Call-ID,
+ * From tag and CSeq, composed for the next candidate.
  */
-export class Journey {
-  readonly #ways: Ways;
-  /** The client's request; from the first leg on with the names that leg was given. */
+export class Failover {
+  readonly #candidates: Candidates;
+  /** The client's request; after the first attempt it has the From, Call-ID and CSeq of that attempt. */
   readonly #given: SipRequest;
   readonly #complete: (request: SipRequest) => void;
-  #legs = 0;
+  #attempts = 0;
 
-  /** `complete` is given every leg's request to add what is ours to say in it. */
-  constructor(ways: Ways, given: SipRequest, complete: (request: SipRequest) => void) {
-    this.#ways = ways;
+  /** `complete` is called with the request of every attempt, to add the header fields that are ours to add. */
+  constructor(candidates: Candidates, given: SipRequest, complete: (request: SipRequest) => void) {
+    this.#candidates = candidates;
     this.#given = given;
     this.#complete = complete;
   }
 
   /**
-   * The first leg, or the one after a leg that failed; undefined when there is none. Rejects when nothing can be sent at
-   * all, with an Error that says why.
+   * The first attempt, or the one after an attempt that failed; undefined when there is none. Rejects with an Error that
+   * says why when nothing can be sent at all.
    */
-  async next(): Promise<Leg | undefined> {
-    if (this.#legs > 0) this.#ways.failed();
-    this.#legs++;
-    const leg = await this.#compose();
-    const tooLarge = leg && !leg.flow.reliable && leg.composed.request.toBuffer().length + VIA_BYTES > MAX_UDP_BYTES;
-    return tooLarge && this.#ways.preferTcp() ? this.#compose() : leg;
+  async next(): Promise<Attempt | undefined> {
+    if (this.#attempts > 0) this.#candidates.failed();
+    this.#attempts++;
+    const attempt = await this.#compose();
+    const isTooLarge =
+      attempt && !attempt.flow.reliable && attempt.composed.request.toBuffer().length + VIA_BYTES > MAX_UDP_BYTES;
+    return isTooLarge && this.#candidates.preferTcp() ? this.#compose() : attempt;
   }
 
   /**
-   * Goes on after a leg that has failed: `go` is given the next one and says whether it took it. If not, or if there is
-   * none, `giveUp` is called, and at once when nothing was left to try.
+   * Goes on after an attempt that failed: `go` is called with the next one and returns whether it was sent. If it was not,
+   * or if no candidate is left, `giveUp` is called.
    */
-  async goOn(go: (leg: Leg) => boolean, giveUp: () => void): Promise<void> {
-    if (this.#ways.exhausted || this.#legs >= MAX_LEGS || !(await this.#offer(go))) giveUp();
+  async goOn(go: (attempt: Attempt) => boolean, giveUp: () => void): Promise<void> {
+    if (this.#candidates.exhausted || this.#attempts >= MAX_ATTEMPTS || !(await this.#offer(go))) giveUp();
   }
 
-  async #offer(go: (leg: Leg) => boolean): Promise<boolean> {
+  async #offer(go: (attempt: Attempt) => boolean): Promise<boolean> {
     try {
-      const leg = await this.next();
-      return leg !== undefined && go(leg);
+      const attempt = await this.next();
+      return attempt !== undefined && go(attempt);
     } catch {
       return false;
     }
   }
 
-  async #compose(): Promise<Leg | undefined> {
-    const flow = await this.#ways.next();
+  async #compose(): Promise<Attempt | undefined> {
+    const flow = await this.#candidates.next();
     if (!flow) return undefined;
     const composed = composeOutside(this.#given, flow);
     this.#complete(composed.request);

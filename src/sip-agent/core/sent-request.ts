@@ -28,13 +28,13 @@ export function reportSent(commandId: string, { client, transactionId, dialogId,
 }
 
 /** Passes a response on to the client. */
-export function tellResponse({ client, transactionId, dialogId, flow }: SentRequest, response: SipResponse): void {
+export function forwardResponse({ client, transactionId, dialogId, flow }: SentRequest, response: SipResponse): void {
   client.fromNetwork({ flow, bytes: response.toBuffer(), transactionId, dialogId });
 }
 
 /** Gives the client a final response nobody sent: without one it would wait for ever. */
-export function tellStatus(sent: SentRequest, status: number): void {
-  tellResponse(sent, responseTo(sent.request, status));
+export function reportStatus(sent: SentRequest, status: number): void {
+  forwardResponse(sent, responseTo(sent.request, status));
 }
 
 /** What stands in for a response that never came (RFC 3261 section 8.1.3.1). */

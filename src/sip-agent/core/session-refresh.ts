@@ -24,7 +24,7 @@ import { SessionTimer } from '../dialog/session-timer.js';
 const EXPIRED = 'Session timer expired';
 
 /** What has become of a refresh. */
-type Outcome = ReceivedResponse | ClientFailure;
+type RefreshOutcome = ReceivedResponse | ClientFailure;
 
 /**
  * A session refresh request of either side has its 2xx, sent or received: the session is kept by the terms in it, or no
@@ -108,7 +108,7 @@ function composeRefresh(
   return request;
 }
 
-function sendUpdate(core: Core, request: SipRequest, flow: Flow): Promise<Outcome> {
+function sendUpdate(core: Core, request: SipRequest, flow: Flow): Promise<RefreshOutcome> {
   return new Promise((resolve) =>
     core.layer.send(request, flow, {
       response: (response) => {
@@ -119,11 +119,11 @@ function sendUpdate(core: Core, request: SipRequest, flow: Flow): Promise<Outcom
   );
 }
 
-function sendReinvite(core: Core, usage: InviteUsage, request: SipRequest, flow: Flow): Promise<Outcome> {
+function sendReinvite(core: Core, usage: InviteUsage, request: SipRequest, flow: Flow): Promise<RefreshOutcome> {
   const invite = new SentInvite(Number.parseInt(request.get('cseq') ?? '', 10), true);
   usage.sentInvite = invite;
   return new Promise((resolve) => {
-    const settle = (outcome: Outcome, accepted: boolean): void => {
+    const settle = (outcome: RefreshOutcome, accepted: boolean): void => {
       invite.pending = false;
       if (!accepted && usage.sentInvite === invite) usage.sentInvite = undefined;
       resolve(outcome);
@@ -154,7 +154,13 @@ function acknowledge(core: Core, dialog: Dialog, invite: SentInvite, { message }
 }
 
 /** RFC 4028 section 10. */
-function conclude(core: Core, usage: InviteUsage, session: SessionTimer, request: SipRequest, outcome: Outcome): void {
+function conclude(
+  core: Core,
+  usage: InviteUsage,
+  session: SessionTimer,
+  request: SipRequest,
+  outcome: RefreshOutcome,
+): void {
   const response = typeof outcome === 'string' ? undefined : outcome.message;
   const status = typeof outcome === 'string' ? statusOf(outcome) : outcome.status;
   if (usage.dialog.state !== 'confirmed') return;

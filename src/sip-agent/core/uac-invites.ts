@@ -4,7 +4,7 @@ import { composeInside } from './compose-request.js';
 import type { Core } from './core.js';
 import { contactUri, Dialog } from '../dialog/dialog.js';
 import { InviteUsage } from '../dialog/invite-usage.js';
-import type { Journey, Leg } from './failover.js';
+import type { Failover, Attempt } from './failover.js';
 import type { SipRequest, SipResponse } from '../syntax/message.js';
 import type { ExtraHeaders, ReceivedResponse } from '../transaction/outgoing-request.js';
 import { isSuccess } from '../syntax/responses.js';
@@ -14,8 +14,8 @@ import {
   NO_DIALOG,
   reportSent,
   statusOf,
-  tellResponse,
-  tellStatus,
+  forwardResponse,
+  reportStatus,
   type SentRequest,
 } from './sent-request.js';
 import { termsOfResponse } from '../dialog/session-expires.js';
@@ -33,11 +33,11 @@ interface InviteAttempt {
   /** Whether it is to make the dialog. */
   readonly initial: boolean;
   /** The ways it may still go; absent inside a dialog. */
-  readonly journey?: Journey;
+  readonly failover?: Failover;
 }
 
 /** INVITEs of clients: how they go out, are taken back and acknowledged, and how what becomes of them is told. */
-export class OutboundInvites {
+export class UacInvites {
   readonly #core: Core;
   /** Those without a final response, by transaction id: they can be cancelled. */
   readonly #attempts = new Map<string, InviteAttempt>();
@@ -52,7 +52,7 @@ export class OutboundInvites {
   }
 
   /** Sends an INVITE that is to make a dialog one way; what follows it on another way keeps its transaction id. */
-  send(client: WireClient, transactionId: string, { composed, flow }: Leg, journey: Journey): SentRequest {
+  send(client: WireClient, transactionId: string, { composed, flow }: Attempt, failover: Failover): SentRequest {
     const { request, localTag, sequence } = composed;
     const usage = new InviteUsage(Dialog.forInvite(request, localTag, sequence, flow), client);
     if (!this.#core.usages.add(usage)) {
@@ -61,7 +61,7 @@ export class OutboundInvites {
     }
     const sent = { client, transactionId, dialogId: usage.id, request, flow };
     const invite = new SentInvite(sequence, request.body.length > 0);
-    this.#send({ usage, invite, sent, initial: true, journey });
+    this.#send({ usage, invite, sent, initial: true, failover });
     return sent;
   }
 
@@ -76,7 +76,7 @@ export class OutboundInvites {
       // RFC 3261 section 14.1 forbids sending it; the client learns what the peer would have said.
       const refused = newSent(client, usage.id, request, dialog.flow);
       reportSent(command.id, refused);
-      tellStatus(refused, 491);
+      reportStatus(refused, 491);
       return;
     }
     const flow = await flowInside(this.#core, dialog);
@@ -131,21 +131,21 @@ export class OutboundInvites {
 
   /** Tries the next way (RFC 3263 section 4.3), unless somebody has begun to answer or the INVITE was taken back. */
   #elsewhereOr(attempt: InviteAttempt, giveUp: () => void): void {
-    const { usage, invite, sent, journey } = attempt;
+    const { usage, invite, sent, failover } = attempt;
     const { client, transactionId } = sent;
     const isWanted = () => invite.invite?.cancelled === false && client.connected;
-    if (!journey || !isWanted() || usage.dialog.remoteTag !== undefined) {
+    if (!failover || !isWanted() || usage.dialog.remoteTag !== undefined) {
       giveUp();
       return;
     }
-    const go = (leg: Leg) => {
+    const go = (next: Attempt) => {
       if (!isWanted()) return false;
       this.#settle(attempt);
       this.#refused(attempt);
-      this.send(client, transactionId, leg, journey);
+      this.send(client, transactionId, next, failover);
       return true;
     };
-    void journey.goOn(go, giveUp);
+    void failover.goOn(go, giveUp);
   }
 
   #takeResponse(attempt: InviteAttempt, response: ReceivedResponse): void {
@@ -155,7 +155,7 @@ export class OutboundInvites {
     if (status >= 200) this.#settle(attempt);
     if (initial && status < 300) usage.dialog.learnFrom(response);
     if (isSuccess(status)) this.#accepted(attempt, message);
-    tellResponse(sent, message);
+    forwardResponse(sent, message);
     if (status >= 300) this.#refused(attempt);
     else if (status >= 200 && !usage.client.connected) this.#endUnheard(attempt);
   }
@@ -170,7 +170,7 @@ export class OutboundInvites {
 
   #failed(attempt: InviteAttempt, failure: ClientFailure): void {
     this.#settle(attempt);
-    tellStatus(attempt.sent, attempt.invite.invite?.cancelled ? 487 : statusOf(failure));
+    reportStatus(attempt.sent, attempt.invite.invite?.cancelled ? 487 : statusOf(failure));
     this.#refused(attempt);
   }
 

@@ -5,18 +5,18 @@ import type { Core } from './core.js';
 import type { Dialog } from '../dialog/dialog.js';
 import { parseRAck } from '../syntax/headers.js';
 import type { InviteUsage } from '../dialog/invite-usage.js';
-import { Journey, type Leg } from './failover.js';
+import { Failover, type Attempt } from './failover.js';
 import type { SipRequest, SipResponse } from '../syntax/message.js';
 import { refreshesSession } from '../syntax/methods.js';
-import { OutboundInvites } from './uac-invites.js';
+import { UacInvites } from './uac-invites.js';
 import { isSuccess } from '../syntax/responses.js';
 import {
   newSent,
   NO_DIALOG,
   reportSent,
   statusOf,
-  tellResponse,
-  tellStatus,
+  forwardResponse,
+  reportStatus,
   type SentRequest,
 } from './sent-request.js';
 import { termsOfResponse } from '../dialog/session-expires.js';
@@ -30,13 +30,13 @@ import type { SipCommand } from '../wire/server.js';
 type EndListener = (status: number, response?: SipResponse) => void;
 
 /** Requests of clients: how they go out, and how what becomes of them is told. */
-export class OutboundRequests {
+export class UserAgentClient {
   readonly #core: Core;
-  readonly #invites: OutboundInvites;
+  readonly #invites: UacInvites;
 
   constructor(core: Core) {
     this.#core = core;
-    this.#invites = new OutboundInvites(core);
+    this.#invites = new UacInvites(core);
   }
 
   /** Carries out a command. Rejects with an Error that says why it cannot. */
@@ -52,39 +52,44 @@ export class OutboundRequests {
   }
 
   async #sendOutside(client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
-    const ways = await this.#core.waysTo(targetOf(proxyUri(command.proxy) ?? given.uri));
-    const journey = new Journey(ways, given, (request) => {
+    const candidates = await this.#core.candidatesFor(targetOf(proxyUri(command.proxy) ?? given.uri));
+    const failover = new Failover(candidates, given, (request) => {
       // RFC 3261 section 13.2.1; without it the peer could not refresh a session by UPDATE.
       if (request.method === 'INVITE' && !request.has('allow')) request.add('allow', this.#core.methods.allow);
       if (refreshesSession(request.method)) mentionSession(this.#core, request);
     });
-    const leg = await journey.next();
-    if (!leg || !client.connected) return;
+    const attempt = await failover.next();
+    if (!attempt || !client.connected) return;
     const transactionId = randomUUID();
     const sent =
       given.method === 'INVITE'
-        ? this.#invites.send(client, transactionId, leg, journey)
-        : this.#sendLeg(client, transactionId, leg, journey);
+        ? this.#invites.send(client, transactionId, attempt, failover)
+        : this.#sendAttempt(client, transactionId, attempt, failover);
     reportSent(command.id, sent);
   }
 
   /** Sends a request other than INVITE one way; what follows it on another way keeps its transaction id. */
-  #sendLeg(client: WireClient, transactionId: string, { composed, flow }: Leg, journey: Journey): SentRequest {
+  #sendAttempt(
+    client: WireClient,
+    transactionId: string,
+    { composed, flow }: Attempt,
+    failover: Failover,
+  ): SentRequest {
     const sent = { client, transactionId, dialogId: '', request: composed.request, flow };
     const elsewhereOr = (giveUp: () => void) => {
-      const go = (next: Leg) => {
-        if (client.connected) this.#sendLeg(client, transactionId, next, journey);
+      const go = (next: Attempt) => {
+        if (client.connected) this.#sendAttempt(client, transactionId, next, failover);
         return client.connected;
       };
-      void journey.goOn(go, giveUp);
+      void failover.goOn(go, giveUp);
     };
     this.#core.layer.send(sent.request, flow, {
       response: ({ status, message }) => {
-        const pass = () => tellResponse(sent, message);
+        const pass = () => forwardResponse(sent, message);
         if (status === 503) elsewhereOr(pass);
         else if (status > 100) pass();
       },
-      failed: (failure) => elsewhereOr(() => tellStatus(sent, statusOf(failure))),
+      failed: (failure) => elsewhereOr(() => reportStatus(sent, statusOf(failure))),
     });
     return sent;
   }
@@ -172,11 +177,11 @@ export class OutboundRequests {
     const handlers: ResponseHandlers = {
       response: ({ status, message }) => {
         if (status >= 200) ended?.(status, message);
-        if (status > 100) tellResponse(sent, message);
+        if (status > 100) forwardResponse(sent, message);
       },
       failed: (failure) => {
         ended?.(statusOf(failure));
-        tellStatus(sent, statusOf(failure));
+        reportStatus(sent, statusOf(failure));
       },
     };
     this.#core.layer.send(sent.request, sent.flow, handlers, { once });

@@ -1,5 +1,5 @@
 import { AnswerRetransmission } from '../dialog/answer-retransmission.js';
-import { endCall, tellEnded } from './call-ending.js';
+import { endCall, reportEnded } from './call-ending.js';
 import { composeResponse, type Answerable, type ComposedResponse } from './compose-response.js';
 import type { Core } from './core.js';
 import { isInitial, type IncomingRequest } from '../transaction/incoming-request.js';
@@ -24,7 +24,7 @@ interface PendingEntry extends Pending {
 }
 
 /** The requests that clients have been given, and what becomes of their answers. */
-export class InboundAnswers {
+export class UasAnswers {
   readonly #core: Core;
   /** By transaction id. */
   readonly #pending = new Map<string, PendingEntry>();
@@ -67,7 +67,7 @@ export class InboundAnswers {
     const answered = this.#pending.get(transactionId)?.held === true;
     this.refuse(usage, invite, status);
     // A client that has answered no longer listens for a CANCEL.
-    if (answered && isInitial(invite)) tellEnded(usage, 'CANCEL after 200 OK');
+    if (answered && isInitial(invite)) reportEnded(usage, 'CANCEL after 200 OK');
     else usage.client.fromNetwork({ flow, bytes: why.toBuffer(), transactionId, dialogId: usage.id });
     if (isInitial(invite)) this.#core.usages.remove(usage);
   }

@@ -5,7 +5,7 @@ import type { Core } from './core.js';
 import { contactUri, Dialog } from '../dialog/dialog.js';
 import type { Flow } from '../transport/flow.js';
 import { parseNameAddr, parseRAck, splitHeaderList } from '../syntax/headers.js';
-import { InboundAnswers, type Pending } from './uas-answers.js';
+import { UasAnswers, type Pending } from './uas-answers.js';
 import { isInitial, type IncomingRequest } from '../transaction/incoming-request.js';
 import { InviteUsage } from '../dialog/invite-usage.js';
 import type { Envelope, SipRequest, SipResponse } from '../syntax/message.js';
@@ -18,15 +18,15 @@ import type { SipCommand } from '../wire/server.js';
 const MAX_ASKED = 256;
 
 /** Requests from the network: which are refused, and to which client the others go. */
-export class InboundRequests implements TransactionUser {
+export class UserAgentServer implements TransactionUser {
   readonly #core: Core;
-  readonly #answers: InboundAnswers;
+  readonly #answers: UasAnswers;
   /** OPTIONS that clients have been given, answered or not. */
   readonly #asked = new Set<IncomingRequest>();
 
   constructor(core: Core) {
     this.#core = core;
-    this.#answers = new InboundAnswers(core);
+    this.#answers = new UasAnswers(core);
   }
 
   request(incoming: IncomingRequest): void {

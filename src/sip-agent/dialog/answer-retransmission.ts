@@ -1,8 +1,8 @@
-import type { CancelTimer, Clock } from '../environment.js';
+import type { StopTimer, AgentClock } from '../environment.js';
 import type { SipTimers } from '../transaction/timers.js';
 
 export interface AnswerRetransmissionOptions {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly timers: SipTimers;
   /** Whether the peer has shown that it hears us; absent: it has. */
   readonly heard?: boolean | undefined;
@@ -22,8 +22,8 @@ const MAX_REPETITIONS_UNHEARD = 5;
  */
 export class AnswerRetransmission {
   readonly #options: AnswerRetransmissionOptions;
-  #next: CancelTimer;
-  readonly #giveUp: CancelTimer;
+  #next: StopTimer;
+  readonly #giveUp: StopTimer;
 
   constructor(options: AnswerRetransmissionOptions) {
     this.#options = options;
@@ -40,7 +40,7 @@ export class AnswerRetransmission {
     this.#giveUp();
   }
 
-  #repeatAfter(intervalMs: number, sent = 0): CancelTimer {
+  #repeatAfter(intervalMs: number, sent = 0): StopTimer {
     const { clock, timers, heard = true, send } = this.#options;
     if (!heard && sent === MAX_REPETITIONS_UNHEARD) return () => undefined;
     const nextMs = heard ? Math.min(intervalMs * 2, timers.t2Ms) : intervalMs * 2;

@@ -1,4 +1,4 @@
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import { LogThrottle } from '../transport/log-throttle.js';
 import { SourceCounts } from '../transport/source-counts.js';
@@ -26,7 +26,7 @@ export interface CallSetup {
  * alone, their addresses forged or not, could take every call there is; a phone or PBX acknowledges after a round trip.
  */
 export class CallSetups {
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
   readonly #throttle: LogThrottle;
   readonly #unheard = new SourceCounts();
@@ -34,7 +34,7 @@ export class CallSetups {
   readonly #fullSinceMs = new Map<string, number>();
   readonly #unacknowledged = new SourceCounts();
 
-  constructor(clock: Clock, logger: AgentLogger) {
+  constructor(clock: AgentClock, logger: AgentLogger) {
     this.#clock = clock;
     this.#logger = logger;
     this.#throttle = new LogThrottle(clock);

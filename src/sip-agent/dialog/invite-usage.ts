@@ -10,7 +10,7 @@ import type { SessionTimer } from './session-timer.js';
 import type { WireClient } from '../wire/client.js';
 
 /** A session description of ours, as it was last sent. */
-export interface LocalDescription {
+export interface SentDescription {
   readonly contentType: string;
   readonly body: Buffer;
 }
@@ -43,7 +43,7 @@ export class InviteUsage {
   #incomingInvite: IncomingRequest | undefined;
   /** A session description has been sent in a provisional response to the peer's INVITE. */
   #describedEarly = false;
-  #localDescription: LocalDescription | undefined;
+  #localDescription: SentDescription | undefined;
   /** Our 2xx responses without an ACK, by CSeq number. */
   readonly #answers = new Map<number, AnswerRetransmission>();
   readonly #afterAck: (() => void)[] = [];
@@ -66,7 +66,7 @@ export class InviteUsage {
   }
 
   /** What our side of the session was last described as; undefined before it was. */
-  get localDescription(): LocalDescription | undefined {
+  get localDescription(): SentDescription | undefined {
     return this.#localDescription;
   }
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { CancelTimer, Clock } from '../environment.js';
+import type { StopTimer, AgentClock } from '../environment.js';
 import type { RAck } from '../syntax/headers.js';
 import type { SipResponse } from '../syntax/message.js';
 import { addOptionTag, RELIABLE } from '../syntax/option-tags.js';
@@ -11,7 +11,7 @@ const MAX_RESPONSES = 32;
 const MAX_FIRST_RSEQ = 2 ** 31 - MAX_RESPONSES;
 
 export interface ReliableProvisionalsOptions {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly timers: SipTimers;
   /** CSeq number of the INVITE they answer. */
   readonly sequence: number;
@@ -38,8 +38,8 @@ export class ReliableProvisionals {
   readonly #firstRseq = randomInt(1, MAX_FIRST_RSEQ);
   #made = 0;
   #held: (() => void) | undefined;
-  #repetition: CancelTimer = () => undefined;
-  #deadline: CancelTimer = () => undefined;
+  #repetition: StopTimer = () => undefined;
+  #deadline: StopTimer = () => undefined;
 
   constructor(options: ReliableProvisionalsOptions) {
     this.#options = options;

@@ -1,7 +1,7 @@
-import type { CancelTimer, Clock } from '../environment.js';
+import type { StopTimer, AgentClock } from '../environment.js';
 
 export interface SessionTimerOptions {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   /** It is our turn to refresh the session. Answered by `agree`, `retry` or nothing: then it ends at its time. */
   readonly refresh: () => void;
   /** Nobody has refreshed the session: it is to be ended with a BYE. */
@@ -19,7 +19,7 @@ export class SessionTimer {
   /** The longest Min-SE the peer has refused a refresh with, in seconds. */
   minSeS = 0;
   readonly #options: SessionTimerOptions;
-  #cancel: CancelTimer = () => undefined;
+  #cancel: StopTimer = () => undefined;
   #intervalS = 0;
   #refresher: 'local' | 'remote' = 'remote';
   #endsAtMs = 0;

@@ -1,6 +1,6 @@
 import { ownContact } from '../wire/client-headers.js';
 import { Dialog } from './dialog.js';
-import type { CancelTimer, Clock } from '../environment.js';
+import type { StopTimer, AgentClock } from '../environment.js';
 import type { IncomingRequest } from '../transaction/incoming-request.js';
 import type { SipResponse } from '../syntax/message.js';
 import { parseDecimal } from '../syntax/grammar.js';
@@ -13,7 +13,7 @@ const MAX_SUBSCRIPTIONS = 10_000;
 interface Subscription {
   readonly dialog: Dialog;
   readonly client: WireClient;
-  readonly cancelExpiry: CancelTimer;
+  readonly cancelExpiry: StopTimer;
 }
 
 /**
@@ -21,11 +21,11 @@ interface Subscription {
  * 4.2). They are not refreshed: whoever wants more subscribes again.
  */
 export class Subscriptions {
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   /** By dialog id. */
   readonly #subscriptions = new Map<string, Subscription>();
 
-  constructor(clock: Clock) {
+  constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 

@@ -1,5 +1,5 @@
 import type { Dialog } from '../dialog/dialog.js';
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import { TokenBucket, type RateVerdict } from './token-bucket.js';
 
 /** Requests a second in one dialog, and twice as many at once: a hundred digits that were typed ahead, and a re-INVITE. */
@@ -7,12 +7,12 @@ const PER_SEC = 50;
 
 /** A token bucket for each dialog: a peer may say much in a call, but not without end. */
 export class DialogRates {
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
   readonly #buckets = new WeakMap<Dialog, TokenBucket>();
   #limited = 0;
 
-  constructor(clock: Clock, logger: AgentLogger) {
+  constructor(clock: AgentClock, logger: AgentLogger) {
     this.#clock = clock;
     this.#logger = logger;
   }

@@ -1,7 +1,7 @@
-import type { AgentLogger, CancelTimer, Clock } from '../environment.js';
+import type { AgentLogger, StopTimer, AgentClock } from '../environment.js';
 
 export interface LoadMeterOptions {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly logger: AgentLogger;
   /** How late, on average, a timer may come before new work is turned away, in milliseconds. */
   readonly maxLagMs: number;
@@ -19,7 +19,7 @@ export class LoadMeter {
   readonly #options: LoadMeterOptions;
   #lagMs = 0;
   #overloaded = false;
-  #cancel: CancelTimer = () => undefined;
+  #cancel: StopTimer = () => undefined;
 
   constructor(options: LoadMeterOptions) {
     this.#options = options;

@@ -1,6 +1,6 @@
 import { DialogRates } from './dialog-rates.js';
 import type { Dialog } from '../dialog/dialog.js';
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import type { Envelope, SipRequest } from '../syntax/message.js';
 import { aboutRefused } from './refused-request.js';
@@ -12,10 +12,10 @@ import type { UsageStore } from '../dialog/usage-store.js';
 import { stampSource } from '../transport/via.js';
 
 /** Why a request was turned away: for its source, for the name of what sent it, for coming too fast. */
-export type RefusalKind = 'forbidden' | 'scanners' | 'limited';
+export type FilterRefusal = 'forbidden' | 'scanners' | 'limited';
 
-export interface GatekeeperOptions {
-  readonly clock: Clock;
+export interface RequestFilterOptions {
+  readonly clock: AgentClock;
   readonly logger: AgentLogger;
   readonly usages: UsageStore;
   readonly allow: (address: string) => boolean;
@@ -29,7 +29,7 @@ export interface GatekeeperOptions {
   readonly addressesOf: (uri: string) => Promise<readonly string[]>;
   /** Takes a request up again that had to wait. */
   readonly again: (request: SipRequest, envelope: Envelope, flow: Flow) => void;
-  readonly onRefused: (kind: RefusalKind) => void;
+  readonly onRefused: (kind: FilterRefusal) => void;
 }
 
 /** A rate of a second or two ago is over soon. */
@@ -46,20 +46,20 @@ interface Objection {
 
 /** Which requests are worth a transaction. It refuses the others without one: they shall cost no memory. */
 export class RequestFilter {
-  readonly #strangers: UnknownSources;
+  readonly #unknownSources: UnknownSources;
   /** Who is let in, but not with such a User-Agent: what they send otherwise is not counted against them. */
   readonly #scanners: UnknownSources;
   readonly #rates: RequestRates;
   readonly #dialogRates: DialogRates;
   /** BYEs apart: what ends a call is worth more than what goes on in it. */
   readonly #byeRates: DialogRates;
-  readonly #options: GatekeeperOptions;
+  readonly #options: RequestFilterOptions;
   #waiting = 0;
 
-  constructor(options: GatekeeperOptions) {
+  constructor(options: RequestFilterOptions) {
     const { clock, logger, maxRequestsPerSec } = options;
     this.#options = options;
-    this.#strangers = new UnknownSources(clock, logger);
+    this.#unknownSources = new UnknownSources(clock, logger);
     this.#scanners = new UnknownSources(clock, logger);
     this.#rates = new RequestRates(maxRequestsPerSec, clock, logger);
     this.#dialogRates = new DialogRates(clock, logger);
@@ -68,12 +68,12 @@ export class RequestFilter {
 
   /** Requests refused because of their source, since the start. */
   get refused(): number {
-    return this.#strangers.refused + this.#scanners.refused;
+    return this.#unknownSources.refused + this.#scanners.refused;
   }
 
   /** Requests of such sources that were not answered at all, since the start. */
   get ignored(): number {
-    return this.#strangers.ignored + this.#scanners.ignored;
+    return this.#unknownSources.ignored + this.#scanners.ignored;
   }
 
   /** Requests that came too fast, since the start. */
@@ -86,17 +86,17 @@ export class RequestFilter {
     const { address } = flow.remote;
     const dialog = this.#options.usages.match(envelope)?.dialog;
     if (dialog?.peers.has(address) !== true && !this.#options.allow(address)) {
-      return this.#admitsStranger(request, envelope, flow, dialog);
+      return this.#admitsUnknown(request, envelope, flow, dialog);
     }
     // An ACK is never answered.
     if (request.method === 'ACK') return true;
     if (dialog) {
       const rates = request.method === 'BYE' ? this.#byeRates : this.#dialogRates;
-      return this.#paces(rates.judge(dialog, address), request, envelope, flow);
+      return this.#admitsAtRate(rates.judge(dialog, address), request, envelope, flow);
     }
     const name = envelope.to.tag === undefined ? this.#scannerName(request) : undefined;
-    if (name !== undefined) return this.#turnAway(request, envelope, flow, scannerNamed(name));
-    return this.#paces(this.#rates.judge(address), request, envelope, flow);
+    if (name !== undefined) return this.#reject(request, envelope, flow, scannerNamed(name));
+    return this.#admitsAtRate(this.#rates.judge(address), request, envelope, flow);
   }
 
   /** Whether something malformed is to be answered. */
@@ -105,24 +105,24 @@ export class RequestFilter {
   }
 
   close(): void {
-    this.#strangers.close();
+    this.#unknownSources.close();
     this.#scanners.close();
   }
 
-  #admitsStranger(request: SipRequest, envelope: Envelope, flow: Flow, dialog: Dialog | undefined): boolean {
+  #admitsUnknown(request: SipRequest, envelope: Envelope, flow: Flow, dialog: Dialog | undefined): boolean {
     if (dialog?.peers.hasNames === true) {
-      this.#askWhoThatIs(request, envelope, flow, dialog);
+      this.#resolvePeers(request, envelope, flow, dialog);
       return false;
     }
     if (request.method === 'ACK') return false;
     // Its dialog may be over, but for the answer that was lost.
     if (!dialog && envelope.to.tag !== undefined && this.#options.isRepetition(request, envelope)) return true;
     const { address } = flow.remote;
-    return this.#turnAway(request, envelope, flow, dialog ? noPartOf(dialog, address) : notAllowed(address));
+    return this.#reject(request, envelope, flow, dialog ? notInCall(dialog, address) : notAllowed(address));
   }
 
   /** The peers of a dialog may be known by name: then their addresses are found out before anybody is turned away. */
-  #askWhoThatIs(request: SipRequest, envelope: Envelope, flow: Flow, { peers }: Dialog): void {
+  #resolvePeers(request: SipRequest, envelope: Envelope, flow: Flow, { peers }: Dialog): void {
     const { addressesOf, again } = this.#options;
     if (this.#waiting >= MAX_WAITING) return;
     this.#waiting += 1;
@@ -137,8 +137,8 @@ export class RequestFilter {
     return userAgent === undefined ? undefined : this.#options.scannerName(userAgent);
   }
 
-  #turnAway(request: SipRequest, envelope: Envelope, flow: Flow, { kind, log, warning }: Objection): false {
-    const sources = kind === 'scanners' ? this.#scanners : this.#strangers;
+  #reject(request: SipRequest, envelope: Envelope, flow: Flow, { kind, log, warning }: Objection): false {
+    const sources = kind === 'scanners' ? this.#scanners : this.#unknownSources;
     const verdict = sources.judge(flow.remote.address, () => aboutRefused(request, envelope, log));
     this.#options.onRefused(kind);
     if (verdict === 'refuse') {
@@ -147,7 +147,7 @@ export class RequestFilter {
     return false;
   }
 
-  #paces(verdict: RateVerdict, request: SipRequest, envelope: Envelope, flow: Flow): boolean {
+  #admitsAtRate(verdict: RateVerdict, request: SipRequest, envelope: Envelope, flow: Flow): boolean {
     if (verdict === 'take') return true;
     this.#options.onRefused('limited');
     if (verdict === 'refuse') refuse(request, envelope, flow, 503, ['retry-after', RETRY_AFTER_SEC]);
@@ -163,7 +163,7 @@ function notAllowed(address: string): Objection {
   };
 }
 
-function noPartOf({ callId }: Dialog, address: string): Objection {
+function notInCall({ callId }: Dialog, address: string): Objection {
   return {
     kind: 'forbidden',
     log: { setting: 'sip.allow', callId, reason: 'its address is not in sip.allow and has no part in this call' },

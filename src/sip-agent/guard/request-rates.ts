@@ -1,4 +1,4 @@
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import { TokenBucket, type RateVerdict } from './token-bucket.js';
 
 /** Sources remembered; one that is forgotten begins anew with a full bucket. */
@@ -7,13 +7,13 @@ const MAX_SOURCES = 10_000;
 /** A token bucket for each source of requests, so that one that runs wild takes nothing from the others. */
 export class RequestRates {
   readonly #perSec: number;
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
   /** The one longest quiet first. */
   readonly #buckets = new Map<string, TokenBucket>();
   #limited = 0;
 
-  constructor(perSec: number, clock: Clock, logger: AgentLogger) {
+  constructor(perSec: number, clock: AgentClock, logger: AgentLogger) {
     this.#perSec = perSec;
     this.#clock = clock;
     this.#logger = logger;

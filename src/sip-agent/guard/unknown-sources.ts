@@ -1,4 +1,4 @@
-import type { AgentLogFields, AgentLogger, CancelTimer, Clock } from '../environment.js';
+import type { AgentLogFields, AgentLogger, StopTimer, AgentClock } from '../environment.js';
 
 /** Answers a stranger gets before there is silence: enough for somebody who has set up a phone wrongly to see why. */
 const REFUSALS = 3;
@@ -11,17 +11,17 @@ const MAX_SOURCES = 10_000;
 /** Lines about new sources between two sweeps: source addresses can be forged, and each would be a line. */
 const MAX_LINES = 20;
 
-interface Source {
+interface UnknownSource {
   lastMs: number;
   requests: number;
   /** What the log has been told of them. */
-  toldRequests: number;
-  toldMs: number;
+  loggedRequests: number;
+  loggedMs: number;
   readonly logged: boolean;
 }
 
 /** What a request of a stranger gets. */
-export type StrangerVerdict = 'refuse' | 'ignore';
+export type UnknownSourceVerdict = 'refuse' | 'ignore';
 
 /** What the log is told of the first request of a stranger: what it was, and which setting turned it away. */
 export type RefusedRequest = Omit<AgentLogFields, 'event' | 'address'>;
@@ -31,17 +31,17 @@ export type RefusedRequest = Omit<AgentLogFields, 'event' | 'address'>;
  * answered. The log has a line when one appears and a summary later, however much it sends.
  */
 export class UnknownSources {
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
   /** The one longest quiet first. */
-  readonly #sources = new Map<string, Source>();
+  readonly #sources = new Map<string, UnknownSource>();
   #lines = 0;
   #unloggedSources = 0;
   #refused = 0;
   #ignored = 0;
-  #sweep: CancelTimer | undefined;
+  #sweep: StopTimer | undefined;
 
-  constructor(clock: Clock, logger: AgentLogger) {
+  constructor(clock: AgentClock, logger: AgentLogger) {
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -62,8 +62,8 @@ export class UnknownSources {
   }
 
   /** `describe` is asked when the source is a new one. */
-  judge(address: string, describe: () => RefusedRequest): StrangerVerdict {
-    const source = this.#sources.get(address) ?? this.#meet(address, describe);
+  judge(address: string, describe: () => RefusedRequest): UnknownSourceVerdict {
+    const source = this.#sources.get(address) ?? this.#add(address, describe);
     source.lastMs = this.#clock.nowMs();
     source.requests += 1;
     this.#sources.delete(address);
@@ -83,7 +83,7 @@ export class UnknownSources {
     this.#sources.clear();
   }
 
-  #meet(address: string, describe: () => RefusedRequest): Source {
+  #add(address: string, describe: () => RefusedRequest): UnknownSource {
     const [oldest] = this.#sources.keys();
     if (this.#sources.size >= MAX_SOURCES && oldest !== undefined) this.#sources.delete(oldest);
     const logged = this.#lines < MAX_LINES;
@@ -92,22 +92,22 @@ export class UnknownSources {
       this.#logger.warn({ event: 'sip.forbidden', address, ...describe() });
     } else this.#unloggedSources += 1;
     const nowMs = this.#clock.nowMs();
-    return { lastMs: nowMs, requests: 0, toldRequests: 1, toldMs: nowMs, logged };
+    return { lastMs: nowMs, requests: 0, loggedRequests: 1, loggedMs: nowMs, logged };
   }
 
   #scheduleSweep(): void {
     this.#sweep ??= this.#clock.after(SWEEP_INTERVAL_MS, () => {
       this.#sweep = undefined;
-      this.#lookBack();
+      this.#logSummaries();
       if (this.#sources.size > 0) this.#scheduleSweep();
     });
   }
 
-  #lookBack(): void {
+  #logSummaries(): void {
     const nowMs = this.#clock.nowMs();
     for (const [address, source] of this.#sources) {
       const gone = nowMs - source.lastMs >= QUIET_MS;
-      if (gone || nowMs - source.toldMs >= SUMMARY_INTERVAL_MS) this.#summarise(address, source, nowMs);
+      if (gone || nowMs - source.loggedMs >= SUMMARY_INTERVAL_MS) this.#summarise(address, source, nowMs);
       if (gone) this.#sources.delete(address);
     }
     if (this.#unloggedSources > 0) {
@@ -117,17 +117,17 @@ export class UnknownSources {
     this.#unloggedSources = 0;
   }
 
-  #summarise(address: string, source: Source, nowMs: number): void {
-    const requests = source.requests - source.toldRequests;
+  #summarise(address: string, source: UnknownSource, nowMs: number): void {
+    const requests = source.requests - source.loggedRequests;
     if (requests > 0 && source.logged) {
       this.#logger.warn({
         event: 'sip.forbidden_summary',
         address,
         requests,
-        overMs: Math.round(nowMs - source.toldMs),
+        overMs: Math.round(nowMs - source.loggedMs),
       });
     }
-    source.toldRequests = source.requests;
-    source.toldMs = nowMs;
+    source.loggedRequests = source.requests;
+    source.loggedMs = nowMs;
   }
 }

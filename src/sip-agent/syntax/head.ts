@@ -8,16 +8,16 @@ import { owned } from './owned.js';
 import { isUriText, parseSipUri, uriScheme } from './uri.js';
 
 /** Why a message is refused, and the status that says so. */
-export interface Fault {
+export interface ParseFault {
   readonly status: 400 | 413 | 414 | 416 | 505 | 513;
   readonly reason: string;
 }
 
 /** Start line and header fields of a message: all that could be read, and the first thing that was wrong. */
-export interface Head {
+export interface MessageHead {
   /** Absent when the start line is not that of a SIP message. */
   readonly message?: SipRequest | SipResponse;
-  readonly fault?: Fault;
+  readonly fault?: ParseFault;
   /** The one valid Content-Length; "unknown" when there are several or it is no number. */
   readonly contentLength: number | 'absent' | 'unknown';
   /** Holds characters that must never be sent on. */
@@ -25,7 +25,7 @@ export interface Head {
 }
 
 /** Parses `bytes` from `start` up to, not including, the empty line at `end` (RFC 3261 section 7). */
-export function parseHead(bytes: Buffer, start: number, end: number): Head {
+export function parseHead(bytes: Buffer, start: number, end: number): MessageHead {
   const unsafe = hasUnsafeControl(bytes, start, end);
   const text = decode(bytes.subarray(start, end));
   const lineEnd = endOfLine(text, 0);
@@ -37,17 +37,17 @@ export function parseHead(bytes: Buffer, start: number, end: number): Head {
     startLine.fault ??
     headerFault ??
     contentLengthFault(contentLength);
-  const head: Mutable<Head> = { contentLength, unsafe };
+  const head: Mutable<MessageHead> = { contentLength, unsafe };
   if (startLine.message) head.message = startLine.message;
   if (fault) head.fault = fault;
   return head;
 }
 
-export function malformed(reason: string): Fault {
+export function malformed(reason: string): ParseFault {
   return { status: 400, reason };
 }
 
-type StartLine = Pick<Head, 'message' | 'fault'>;
+type StartLine = Pick<MessageHead, 'message' | 'fault'>;
 
 function parseStartLine(line: string): StartLine {
   return /^SIP\//i.test(line) ? parseStatusLine(line) : parseRequestLine(line);
@@ -80,7 +80,7 @@ function parseRequestLine(line: string): StartLine {
   return fault ? { message: new SipRequest(method, ''), fault } : { message: new SipRequest(method, owned(uri)) };
 }
 
-function requestLineFault(method: string, uri: string, version: string): Fault | undefined {
+function requestLineFault(method: string, uri: string, version: string): ParseFault | undefined {
   if (version.toUpperCase() !== 'SIP/2.0') {
     const isOtherVersion = version.length < 16 && /^SIP\/\d+\.\d+$/i.test(version);
     return isOtherVersion ? { status: 505, reason: 'Version Not Supported' } : malformed('Malformed request line');
@@ -90,7 +90,7 @@ function requestLineFault(method: string, uri: string, version: string): Fault |
   return method === 'ACK' && isUriText(uri) ? undefined : requestUriFault(uri);
 }
 
-function requestUriFault(uri: string): Fault | undefined {
+function requestUriFault(uri: string): ParseFault | undefined {
   const scheme = uriScheme(uri);
   if (scheme === undefined) return malformed('Malformed Request-URI');
   if (scheme !== 'sip' && scheme !== 'sips' && scheme !== 'tel') {
@@ -102,8 +102,8 @@ function requestUriFault(uri: string): Fault | undefined {
 }
 
 /** Adds every sound header field to the message; returns what is wrong with the first one that is not. */
-function readHeaders(text: string, start: number, message: SipMessage): Fault | undefined {
-  let fault: Fault | undefined;
+function readHeaders(text: string, start: number, message: SipMessage): ParseFault | undefined {
+  let fault: ParseFault | undefined;
   let count = 0;
   let lineStart = start;
   while (lineStart < text.length) {
@@ -157,14 +157,14 @@ function endOfFolding(text: string, lineEnd: number): number {
   return end;
 }
 
-function readContentLength(message: SipMessage): Head['contentLength'] {
+function readContentLength(message: SipMessage): MessageHead['contentLength'] {
   const values = message.getAll('content-length');
   const [value] = values;
   if (value === undefined) return 'absent';
   return (values.length === 1 ? parseDecimal(value, Number.MAX_SAFE_INTEGER) : undefined) ?? 'unknown';
 }
 
-function contentLengthFault(contentLength: Head['contentLength']): Fault | undefined {
+function contentLengthFault(contentLength: MessageHead['contentLength']): ParseFault | undefined {
   if (contentLength === 'unknown') return malformed('Malformed Content-Length');
   if (contentLength === 'absent' || contentLength <= LIMITS.messageBytes) return undefined;
   return { status: 413, reason: 'Request Entity Too Large' };

@@ -1,5 +1,5 @@
 import { checkEnvelope, topVia } from './envelope.js';
-import { malformed, type Fault, type Head } from './head.js';
+import { malformed, type ParseFault, type MessageHead } from './head.js';
 import { SipRequest, type Envelope, type SipMessage, type SipResponse } from './message.js';
 
 /** A message that is refused, and how to say so. */
@@ -22,7 +22,7 @@ export type ParseResult =
   | { readonly ok: false; readonly failure: ParseFailure };
 
 /** The verdict on a message of which all is there: its head as parsed and its body. */
-export function judge(head: Head, body: Buffer): ParseResult {
+export function judge(head: MessageHead, body: Buffer): ParseResult {
   const { message, fault } = head;
   if (!message || fault) return refuse(head, fault ?? malformed('Malformed start line'));
   const envelope = checkEnvelope(message);
@@ -31,7 +31,7 @@ export function judge(head: Head, body: Buffer): ParseResult {
   return { ok: true, message, envelope };
 }
 
-export function refuse(head: Head, fault: Fault): ParseResult {
+export function refuse(head: MessageHead, fault: ParseFault): ParseResult {
   const partial = head.unsafe ? undefined : answerable(head.message);
   return { ok: false, failure: { kind: 'malformed', ...fault, ...(partial ? { partial } : undefined) } };
 }

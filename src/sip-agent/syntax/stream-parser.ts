@@ -1,5 +1,5 @@
 import { CODE } from './grammar.js';
-import { parseHead, type Head } from './head.js';
+import { parseHead, type MessageHead } from './head.js';
 import { LIMITS } from './limits.js';
 import { judge, refuse, type ParseResult } from './parse-result.js';
 
@@ -33,7 +33,7 @@ export class StreamParser {
   /** How far the current message has been searched for its empty line. */
   #searched = 0;
   /** The head of the current message, once complete, and the length of that with its empty line. */
-  #head: { readonly parsed: Head; readonly bytes: number } | undefined;
+  #head: { readonly parsed: MessageHead; readonly bytes: number } | undefined;
   /** CRLFs in a row since the last message. */
   #lineBreaks = 0;
   /** The push under way has reported a ping. */
@@ -92,7 +92,7 @@ export class StreamParser {
     return bytes + bodyBytes;
   }
 
-  #readHead(unread: Buffer): { parsed: Head; bytes: number } | undefined {
+  #readHead(unread: Buffer): { parsed: MessageHead; bytes: number } | undefined {
     const end = unread.indexOf(EMPTY_LINE, Math.max(0, this.#searched - EMPTY_LINE.length + 1));
     this.#searched = unread.length;
     if (end < 0) return undefined;

@@ -1,4 +1,4 @@
-import type { CancelTimer, Clock } from '../environment.js';
+import type { StopTimer, AgentClock } from '../environment.js';
 import { isSuccess } from '../syntax/responses.js';
 import type { SipTimers } from './timers.js';
 
@@ -11,7 +11,7 @@ export interface AnyResponse {
 }
 
 export interface ClientTransactionOptions<R extends AnyResponse> {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly timers: SipTimers;
   readonly reliable: boolean;
   readonly request: Buffer;
@@ -40,24 +40,24 @@ export interface ClientTransaction<R extends AnyResponse> {
   terminate(): void;
 }
 
-type InviteState = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
+type InviteClientState = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
 
 /** RFC 3261 section 17.1.1 with the accepted state of RFC 6026 section 7.2. */
 export class InviteClientTransaction<R extends AnyResponse> implements ClientTransaction<R> {
   readonly #options: InviteClientTransactionOptions<R>;
-  #state: InviteState = 'calling';
+  #state: InviteClientState = 'calling';
   #ack: Buffer | undefined;
   /** Timer A. */
-  #retransmission: CancelTimer | undefined;
+  #retransmission: StopTimer | undefined;
   /** Timer B, C, D or M, whichever the state has. */
-  #deadline: CancelTimer | undefined;
+  #deadline: StopTimer | undefined;
   #cancelled = false;
 
   constructor(options: InviteClientTransactionOptions<R>) {
     this.#options = options;
   }
 
-  get state(): InviteState {
+  get state(): InviteClientState {
     return this.#state;
   }
 
@@ -143,16 +143,16 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
   }
 }
 
-type NonInviteState = 'trying' | 'proceeding' | 'completed' | 'terminated';
+type NonInviteClientState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
 /** RFC 3261 section 17.1.2. */
 export class NonInviteClientTransaction<R extends AnyResponse> implements ClientTransaction<R> {
   readonly #options: ClientTransactionOptions<R>;
-  #state: NonInviteState = 'trying';
+  #state: NonInviteClientState = 'trying';
   /** Timer E. */
-  #retransmission: CancelTimer | undefined;
+  #retransmission: StopTimer | undefined;
   /** Timer F, then K. */
-  #deadline: CancelTimer | undefined;
+  #deadline: StopTimer | undefined;
 
   constructor(options: ClientTransactionOptions<R>) {
     this.#options = options;

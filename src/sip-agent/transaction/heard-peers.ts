@@ -1,4 +1,4 @@
-import type { Clock } from '../environment.js';
+import type { AgentClock } from '../environment.js';
 import { formatHostPort, type Flow } from '../transport/flow.js';
 
 /** A peer that has been quiet for this long has to be heard again. */
@@ -11,11 +11,11 @@ const MAX_PEERS = 10_000;
  * ours. Anybody can write another's address on a datagram; what is sent to the others is sent as seldom as can be.
  */
 export class HeardPeers {
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   /** When each was last heard, the one quiet for longest first. */
   readonly #heardAtMs = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 

@@ -5,7 +5,7 @@ import {
   type ClientFailure,
   type ClientTransaction,
 } from './client.js';
-import type { Clock } from '../environment.js';
+import type { AgentClock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import { HeardPeers } from './heard-peers.js';
 import { newBranch, statelessTag } from '../syntax/identifiers.js';
@@ -46,7 +46,7 @@ export interface ResponseHandlers {
 }
 
 export interface TransactionLayerOptions {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly timers: SipTimers;
   /** Server transactions beyond which new work gets 503; what belongs to work under way may be a quarter more. */
   readonly maxServerTransactions: number;

@@ -1,9 +1,9 @@
-import type { CancelTimer, Clock } from '../environment.js';
+import type { StopTimer, AgentClock } from '../environment.js';
 import { ownedBytes } from '../syntax/owned.js';
 import type { SipTimers } from './timers.js';
 
 export interface ServerTransactionOptions {
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly timers: SipTimers;
   /** True on TCP: nothing is retransmitted, and there is nothing to wait for at the end. */
   readonly reliable: boolean;
@@ -38,7 +38,7 @@ const MAX_REPETITIONS_UNHEARD = 2;
  */
 const STATELESS_FOR_T1 = 16;
 
-type InviteState = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
+type InviteServerState = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 
 /**
  * RFC 3261 section 17.2.1 with the accepted state of RFC 6026 section 7.1. To a peer never heard, who may be anybody whose
@@ -47,15 +47,15 @@ type InviteState = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'term
  */
 export class InviteServerTransaction implements ServerTransaction {
   readonly #options: ServerTransactionOptions;
-  #state: InviteState = 'proceeding';
+  #state: InviteServerState = 'proceeding';
   #lastResponse: Buffer | undefined;
   /** Says the 100 that is still to be said. */
   #sayTrying: (() => void) | undefined;
-  #cancelTrying: CancelTimer | undefined;
+  #cancelTrying: StopTimer | undefined;
   /** Timer G. */
-  #retransmission: CancelTimer | undefined;
+  #retransmission: StopTimer | undefined;
   /** Timer H, I or L, whichever the state has. */
-  #end: CancelTimer | undefined;
+  #end: StopTimer | undefined;
 
   constructor(options: ServerTransactionOptions) {
     this.#options = options;
@@ -155,15 +155,15 @@ export class InviteServerTransaction implements ServerTransaction {
   }
 }
 
-type NonInviteState = 'trying' | 'proceeding' | 'completed' | 'terminated';
+type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
 /** RFC 3261 section 17.2.2. */
 export class NonInviteServerTransaction implements ServerTransaction {
   readonly #options: ServerTransactionOptions;
-  #state: NonInviteState = 'trying';
+  #state: NonInviteServerState = 'trying';
   #lastResponse: Buffer | undefined;
   /** First the deadline for our final response, then timer J. */
-  #end: CancelTimer;
+  #end: StopTimer;
 
   constructor(options: ServerTransactionOptions) {
     this.#options = options;
@@ -206,7 +206,7 @@ export class NonInviteServerTransaction implements ServerTransaction {
     this.#end = this.#endAfter(this.#options.timers.timerJMs);
   }
 
-  #endAfter(delayMs: number): CancelTimer {
+  #endAfter(delayMs: number): StopTimer {
     return this.#options.clock.after(delayMs, () => this.terminate());
   }
 }

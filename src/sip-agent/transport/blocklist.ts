@@ -1,4 +1,4 @@
-import type { Clock } from '../environment.js';
+import type { AgentClock } from '../environment.js';
 import { formatHostPort } from './flow.js';
 import type { Hop } from './locate.js';
 
@@ -7,32 +7,32 @@ const REMEMBER_MS = 30_000;
 const MAX_REMEMBERED = 1_000;
 
 /** Places that lately did not work, so that not every request has to find out for itself. */
-export class Outages {
-  readonly #clock: Clock;
+export class Blocklist {
+  readonly #clock: AgentClock;
   /** When each was noted, oldest first. */
-  readonly #notedAtMs = new Map<string, number>();
+  readonly #blockedAtMs = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 
-  note(hop: Hop): void {
+  block(hop: Hop): void {
     const key = keyOf(hop);
-    this.#notedAtMs.delete(key);
-    const [oldest] = this.#notedAtMs.keys();
-    if (this.#notedAtMs.size >= MAX_REMEMBERED && oldest !== undefined) this.#notedAtMs.delete(oldest);
-    this.#notedAtMs.set(key, this.#clock.nowMs());
+    this.#blockedAtMs.delete(key);
+    const [oldest] = this.#blockedAtMs.keys();
+    if (this.#blockedAtMs.size >= MAX_REMEMBERED && oldest !== undefined) this.#blockedAtMs.delete(oldest);
+    this.#blockedAtMs.set(key, this.#clock.nowMs());
   }
 
   /** The same places, those that did not work behind the others. */
-  last<H extends Hop>(hops: readonly H[]): H[] {
-    if (this.#notedAtMs.size === 0) return [...hops];
-    return [...hops.filter((hop) => !this.#isOut(hop)), ...hops.filter((hop) => this.#isOut(hop))];
+  blockedLast<H extends Hop>(hops: readonly H[]): H[] {
+    if (this.#blockedAtMs.size === 0) return [...hops];
+    return [...hops.filter((hop) => !this.#isBlocked(hop)), ...hops.filter((hop) => this.#isBlocked(hop))];
   }
 
-  #isOut(hop: Hop): boolean {
-    const notedAtMs = this.#notedAtMs.get(keyOf(hop));
-    return notedAtMs !== undefined && this.#clock.nowMs() - notedAtMs < REMEMBER_MS;
+  #isBlocked(hop: Hop): boolean {
+    const blockedAtMs = this.#blockedAtMs.get(keyOf(hop));
+    return blockedAtMs !== undefined && this.#clock.nowMs() - blockedAtMs < REMEMBER_MS;
   }
 }
 

@@ -1,46 +1,46 @@
 import type { Flow } from './flow.js';
 import type { Hop } from './locate.js';
-import type { Outages } from './blocklist.js';
+import type { Blocklist } from './blocklist.js';
 
-/** A place to try, and whether the protocol was only our choice. */
-export interface Way extends Hop {
-  /** A request too large for UDP may go by TCP. */
+/** One server a request may be sent to. */
+export interface Candidate extends Hop {
+  /** UDP was our choice and not the URI's: a request too large for it may go by TCP. */
   readonly mayUseTcp: boolean;
 }
 
-export interface WaysOptions {
+export interface CandidatesOptions {
   /** Best first; never empty. */
-  readonly ways: readonly Way[];
-  readonly outages: Outages;
+  readonly candidates: readonly Candidate[];
+  readonly blocklist: Blocklist;
   /** Rejects with an Error when there is no route. */
-  readonly open: (way: Way) => Promise<Flow>;
+  readonly open: (candidate: Candidate) => Promise<Flow>;
 }
 
-/** The ways one request may take, each to be tried when the one before it has failed (RFC 3263 section 4.3). */
-export class Ways {
-  readonly #options: WaysOptions;
-  #left: Way[];
-  /** The one given last. */
-  #current: Way | undefined;
+/** The servers one request may be sent to, each tried when the one before it has failed (RFC 3263 section 4.3). */
+export class Candidates {
+  readonly #options: CandidatesOptions;
+  #left: Candidate[];
+  /** The one tried last. */
+  #current: Candidate | undefined;
   #error: unknown = new Error('no way to the target');
   #used = false;
 
-  constructor(options: WaysOptions) {
+  constructor(options: CandidatesOptions) {
     this.#options = options;
-    this.#left = options.outages.last(options.ways);
+    this.#left = options.blocklist.blockedLast(options.candidates);
   }
 
-  /** Nothing is left to try. */
+  /** No candidate is left to try. */
   get exhausted(): boolean {
     return this.#left.length === 0;
   }
 
-  /** The next way's flow; undefined when none is left. Rejects when there never was one. */
+  /** The flow to the next candidate; undefined when none is left. Rejects when no candidate could be opened at all. */
   async next(): Promise<Flow | undefined> {
-    for (let way = this.#left.shift(); way; way = this.#left.shift()) {
-      this.#current = way;
+    for (let candidate = this.#left.shift(); candidate; candidate = this.#left.shift()) {
+      this.#current = candidate;
       try {
-        const flow = await this.#options.open(way);
+        const flow = await this.#options.open(candidate);
         this.#used = true;
         return flow;
       } catch (error) {
@@ -51,28 +51,30 @@ export class Ways {
     return undefined;
   }
 
-  /** The way given last does not work; nothing is sent that way first for a while, unless it is the only one. */
+  /** The candidate tried last has failed: for a while it is tried after all others. */
   failed(): void {
-    if (this.#current) this.#options.outages.note(this.#current);
+    if (this.#current) this.#options.blocklist.block(this.#current);
   }
 
   /**
-   * The request is too large for UDP (RFC 3261 section 18.1.1): TCP goes first from now on, and UDP where that fails.
-   * True when the way given last is to be left for a better one.
+   * The request is too large for UDP (RFC 3261 section 18.1.1): from now on TCP is tried first, and UDP where TCP fails.
+   * True when `next` has to be called again for a better candidate.
    */
   preferTcp(): boolean {
     const udp = this.#current;
     if (!udp?.mayUseTcp) return false;
-    const ways = [udp, ...this.#left].flatMap((way) => (way.mayUseTcp ? [overTcp(way), overUdp(way)] : [way]));
-    this.#left = this.#options.outages.last(ways);
+    const candidates = [udp, ...this.#left].flatMap((each) =>
+      each.mayUseTcp ? [overTcp(each), overUdp(each)] : [each],
+    );
+    this.#left = this.#options.blocklist.blockedLast(candidates);
     return true;
   }
 }
 
-function overTcp(way: Way): Way {
-  return { ...way, protocol: 'tcp', mayUseTcp: false };
+function overTcp(candidate: Candidate): Candidate {
+  return { ...candidate, protocol: 'tcp', mayUseTcp: false };
 }
 
-function overUdp(way: Way): Way {
-  return { ...way, mayUseTcp: false };
+function overUdp(candidate: Candidate): Candidate {
+  return { ...candidate, mayUseTcp: false };
 }

@@ -27,7 +27,7 @@ export class DeadFlow implements Flow {
   }
 
   send(): void {
-    queueMicrotask(() => this.#failures.tell('host unknown'));
+    queueMicrotask(() => this.#failures.emit('host unknown'));
   }
 
   onFailure(listener: FlowFailureListener): () => void {

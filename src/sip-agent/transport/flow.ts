@@ -46,7 +46,7 @@ export class FailureListeners {
     };
   }
 
-  tell(reason: string): void {
+  emit(reason: string): void {
     const listeners = this.#listeners;
     if (!listeners) return;
     this.#listeners = undefined;

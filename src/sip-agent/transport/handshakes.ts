@@ -9,12 +9,12 @@ const MAX_HANDSHAKES = 256;
 /** The same for one source, so that it cannot keep out the others. */
 const MAX_HANDSHAKES_PER_SOURCE = MAX_HANDSHAKES / 4;
 /** The same for all sources together that may not call: they cannot keep out those that may. */
-const MAX_STRANGE_HANDSHAKES = 32;
+const MAX_UNKNOWN_HANDSHAKES = 32;
 
-interface Handshake {
+interface PendingHandshake {
   readonly socket: Socket;
   readonly ready: (secured: Socket) => void;
-  readonly strange: boolean;
+  readonly isUnknown: boolean;
   readonly sinceMs: number;
   /** Why it failed, as soon as that is known. */
   reason: string;
@@ -31,9 +31,9 @@ export interface HandshakesOptions {
 export class Handshakes {
   readonly #options: HandshakesOptions;
   /** By the peer's address and port. */
-  readonly #pending = new Map<string, Handshake>();
+  readonly #pending = new Map<string, PendingHandshake>();
   readonly #bySource = new SourceCounts();
-  #strange = 0;
+  #unknown = 0;
 
   constructor(options: HandshakesOptions) {
     this.#options = options;
@@ -51,16 +51,16 @@ export class Handshakes {
   /** Takes up a connection, for `ready` once it is secure. False: there are too many, and it has been closed. */
   begin(socket: Socket, remote: Endpoint, ready: (secured: Socket) => void): boolean {
     const { allow, nowMs } = this.#options;
-    const strange = !allow(remote.address);
-    if (!this.#hasRoomFor(remote.address, strange)) {
+    const isUnknown = !allow(remote.address);
+    if (!this.#hasRoomFor(remote.address, isUnknown)) {
       socket.destroy();
       return false;
     }
     const reason = 'closed before the handshake was over';
-    const handshake = { socket, ready, strange, sinceMs: nowMs(), reason };
+    const handshake = { socket, ready, isUnknown, sinceMs: nowMs(), reason };
     this.#pending.set(formatHostPort(remote), handshake);
     this.#bySource.add(remote.address);
-    if (strange) this.#strange++;
+    if (isUnknown) this.#unknown++;
     socket.on('error', (error) => {
       handshake.reason = error.message;
     });
@@ -94,12 +94,12 @@ export class Handshakes {
   }
 
   /** When all of them are under way, the oldest one yields to a source that has none. */
-  #hasRoomFor(address: string, strange: boolean): boolean {
+  #hasRoomFor(address: string, isUnknown: boolean): boolean {
     const ofSource = this.#bySource.of(address);
-    if (ofSource >= MAX_HANDSHAKES_PER_SOURCE || (strange && this.#strange >= MAX_STRANGE_HANDSHAKES)) return false;
+    if (ofSource >= MAX_HANDSHAKES_PER_SOURCE || (isUnknown && this.#unknown >= MAX_UNKNOWN_HANDSHAKES)) return false;
     if (this.#pending.size < MAX_HANDSHAKES) return true;
     const oldest = [...this.#pending.values()].find(({ socket }) => !socket.destroyed);
-    if (strange || ofSource > 0 || !oldest) return false;
+    if (isUnknown || ofSource > 0 || !oldest) return false;
     oldest.reason = 'too many handshakes';
     oldest.socket.destroy();
     return true;
@@ -109,17 +109,17 @@ export class Handshakes {
   close(): void {
     const sockets = [...this.#pending.values()].map(({ socket }) => socket);
     this.#pending.clear();
-    this.#strange = 0;
+    this.#unknown = 0;
     for (const socket of sockets) socket.destroy();
   }
 
   /** Whether it was still pending. */
-  #forget(remote: Endpoint, handshake: Handshake): boolean {
+  #forget(remote: Endpoint, handshake: PendingHandshake): boolean {
     const key = formatHostPort(remote);
     if (this.#pending.get(key) !== handshake) return false;
     this.#pending.delete(key);
     this.#bySource.add(remote.address, -1);
-    if (handshake.strange) this.#strange--;
+    if (handshake.isUnknown) this.#unknown--;
     return true;
   }
 }

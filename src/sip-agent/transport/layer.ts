@@ -1,41 +1,41 @@
 import { isIPv6 } from 'node:net';
 import { DeadFlow } from './dead-flow.js';
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import type { Endpoint, Flow, TransportProtocol } from './flow.js';
 import { ListenError, parseListenAddress } from './listen-address.js';
 import { LocalAddresses } from './local-address.js';
 import { locate, UnknownHostError, type Hop } from './locate.js';
 import { LogThrottle } from './log-throttle.js';
 import { NameCache, type NameService } from './name-cache.js';
-import { Outages } from './blocklist.js';
+import { Blocklist } from './blocklist.js';
 import { tcpSockets, type StreamSockets } from './stream-sockets.js';
 import { StreamTransport } from './stream.js';
-import { DEFAULT_PORTS, targetOf, type Target } from './target.js';
+import { DEFAULT_PORTS, targetOf, type RequestTarget } from './target.js';
 import { TlsSockets, type TlsCredentials, type TlsOptions } from './tls-sockets.js';
 import {
   isWildcard,
-  type Advertise,
+  type AdvertisedHost,
   type BoundAddress,
-  type ListenAddress,
+  type ListenerConfig,
   type MessageSink,
   type Transport,
 } from './transport.js';
 import { UdpTransport } from './udp.js';
-import { Ways, type Way } from './candidates.js';
+import { Candidates, type Candidate } from './candidates.js';
 
-/** In the order we like them, for a target that leaves the choice to us. */
+/** In order of preference, for a target whose URI names no transport. */
 const PROTOCOLS: readonly TransportProtocol[] = ['udp', 'tcp', 'tls'];
 
-export interface TransportsOptions {
+export interface TransportLayerOptions {
   readonly listen: readonly string[];
-  readonly advertise: Advertise | undefined;
+  readonly advertise: AdvertisedHost | undefined;
   /** Needed where there is a `tls://` listener. */
   readonly tls: TlsOptions | undefined;
   readonly names: NameService;
   /** From 0 to less than 1. */
   readonly random: () => number;
   readonly sink: MessageSink;
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly logger: AgentLogger;
   /** For each listener. */
   readonly maxConnections: number;
@@ -43,26 +43,26 @@ export interface TransportsOptions {
 }
 
 /** Every listener of the agent, and the choice of the one a request leaves from. */
-export class Transports {
-  readonly #options: TransportsOptions;
+export class TransportLayer {
+  readonly #options: TransportLayerOptions;
   readonly #localAddresses = new LocalAddresses();
   readonly #names: NameCache;
-  readonly #outages: Outages;
+  readonly #blocklist: Blocklist;
   readonly #throttle: LogThrottle;
   readonly #transports: Transport[] = [];
   readonly #tls: TlsSockets[] = [];
   #closed = false;
 
-  private constructor(options: TransportsOptions) {
+  private constructor(options: TransportLayerOptions) {
     this.#options = options;
     this.#names = new NameCache(options.names, options.clock);
-    this.#outages = new Outages(options.clock);
+    this.#blocklist = new Blocklist(options.clock);
     this.#throttle = new LogThrottle(options.clock);
   }
 
   /** Binds every listener, or none: then it rejects with an Error that names the address. */
-  static async open(options: TransportsOptions): Promise<Transports> {
-    const transports = new Transports(options);
+  static async open(options: TransportLayerOptions): Promise<TransportLayer> {
+    const transports = new TransportLayer(options);
     const addresses = options.listen.map(parseListenAddress);
     try {
       for (const address of addresses) transports.#transports.push(await transports.#bind(address));
@@ -88,29 +88,30 @@ export class Transports {
   }
 
   /**
-   * The ways to a target. Rejects with an Error when there is no listener to leave from, and when all of them lead to
-   * this agent itself, which would take its own call for the peer's. A name nobody knows has one way that fails.
+   * Where a request to a target may be sent. Rejects with an Error when there is no listener to send it from. A name that
+   * DNS does not know has one candidate, which fails. A candidate that is this agent itself cannot be opened: the agent would
+   * take its own call for the peer's.
    */
-  async waysTo(target: Target): Promise<Ways> {
+  async candidatesFor(target: RequestTarget): Promise<Candidates> {
     const { random } = this.#options;
     const protocols = this.#protocolsFor(target);
     try {
       const hops = await locate(target, { names: this.#names, protocols, random });
-      return this.#ways(hops, target);
+      return this.#candidates(hops, target);
     } catch (error) {
       if (error instanceof UnknownHostError) return this.#deadEnd(target, error);
       throw error;
     }
   }
 
-  /** The flow of the best way to a target. Rejects as above. */
-  async flowTo(target: Target): Promise<Flow> {
-    const flow = await (await this.waysTo(target)).next();
+  /** The flow to the best candidate for a target. Rejects as above. */
+  async flowTo(target: RequestTarget): Promise<Flow> {
+    const flow = await (await this.candidatesFor(target)).next();
     if (!flow) throw new Error('no way to the target');
     return flow;
   }
 
-  /** The addresses of a URI's host, as a request to it would find them; none when nobody knows it. */
+  /** The addresses of a URI's host, as a request to it would find them; none when its name is unknown. */
   async addressesOf(uri: string): Promise<readonly string[]> {
     try {
       const target = targetOf(uri);
@@ -132,7 +133,7 @@ export class Transports {
     await Promise.all(this.#transports.map((transport) => transport.close()));
   }
 
-  async #bind(listen: ListenAddress): Promise<Transport> {
+  async #bind(listen: ListenerConfig): Promise<Transport> {
     const options = { ...this.#options, listen, localAddresses: this.#localAddresses };
     try {
       if (listen.protocol === 'udp') return await UdpTransport.open(options);
@@ -153,39 +154,39 @@ export class Transports {
     return sockets;
   }
 
-  /** Of TCP nothing is said: whoever wanted the connection is told. */
+  /** A TCP failure is not logged: it fails the request that wanted the connection. */
   #failureLog(protocol: 'tcp' | 'tls'): (remote: Endpoint, error: Error) => void {
     return (remote, error) => {
       if (protocol === 'tls') this.#logTlsFailure(remote, error.message);
     };
   }
 
-  /** One line a minute for a peer whose certificate is refused, or who refuses ours; strangers are worth none. */
+  /** One line a minute for a peer whose certificate is refused, or that refuses ours; for unknown sources at debug only. */
   #logTlsFailure({ address, port }: Endpoint, reason: string): void {
     const { allow, logger } = this.#options;
     const level = allow(address) && this.#throttle.passes(`${address} ${reason}`) ? 'warn' : 'debug';
     logger[level]({ event: 'sip.tls_failed', address, port, reason });
   }
 
-  /** What a request to that target can go by. Throws when that is nothing. */
-  #protocolsFor({ protocol }: Target): readonly TransportProtocol[] {
+  /** The protocols a request to that target can use. Throws an Error when there is none. */
+  #protocolsFor({ protocol }: RequestTarget): readonly TransportProtocol[] {
     const ours = PROTOCOLS.filter((each) => this.#transports.some(({ bound }) => bound.protocol === each));
     const usable = protocol ? ours.filter((each) => each === protocol) : ours;
     if (usable.length === 0) throw new Error('requested protocol/transport not available');
     return usable;
   }
 
-  #ways(hops: readonly Hop[], target: Target): Ways {
+  #candidates(hops: readonly Hop[], target: RequestTarget): Candidates {
     const reachable = hops.flatMap((hop) => {
-      const way = this.#wayBy(hop, target);
-      return way ? [way] : [];
+      const candidate = this.#candidateFor(hop, target);
+      return candidate ? [candidate] : [];
     });
     if (reachable.length === 0) throw new Error('requested protocol/transport not available');
-    return new Ways({ ways: reachable, outages: this.#outages, open: (way) => this.#open(way) });
+    return new Candidates({ candidates: reachable, blocklist: this.#blocklist, open: (each) => this.#open(each) });
   }
 
-  /** The hop by a listener of its address family; by another protocol than usual when that is the only one there. */
-  #wayBy(hop: Hop, target: Target): Way | undefined {
+  /** The hop by a listener of its address family; by TCP in place of UDP when there is no UDP listener. */
+  #candidateFor(hop: Hop, target: RequestTarget): Candidate | undefined {
     const listens = (protocol: TransportProtocol) => this.#listener(protocol, hop.address) !== undefined;
     if (target.protocol === undefined && hop.protocol === 'udp' && listens('tcp')) {
       return { ...hop, protocol: listens('udp') ? 'udp' : 'tcp', mayUseTcp: listens('udp') };
@@ -198,7 +199,7 @@ export class Transports {
     return this.#transports.find(({ bound }) => bound.protocol === protocol && isIPv6(bound.address) === ipv6);
   }
 
-  async #open({ protocol, address, port, name }: Way): Promise<Flow> {
+  async #open({ protocol, address, port, name }: Candidate): Promise<Flow> {
     const transport = this.#listener(protocol, address);
     if (!transport) throw new Error('requested protocol/transport not available');
     const local = isWildcard(transport.bound.address)
@@ -209,17 +210,23 @@ export class Transports {
     return transport.flowTo({ address, port }, this.#options.advertise?.(address) ?? local, name);
   }
 
-  #deadEnd({ host, protocol, port }: Target, error: UnknownHostError): Ways {
+  #deadEnd({ host, protocol, port }: RequestTarget, error: UnknownHostError): Candidates {
     const { advertise, logger } = this.#options;
     const [usable = 'udp'] = this.#protocolsFor(protocol ? { host, protocol } : { host });
     const bound = this.bound.find((each) => each.protocol === usable);
-    const way = { protocol: usable, address: host, port: port ?? DEFAULT_PORTS[usable], name: host, mayUseTcp: false };
+    const candidate = {
+      protocol: usable,
+      address: host,
+      port: port ?? DEFAULT_PORTS[usable],
+      name: host,
+      mayUseTcp: false,
+    };
     const level = this.#throttle.passes(host) ? 'warn' : 'debug';
     logger[level]({ event: 'sip.host_unknown', host, reason: error.message });
-    const flow = new DeadFlow(usable, way, {
+    const flow = new DeadFlow(usable, candidate, {
       address: advertise?.(host) ?? bound?.address ?? host,
-      port: bound?.port ?? way.port,
+      port: bound?.port ?? candidate.port,
     });
-    return new Ways({ ways: [way], outages: this.#outages, open: () => Promise.resolve(flow) });
+    return new Candidates({ candidates: [candidate], blocklist: this.#blocklist, open: () => Promise.resolve(flow) });
   }
 }

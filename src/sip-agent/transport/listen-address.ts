@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { TransportProtocol } from './flow.js';
 import { DEFAULT_PORTS } from './target.js';
-import type { ListenAddress } from './transport.js';
+import type { ListenerConfig } from './transport.js';
 import { parseHostPort } from '../syntax/uri.js';
 
 /** A listener that could not be opened; `cause` is what the system said. */
@@ -21,7 +21,7 @@ export class ListenError extends Error {
  * Reads "udp://0.0.0.0:5060" and the like. The host is an IPv4 address or an IPv6 address in brackets.
  * Throws an Error that names the text when it cannot be listened on.
  */
-export function parseListenAddress(text: string): ListenAddress {
+export function parseListenAddress(text: string): ListenerConfig {
   const [scheme = '', rest] = text.split('://', 2);
   const protocol = scheme.toLowerCase();
   if (rest === undefined || !isProtocol(protocol)) {

@@ -2,7 +2,7 @@ import type { NaptrRecord, SrvRecord } from 'node:dns';
 import { isIP } from 'node:net';
 import type { Endpoint, TransportProtocol } from './flow.js';
 import type { NameService } from './name-cache.js';
-import { DEFAULT_PORTS, type Target } from './target.js';
+import { DEFAULT_PORTS, type RequestTarget } from './target.js';
 
 /** More of anything than this in an answer is left aside: the first ones do, or nothing does. */
 const MAX_SERVICES = 4;
@@ -39,7 +39,7 @@ interface Service {
  * Where a request to a target may go, best first (RFC 3263 section 4). Rejects with an UnknownHostError when that
  * cannot be found out.
  */
-export async function locate(target: Target, options: LocateOptions): Promise<Hop[]> {
+export async function locate(target: RequestTarget, options: LocateOptions): Promise<Hop[]> {
   const { host, port, protocol = usualProtocol(options.protocols) } = target;
   if (isIP(host)) return [{ protocol, address: host, port: port ?? DEFAULT_PORTS[protocol], name: host }];
   const servers = port === undefined ? await serversOf(target, options) : undefined;
@@ -74,7 +74,7 @@ function usualProtocol(protocols: readonly TransportProtocol[]): TransportProtoc
 }
 
 /** What NAPTR and SRV say; undefined when there are no SRV records at all. */
-async function serversOf({ host, protocol }: Target, options: LocateOptions): Promise<Hop[] | undefined> {
+async function serversOf({ host, protocol }: RequestTarget, options: LocateOptions): Promise<Hop[] | undefined> {
   const { names, random } = options;
   const services = protocol ? [usualService(protocol, host)] : await servicesOf(host, options);
   const answers = await Promise.all(services.map(({ srvName }) => orNothing(names.srv(srvName))));

@@ -1,4 +1,4 @@
-import type { Clock } from '../environment.js';
+import type { AgentClock } from '../environment.js';
 
 const INTERVAL_MS = 60_000;
 /** Keys remembered; with more of them at once some are let through again too soon. */
@@ -6,11 +6,11 @@ const MAX_KEYS = 1_000;
 
 /** Lets a thing be logged once a minute, whoever else makes it happen how often. */
 export class LogThrottle {
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   /** When a key was last let through, oldest first. */
   readonly #passedAtMs = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 

@@ -1,6 +1,6 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import type { NaptrRecord, SrvRecord } from 'node:dns';
-import type { Clock } from '../environment.js';
+import type { AgentClock } from '../environment.js';
 
 /** What is known of a name. Each rejects with an Error when that is nothing, or nobody answers. */
 export interface NameService {
@@ -55,12 +55,12 @@ interface Answer {
 /** Asks for each thing once while the answer is fresh, however many want it. */
 export class NameCache implements NameService {
   readonly #names: NameService;
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   /** Oldest first. */
   readonly #answers = new Map<string, Answer>();
   #pending = 0;
 
-  constructor(names: NameService, clock: Clock) {
+  constructor(names: NameService, clock: AgentClock) {
     this.#names = names;
     this.#clock = clock;
   }

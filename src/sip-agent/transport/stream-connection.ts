@@ -134,13 +134,13 @@ export class StreamConnection implements Flow {
     });
     socket.on('close', () => {
       this.#options.closed(this.#error);
-      this.#failures.tell(this.#closeReason);
+      this.#failures.emit(this.#closeReason);
     });
   }
 
   /** For a sender who came after the connection had gone. */
   #failLater(): void {
-    queueMicrotask(() => this.#failures.tell(this.#closeReason));
+    queueMicrotask(() => this.#failures.emit(this.#closeReason));
   }
 
   /** The stream makes no sense any more: what has been answered is still sent, nothing else is read. */

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import type { AgentLogger, CancelTimer, Clock } from '../environment.js';
+import type { AgentLogger, StopTimer, AgentClock } from '../environment.js';
 import { formatHostPort, type Endpoint, type Flow } from './flow.js';
 import { logOnce, LogThrottle } from './log-throttle.js';
 import { SourceCounts } from './source-counts.js';
@@ -8,9 +8,9 @@ import type { StreamSockets } from './stream-sockets.js';
 import { DEFAULT_PORTS } from './target.js';
 import {
   isWildcard,
-  type Advertise,
+  type AdvertisedHost,
   type BoundAddress,
-  type ListenAddress,
+  type ListenerConfig,
   type MessageSink,
   type Transport,
 } from './transport.js';
@@ -18,21 +18,21 @@ import {
 /** A connection nothing goes over and no call depends on is closed after this. */
 const IDLE_MS = 15 * 60_000;
 /** The same for a source that is not allowed to call: time to read its 403. */
-const STRANGER_IDLE_MS = 10_000;
+const UNKNOWN_IDLE_MS = 10_000;
 /** How much of all connections such sources may have: they cannot keep out those that may call. */
-const STRANGERS_SHARE = 0.25;
+const UNKNOWN_SHARE = 0.25;
 /** How much of them any one source may have. */
 const SOURCE_SHARE = 0.25;
 const SWEEP_INTERVAL_MS = 1_000;
 
 export interface StreamTransportOptions {
-  readonly listen: ListenAddress;
+  readonly listen: ListenerConfig;
   readonly sockets: StreamSockets;
   readonly sink: MessageSink;
   readonly logger: AgentLogger;
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   /** The address Via and Contact give a peer, whatever the interface. */
-  readonly advertise: Advertise | undefined;
+  readonly advertise: AdvertisedHost | undefined;
   /** Connections, made or accepted, beyond which further ones are closed at once. */
   readonly maxConnections: number;
   readonly allow: (address: string) => boolean;
@@ -53,8 +53,8 @@ export class StreamTransport implements Transport {
   readonly #accepted = new SourceCounts();
   readonly #throttle: LogThrottle;
   /** Accepted ones of sources that may not call. */
-  readonly #strangers = new Set<StreamConnection>();
-  #sweep: CancelTimer | undefined;
+  readonly #unknown = new Set<StreamConnection>();
+  #sweep: StopTimer | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(options: StreamTransportOptions, server: Server, bound: BoundAddress) {
@@ -130,30 +130,30 @@ export class StreamTransport implements Transport {
   #accept(socket: Socket): void {
     const { remoteAddress: address, remotePort: port, localAddress } = socket;
     const known = address !== undefined && port !== undefined && localAddress !== undefined;
-    const strange = known && !this.#options.allow(address);
-    if (!known || this.#closed || !this.#hasRoomFor(address, strange)) {
+    const isUnknown = known && !this.#options.allow(address);
+    if (!known || this.#closed || !this.#hasRoomFor(address, isUnknown)) {
       socket.destroy();
       return;
     }
     const remote = { address, port };
     const { sockets, advertise } = this.#options;
-    const way = { remote, localAddress: advertise?.(address) ?? localAddress };
+    const options = { remote, localAddress: advertise?.(address) ?? localAddress };
     sockets.accept(socket, remote, (ready) => {
-      const connection = this.#add(formatHostPort(remote), ready, way);
+      const connection = this.#add(formatHostPort(remote), ready, options);
       this.#accepted.add(address);
       ready.once('close', () => this.#accepted.add(address, -1));
-      if (strange) this.#strangers.add(connection);
+      if (isUnknown) this.#unknown.add(connection);
     });
     this.#scheduleSweep();
   }
 
-  #hasRoomFor(address: string, strange: boolean): boolean {
+  #hasRoomFor(address: string, isUnknown: boolean): boolean {
     const { maxConnections, sockets, logger } = this.#options;
     const ofSource = this.#accepted.of(address) + sockets.pendingFrom(address);
     const isOver = ofSource >= maxConnections * SOURCE_SHARE;
-    if (strange && (isOver || this.#strangers.size >= maxConnections * STRANGERS_SHARE)) return false;
-    if (!isOver && (this.connections < maxConnections || (!strange && this.#makeRoom(ofSource)))) return true;
-    if (!strange && this.#throttle.passes(address)) {
+    if (isUnknown && (isOver || this.#unknown.size >= maxConnections * UNKNOWN_SHARE)) return false;
+    if (!isOver && (this.connections < maxConnections || (!isUnknown && this.#makeRoom(ofSource)))) return true;
+    if (!isUnknown && this.#throttle.passes(address)) {
       logger.warn({ event: 'sip.connection_refused', address, connections: ofSource });
     }
     return false;
@@ -173,10 +173,10 @@ export class StreamTransport implements Transport {
   #add(
     key: string,
     socket: Socket,
-    way: { remote: Endpoint; localAddress: string; openEvent?: StreamSockets['openEvent'] },
+    options: { remote: Endpoint; localAddress: string; openEvent?: StreamSockets['openEvent'] },
   ): StreamConnection {
     const { sink, clock, sockets } = this.#options;
-    const { remote, localAddress, ...opening } = way;
+    const { remote, localAddress, ...opening } = options;
     this.#connections.get(key)?.destroy('replaced');
     const connection = new StreamConnection({
       socket,
@@ -208,7 +208,7 @@ export class StreamTransport implements Transport {
 
   #forget(key: string, connection: StreamConnection, error: Error | undefined): void {
     if (this.#connections.get(key) === connection) this.#connections.delete(key);
-    this.#strangers.delete(connection);
+    this.#unknown.delete(connection);
     this.#dropAlias(connection);
     if (error && !this.#closed) this.#options.failed(connection.remote, error);
   }
@@ -233,7 +233,7 @@ export class StreamTransport implements Transport {
     const nowMs = clock.nowMs();
     sockets.closeOverdue(nowMs);
     for (const connection of this.#connections.values()) {
-      const reason = connection.overdue(nowMs, allow(connection.remote.address) ? IDLE_MS : STRANGER_IDLE_MS);
+      const reason = connection.overdue(nowMs, allow(connection.remote.address) ? IDLE_MS : UNKNOWN_IDLE_MS);
       if (reason !== undefined) connection.destroy(reason);
     }
   }

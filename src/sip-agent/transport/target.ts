@@ -5,7 +5,7 @@ import { parseSipUri } from '../syntax/uri.js';
 export const DEFAULT_PORTS: Readonly<Record<TransportProtocol, number>> = { udp: 5060, tcp: 5060, tls: 5061 };
 
 /** Where a URI says a request goes, before its name is looked up. */
-export interface Target {
+export interface RequestTarget {
   readonly host: string;
   readonly port?: number;
   /** What the URI asks for; absent when it leaves the choice to us. */
@@ -16,7 +16,7 @@ export interface Target {
  * The target of a request to `uri`: its maddr or host, its port, its transport (RFC 3263 section 4).
  * Throws an Error that says what is wrong when nothing can be sent there.
  */
-export function targetOf(uri: string): Target {
+export function targetOf(uri: string): RequestTarget {
   const parsed = parseSipUri(uri);
   if (!parsed || parsed.host === '') throw new Error(`invalid request-uri: ${uri}`);
   const { scheme, port, params } = parsed;

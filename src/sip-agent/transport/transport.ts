@@ -16,10 +16,10 @@ export interface BoundAddress {
 }
 
 /** The host Via and Contact have to give a peer at an address; undefined for ours as the peer is reached from it. */
-export type Advertise = (peerAddress: string) => string | undefined;
+export type AdvertisedHost = (peerAddress: string) => string | undefined;
 
 /** What the configuration says about one listener. */
-export interface ListenAddress extends BoundAddress {
+export interface ListenerConfig extends BoundAddress {
   /** As it was written, for error messages. */
   readonly text: string;
 }

@@ -8,9 +8,9 @@ import { logOnce } from './log-throttle.js';
 import { parseDatagram, refuseOversized } from '../syntax/parse.js';
 import {
   isWildcard,
-  type Advertise,
+  type AdvertisedHost,
   type BoundAddress,
-  type ListenAddress,
+  type ListenerConfig,
   type MessageSink,
   type Transport,
 } from './transport.js';
@@ -21,12 +21,12 @@ const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 const MAX_KEEP_ALIVE_BYTES = 4;
 
 export interface UdpTransportOptions {
-  readonly listen: ListenAddress;
+  readonly listen: ListenerConfig;
   readonly sink: MessageSink;
   readonly logger: AgentLogger;
   readonly localAddresses: LocalAddresses;
   /** The address Via and Contact give a peer, whatever the route. */
-  readonly advertise: Advertise | undefined;
+  readonly advertise: AdvertisedHost | undefined;
   /** Whether a source is worth a route lookup. */
   readonly allow: (address: string) => boolean;
 }
@@ -145,7 +145,7 @@ class UdpFlow implements Flow {
   }
 
   send(bytes: Buffer): void {
-    this.#transport.send(bytes, this.remote, (reason) => this.#failures.tell(reason));
+    this.#transport.send(bytes, this.remote, (reason) => this.#failures.emit(reason));
   }
 
   onFailure(listener: FlowFailureListener): () => void {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Clock } from '../environment.js';
+import type { AgentClock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import { encodeFrame } from './codec.js';
 
@@ -21,12 +21,12 @@ export class WireClient {
   /** Methods it wants requests of, in lower case. */
   readonly verbs = new Set<string>();
   readonly #socket: Socket;
-  readonly #clock: Clock;
+  readonly #clock: AgentClock;
   /** The second of the last message, since the epoch and as HH:MM:SS. */
   #second = NaN;
   #secondText = '';
 
-  constructor(socket: Socket, clock: Clock) {
+  constructor(socket: Socket, clock: AgentClock) {
     this.#socket = socket;
     this.#clock = clock;
   }

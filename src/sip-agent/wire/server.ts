@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { AgentLogger, Clock } from '../environment.js';
+import type { AgentLogger, AgentClock } from '../environment.js';
 import type { SipRequest, SipResponse } from '../syntax/message.js';
 import { parseMessage } from '../syntax/parse.js';
 import { WireClient } from './client.js';
@@ -12,7 +12,7 @@ const HOST = '127.0.0.1';
 const MAX_CLIENTS = 16;
 const MAX_FRAME_BYTES = 1024 * 1024;
 /** Before the secret has been heard. */
-const MAX_STRANGER_FRAME_BYTES = 4_096;
+const MAX_UNAUTHENTICATED_FRAME_BYTES = 4_096;
 const AUTHENTICATION_TIMEOUT_MS = 5_000;
 /** For what clients have sent already when the server closes. */
 const LEAVE_MS = 250;
@@ -39,7 +39,7 @@ export interface CommandHandler {
 
 export interface WireServerOptions {
   readonly secret: string;
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly logger: AgentLogger;
   readonly handler: CommandHandler;
   /** The addresses SIP is spoken at, as `protocol/address:port` separated by commas. */
@@ -123,7 +123,7 @@ export class WireServer {
       return;
     }
     const client = new WireClient(socket, this.#options.clock);
-    const decoder = new WireDecoder(MAX_STRANGER_FRAME_BYTES);
+    const decoder = new WireDecoder(MAX_UNAUTHENTICATED_FRAME_BYTES);
     const cancelDeadline = this.#options.clock.after(AUTHENTICATION_TIMEOUT_MS, () => {
       if (!this.#clients.has(client)) socket.destroy();
     });

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { LoadMeter } from '../../../src/sip-agent/guard/load-meter.js';
 import { CollectingLogger } from '../../support/agent-rig.js';
-import type { Clock } from '../../../src/sip-agent/environment.js';
+import type { AgentClock } from '../../../src/sip-agent/environment.js';
 
 /** A clock whose only timer fires when the test says, as late as it says. */
-class LateClock implements Clock {
+class LateClock implements AgentClock {
   #nowMs = 0;
   #timer: { dueMs: number; fire: () => void } | undefined;
 

@@ -7,7 +7,7 @@ import { FakeClock } from '../../support/fake-clock.js';
 function rig() {
   const clock = new FakeClock();
   const logger = new CollectingLogger();
-  return { clock, logger, strangers: new UnknownSources(clock, logger) };
+  return { clock, logger, unknown: new UnknownSources(clock, logger) };
 }
 
 const MINUTE_MS = 60_000;
@@ -15,45 +15,45 @@ const AN_INVITE = () => ({ method: 'INVITE' });
 
 describe('UnknownSources', () => {
   it('are refused three times and then ignored; the log has a line, and a summary when they have gone', () => {
-    const { clock, logger, strangers } = rig();
+    const { clock, logger, unknown } = rig();
     let asked = 0;
     const describeIt = () => ({ method: 'REGISTER', asked: ++asked });
-    const verdicts = Array.from({ length: 10_000 }, () => strangers.judge('203.0.113.5', describeIt));
+    const verdicts = Array.from({ length: 10_000 }, () => unknown.judge('203.0.113.5', describeIt));
     expect(verdicts.slice(0, 4)).toEqual(['refuse', 'refuse', 'refuse', 'ignore']);
-    expect([strangers.refused, strangers.ignored]).toEqual([3, 9_997]);
+    expect([unknown.refused, unknown.ignored]).toEqual([3, 9_997]);
     const line = { event: 'sip.forbidden', address: '203.0.113.5', method: 'REGISTER', asked: 1 };
     expect(logger.lines).toEqual([line]);
     clock.advance(11 * MINUTE_MS);
     expect(logger.lines.slice(1)).toEqual([
       { event: 'sip.forbidden_summary', address: '203.0.113.5', requests: 9_999, overMs: 10 * MINUTE_MS },
     ]);
-    expect([strangers.sources, clock.pendingTimers]).toEqual([0, 0]);
-    expect(strangers.judge('203.0.113.5', AN_INVITE)).toBe('refuse');
-    strangers.close();
+    expect([unknown.sources, clock.pendingTimers]).toEqual([0, 0]);
+    expect(unknown.judge('203.0.113.5', AN_INVITE)).toBe('refuse');
+    unknown.close();
     expect(clock.pendingTimers).toBe(0);
   });
 
   it('are summed up once an hour when they never stop', () => {
-    const { clock, logger, strangers } = rig();
+    const { clock, logger, unknown } = rig();
     for (let minute = 0; minute < 180; minute++) {
-      strangers.judge('203.0.113.5', AN_INVITE);
+      unknown.judge('203.0.113.5', AN_INVITE);
       clock.advance(MINUTE_MS);
     }
     expect(logger.events('sip.forbidden')).toHaveLength(1);
     expect(logger.events('sip.forbidden_summary').map((each) => each['requests'])).toEqual([59, 60, 60]);
-    strangers.close();
+    unknown.close();
   });
 
   it('with forged addresses fill neither memory nor log', () => {
-    const { clock, logger, strangers } = rig();
+    const { clock, logger, unknown } = rig();
     for (let source = 0; source < 30_000; source++) {
-      strangers.judge(`10.${source >> 16}.${(source >> 8) & 255}.${source & 255}`, AN_INVITE);
+      unknown.judge(`10.${source >> 16}.${(source >> 8) & 255}.${source & 255}`, AN_INVITE);
     }
-    expect(strangers.sources).toBe(10_000);
+    expect(unknown.sources).toBe(10_000);
     expect(logger.lines).toHaveLength(20);
     clock.advance(20 * MINUTE_MS);
     expect(logger.lines.slice(20)).toEqual([{ event: 'sip.forbidden_sources', more: 29_980 }]);
-    expect([strangers.sources, clock.pendingTimers]).toEqual([0, 0]);
+    expect([unknown.sources, clock.pendingTimers]).toEqual([0, 0]);
   });
 });
 
