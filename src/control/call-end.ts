@@ -2,7 +2,7 @@ import type { CallOutcome, EndReason } from '../events/call-record.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { SipRejection } from '../signaling/sip-endpoint.js';
 
-/** Why a call ended: the one list of all ways, each with what the caller, the log and the record are told. */
+/** How a call ends: the one list of all ends, each with what the caller, the log and the record get of it. */
 export interface CallEnd {
   /** Stable word for records and searches. */
   readonly reason: EndReason;
@@ -42,7 +42,7 @@ export const callEnd = {
     outcome: 'completed',
     detail: 'the caller hung up',
   }),
-  /** By a key the route has given this meaning; which one is nobody's business. */
+  /** By a key the route has given this meaning. The detail does not say which one. */
   dtmfHangup: (): CallEnd => ({
     reason: 'dtmf_hangup',
     endedBy: 'caller',
@@ -50,7 +50,7 @@ export const callEnd = {
     detail: 'the caller hung up by a digit',
     byeReason: { cause: NORMAL_CLEARING, text: 'hung up by a digit' },
   }),
-  /** `withoutAgent`: the end the call would have had, if it was for want of an agent that the caller was sent on. */
+  /** `withoutAgent`: the end the call would have had, where the caller was transferred because no agent was left. */
   transferred: (detail: string, withoutAgent?: CallEnd): CallEnd => ({
     reason: 'transferred',
     endedBy: withoutAgent?.endedBy ?? 'caller',
@@ -89,7 +89,7 @@ export const callEnd = {
     detail: `no route for ${number}`,
     rejection: rejectWith(404, 'no route for this number'),
   }),
-  /** What an INVITE with Replaces names is not there to be replaced (RFC 3891). */
+  /** The dialog that an INVITE with Replaces names cannot be replaced (RFC 3891). */
   replacesRefused: (status: number, detail: string): CallEnd => ({
     reason: 'replaces_refused',
     endedBy: 'bridge',
@@ -134,7 +134,7 @@ export const callEnd = {
     detail: why,
     rejection: tryLater('no media port free'),
   }),
-  /** No media server would take the call, or the one that had it is gone and nothing could take its place. */
+  /** No media server takes the call, or the one that had it is gone and none replaces it. */
   mediaUnavailable: (why: string): CallEnd => ({
     reason: 'media_unavailable',
     endedBy: 'bridge',
@@ -182,7 +182,7 @@ function codeOf(end: { closeCode?: number } | undefined): { closeCode?: number }
   return end?.closeCode === undefined ? {} : { closeCode: end.closeCode };
 }
 
-/** No target of the route would, or will any longer, take the call. */
+/** The agent has ended the call, or no target of the route takes it. */
 function agentEnded(ending: AgentEnding): CallEnd {
   const code = codeOf(ending);
   switch (ending.kind) {
@@ -192,7 +192,7 @@ function agentEnded(ending: AgentEnding): CallEnd {
         endedBy: 'agent',
         outcome: 'completed',
         detail: ending.detail,
-        // Before the answer: the agent declines this call, and another try would not change its mind.
+        // Before the answer: the agent declines this call, and would do so again.
         rejection: rejectWith(480, ending.detail),
         byeReason: { cause: NORMAL_CLEARING, text: 'agent ended the call' },
         ...code,
@@ -223,8 +223,8 @@ function agentEnded(ending: AgentEnding): CallEnd {
 }
 
 /**
- * The route's `fallback` takes the place of the refusal; the record keeps saying what went wrong. Unknown sources get a 403
- * and nothing else: where calls go instead is none of their business. Who wants to replace a caller is told why not.
+ * The end with the route's `fallback` in place of the refusal; the record keeps the reason. Unknown sources get their 403
+ * and do not learn where calls go instead. An INVITE with Replaces gets the status RFC 3891 has for it.
  */
 export function withFallback(end: CallEnd, fallback: { redirect: string } | { reject: number } | undefined): CallEnd {
   if (!fallback || end.endedBy === 'caller' || !end.rejection) return end;
@@ -236,7 +236,7 @@ export function withFallback(end: CallEnd, fallback: { redirect: string } | { re
   return { ...end, rejection };
 }
 
-/** Of the statuses a fallback may have, 503 alone is about when to come again. */
+/** Of the statuses a fallback may have, Retry-After goes with 503 alone. */
 function waitOf({ rejection }: CallEnd, status: number): Pick<SipRejection, 'retryAfterSec'> {
   const { retryAfterSec } = rejection ?? {};
   return status === 503 && retryAfterSec !== undefined ? { retryAfterSec } : {};

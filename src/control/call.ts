@@ -1,5 +1,5 @@
 import type { AgentAddress, BridgeEvent, BridgeHandle } from '../bridge/messages.js';
-import type { CallAction, Route } from '../config/types.js';
+import type { Route } from '../config/types.js';
 import type { AcceptedOffer } from '../media/engine.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import { isMeant, type DialogId } from '../signaling/replaces.js';
@@ -12,8 +12,8 @@ import {
 import { CallAgents } from './call-agents.js';
 import { CallerDialog } from './caller-dialog.js';
 import { CallerMedia } from './caller-media.js';
-import { CallerTransfer } from './caller-transfer.js';
-import type { CallDependencies } from './call-dependencies.js';
+import { CallerTransfer, redirectOf, referOnAgentEnd } from './caller-transfer.js';
+import type { CallDependencies, CallPlan } from './call-dependencies.js';
 import { callEnd, withFallback, type CallEnd } from './call-end.js';
 import { CallReporter } from './call-reporter.js';
 import { nextState, type CallInput, type CallState } from './call-state.js';
@@ -22,16 +22,7 @@ import { Farewell } from './farewell.js';
 import { endOfFault } from './fault-end.js';
 import type { LiveCall } from './live-call.js';
 import { MaxDuration } from './max-duration.js';
-import { handOver } from './replacing.js';
-
-/** What the dial plan says of an INVITE. */
-export interface CallPlan {
-  readonly did: string;
-  /** Undefined where none takes the call. */
-  readonly route: Route | undefined;
-  /** Name of our registration that the INVITE came over, if it did. */
-  readonly registration: string | undefined;
-}
+import { replaceCaller } from './replacing.js';
 
 /**
  * One call, from INVITE to its record. The agent is connected before the call is answered, so that a failure is a SIP
@@ -39,7 +30,6 @@ export interface CallPlan {
  * them, and `#enter('end')` the only way there.
  */
 export class Call {
-  readonly did: string;
   readonly route: Route | undefined;
 
   readonly #invite: IncomingInvite;
@@ -66,7 +56,6 @@ export class Call {
 
   constructor(invite: IncomingInvite, plan: CallPlan, dependencies: CallDependencies, onClosed: (call: Call) => void) {
     this.#invite = invite;
-    this.did = plan.did;
     this.route = plan.route;
     this.#dependencies = dependencies;
     this.#onClosed = onClosed;
@@ -87,14 +76,6 @@ export class Call {
     this.#reporter.received(plan.registration);
   }
 
-  get callId(): string {
-    return this.#invite.callId;
-  }
-
-  get state(): CallState {
-    return this.#state;
-  }
-
   /** Takes the call on its route. */
   start(): void {
     this.#invite.onCancel = () => this.end(callEnd.callerCancel());
@@ -105,16 +86,13 @@ export class Call {
       return;
     }
     if (!this.#enter('accept')) return;
-    if (this.route)
-      this.#reporter.agents = this.#agents = this.#newAgents(
-        this.route,
-        this.#offer.codec === 'PCMA' ? 'alaw' : 'mulaw',
-      );
+    const callerLaw = this.#offer.codec === 'PCMA' ? 'alaw' : 'mulaw';
+    if (this.route) this.#reporter.agents = this.#agents = this.#newAgents(this.route, callerLaw);
     this.#bridgeClosed = new Promise((resolve) => (this.#onBridgeClosed = resolve));
     this.#bridge = this.#dependencies.bridges.open((event) => this.#onBridgeEvent(event));
     this.#farewell = new Farewell(this.#bridge, this.#reporter.report);
     this.#reporter.media = this.#media = new CallerMedia(this.#bridge, (detail) => this.#onMediaLost(detail));
-    // The media thread connects while this one tells the caller that it rings.
+    // The media thread connects while this one sends 180.
     this.#connectAgent();
     if (this.#isOpen()) this.#invite.ring();
   }
@@ -126,7 +104,7 @@ export class Call {
     void this.#closeOut(withFallback(end, this.route?.fallback));
   }
 
-  /** Whether that is the dialog with the call's caller. */
+  /** Whether `dialog` is the one with the call's caller. */
   isOf(dialog: DialogId): boolean {
     const ours = this.#dialog.current?.id;
     return ours !== undefined && this.#isOpen() && isMeant(dialog, ours);
@@ -136,10 +114,10 @@ export class Call {
     return this.#reporter.hasCallId(callId);
   }
 
-  /** Answers an INVITE that takes the caller's place (RFC 3891). The agent's session goes on. */
-  takeOver(invite: IncomingInvite): void {
+  /** Answers an INVITE that replaces the caller (RFC 3891). The agent's session goes on. */
+  replaceCaller(invite: IncomingInvite): void {
     if (this.#state === 'active' && this.#media && !this.#isBeingReplaced) {
-      this.#answering = this.#replaceCaller(invite, this.#media);
+      this.#answering = this.#replaceCallerBy(invite, this.#media);
     } else {
       // A transfer, or another replacement, is under way (RFC 3261 section 21.4.27).
       invite.reject({ status: 491 });
@@ -182,7 +160,7 @@ export class Call {
         this.#onAgentEnded(event.ending);
         break;
       case 'played-out':
-        this.#farewell?.played(event);
+        this.#farewell?.onPlayedOut(event);
         break;
       case 'interrupted':
         this.#agents?.interrupted(event);
@@ -203,8 +181,8 @@ export class Call {
         this.#reporter.report({ event: 'agent.queue_full', queuedMs: event.queuedMs });
         break;
       case 'rtp-timeout':
-        // A caller who is being sent on may be on hold; that it is not for ever is seen to there.
-        if (!this.#transfer.underWay) this.end(callEnd.rtpTimeout(event.silentMs));
+        // While it transfers the caller, the PBX may send no RTP; the transfer has a timeout of its own.
+        if (!this.#transfer.isUnderWay) this.end(callEnd.rtpTimeout(event.silentMs));
         break;
       case 'stats':
         this.#reporter.stats = event.stats;
@@ -222,13 +200,13 @@ export class Call {
     if (!this.#agents || !this.#isOpen()) return;
     const address = this.#agents.next();
     if (address) this.#bridge?.connectAgent(address);
-    else this.#leave(callEnd.agentEnded(this.#agents.lastEnding), redirectOf(this.route));
+    else this.#onNoAgentLeft(callEnd.agentEnded(this.#agents.lastEnding), this.route && redirectOf(this.route));
   }
 
-  /** No agent is left: the call ends, or its caller is sent to `uri`, once they have heard what was said to them. */
-  #leave(end: CallEnd, uri: string | undefined): void {
-    const leave = (): void => this.#transfer.insteadOf(end, uri);
-    // While our answer is on its way, only an agent's own end is worth an answer still.
+  /** Plays out what the agent has said; then the caller is transferred to `uri`, or the call ends. */
+  #onNoAgentLeft(end: CallEnd, uri: string | undefined): void {
+    const leave = (): void => this.#transfer.transferOrEnd(uri, end);
+    // Nothing is played before the answer, but the last words of an agent that ended the call while the 200 is on its way are.
     const isHeard = this.#state === 'active' || this.#state === 'transferring';
     if (isHeard || (this.#state === 'answering' && end.endedBy === 'agent')) this.#farewell?.begin(leave);
     else leave();
@@ -251,7 +229,7 @@ export class Call {
     if (unanswered) this.#answering = this.#answer();
   }
 
-  /** The agent hung up, or is lost: then the route's next target, if any, takes over. */
+  /** The agent has ended the call, or is lost: then the route's next target is tried. */
   #onAgentEnded(ending: AgentEnding): void {
     if (!this.#isOpen()) return;
     if (this.#farewell?.isUnderWay) {
@@ -260,7 +238,7 @@ export class Call {
     }
     if (ending.kind === 'agent-hangup') {
       this.#agents?.ended(ending);
-      this.#leave(callEnd.agentEnded(ending), referOf(this.route?.onAgentEnd));
+      this.#onNoAgentLeft(callEnd.agentEnded(ending), this.route && referOnAgentEnd(this.route));
       return;
     }
     this.#agents?.failed(ending);
@@ -269,23 +247,23 @@ export class Call {
 
   #onDigit(digit: string, path: DigitPath, durationMs: number): void {
     if (!this.#isOpen() || !this.#digits.accept(digit, path, this.#dependencies.clock.nowMs(), durationMs)) return;
-    // Callers type card numbers and PINs: that there was a digit is logged, and which only if the operator wants it.
+    // Callers type card numbers and PINs: which digit it was is reported only if the operator wants it.
     this.#reporter.report({ event: 'call.dtmf', path, ...(this.#dependencies.logDigits ? { digit } : {}) });
     const action = this.route?.dtmf?.[digit];
     if (action === undefined) this.#bridge?.sendDigit(digit);
     if (action === undefined || this.#state !== 'active') return;
     if (action === 'hangup') this.end(callEnd.dtmfHangup());
-    else this.#transfer.to(action.refer);
+    else this.#transfer.transfer(action.refer);
   }
 
   async #answer(): Promise<void> {
     try {
       if (!this.#offer || !this.#media) throw new Error('answered before it was accepted');
-      // The bridge listens before the caller learns where to send, and speaks when it knows that it is answered.
+      // The bridge listens before the caller learns where to send; it sends once the call is answered.
       const { localAddress, source } = this.#invite;
       const localSdp = await this.#media.connect(this.#offer, this.#rtpPort, localAddress, source.address);
       if (this.#state !== 'answering') return;
-      this.#transfer.answering();
+      this.#transfer.onAnswering();
       await this.#dialog.answer(this.#invite, localSdp);
       this.#onAnswered();
     } catch (error) {
@@ -306,9 +284,9 @@ export class Call {
     return new CallerDialog(handlers, (dialog) => this.#dependencies.endedDialogs.add(dialog));
   }
 
-  async #replaceCaller(invite: IncomingInvite, media: CallerMedia): Promise<void> {
+  async #replaceCallerBy(invite: IncomingInvite, media: CallerMedia): Promise<void> {
     this.#isBeingReplaced = true;
-    const isReplaced = await handOver(invite, {
+    const isReplaced = await replaceCaller(invite, {
       engine: this.#dependencies.media,
       ...{ media, dialog: this.#dialog, rtpPort: this.#rtpPort, report: this.#reporter.report },
       isOpen: () => this.#isOpen(),
@@ -316,7 +294,7 @@ export class Call {
     this.#isBeingReplaced = false;
     if (!isReplaced) return;
     this.#reporter.replaced(invite);
-    if (this.#dialog.current) this.#transfer.movedTo(this.#dialog.current);
+    if (this.#dialog.current) this.#transfer.onReplaced(this.#dialog.current);
   }
 
   #onAnswered(): void {
@@ -325,7 +303,7 @@ export class Call {
     if (this.#media?.agreed) this.#bridge?.start();
     this.#maxDuration.begin();
     this.#reporter.report({ event: 'call.answered', setupMs: this.#reporter.durationMs });
-    if (this.#dialog.current) this.#transfer.answered(this.#dialog.current);
+    if (this.#dialog.current) this.#transfer.onAnswered(this.#dialog.current);
   }
 
   async #onAck(sdp: string | undefined): Promise<void> {
@@ -365,7 +343,7 @@ export class Call {
       );
   }
 
-  /** Whatever goes wrong on the way, the call is over afterwards. */
+  /** The call is over afterwards, whatever is thrown on the way. */
   async #closeOut(end: CallEnd): Promise<void> {
     try {
       await this.#release(end);
@@ -397,9 +375,3 @@ export class Call {
     this.end(end);
   }
 }
-
-const referOf = (action: CallAction | undefined): string | undefined =>
-  action === undefined || action === 'hangup' ? undefined : action.refer;
-
-const redirectOf = (route: Route | undefined): string | undefined =>
-  route?.fallback && 'redirect' in route.fallback ? route.fallback.redirect : undefined;

@@ -9,7 +9,8 @@ import type { DialogId } from '../signaling/replaces.js';
 /** Q.850 16: normal call clearing. */
 const REPLACED = { cause: 16, text: 'replaced by another call' };
 
-interface Leg {
+/** The dialog with one caller, from its INVITE on. */
+interface CallerLeg {
   dialog: CallDialog | undefined;
   /** How it ended, if by itself. */
   ended: { byPeer: boolean; reason: string } | undefined;
@@ -17,20 +18,20 @@ interface Leg {
   early: { readonly sdp: string | undefined } | undefined;
 }
 
-const newLeg = (): Leg => ({ dialog: undefined, ended: undefined, early: undefined });
+const newLeg = (): CallerLeg => ({ dialog: undefined, ended: undefined, early: undefined });
 
 /**
- * The caller's dialog, and those that take its place one after the other (RFC 3891). Only the present one is heard; it owns
- * that dialog until it has ended.
+ * The caller's dialog, and those that replace it one after the other (RFC 3891). Only the events of the present one reach
+ * the handlers. Owns it until it has ended.
  */
 export class CallerDialog {
   readonly #handlers: DialogHandlers;
   readonly #onOver: (dialog: DialogId) => void;
-  #leg: Leg | undefined;
-  /** Being answered, to take the leg's place. */
-  #successor: Leg | undefined;
+  #leg: CallerLeg | undefined;
+  /** Being answered, to replace `#leg`. */
+  #successor: CallerLeg | undefined;
 
-  /** `onOver` hears of every dialog that is over, however it ended. */
+  /** `onOver` is called for every dialog that is over, however it ended. */
   constructor(handlers: DialogHandlers, onOver: (dialog: DialogId) => void) {
     this.#handlers = handlers;
     this.#onOver = onOver;
@@ -48,10 +49,10 @@ export class CallerDialog {
   }
 
   /**
-   * Answers an INVITE that takes the place of the dialog, and makes its dialog the caller's; `adopt` is run before the one
-   * that is replaced gets its BYE. Rejects, with all as it was, when the INVITE cannot be answered.
+   * Answers an INVITE with Replaces, and makes its dialog the caller's; runs `adopt`, then sends BYE in the one replaced.
+   * Rejects, with the dialog as it was, when the INVITE cannot be answered.
    */
-  async handOver(invite: IncomingInvite, localSdp: string, adopt: () => Promise<void>): Promise<void> {
+  async replace(invite: IncomingInvite, localSdp: string, adopt: () => Promise<void>): Promise<void> {
     const successor = (this.#successor = newLeg());
     const replaced = this.#leg;
     try {
@@ -60,7 +61,7 @@ export class CallerDialog {
       if (successor.ended) this.#onOver(successor.dialog.id);
     } finally {
       this.#successor = undefined;
-      // Its end was not the call's while another was about to take its place.
+      // Held back while another dialog was about to replace it.
       if (this.#leg === replaced && replaced?.ended) this.#handlers.onEnd(replaced.ended);
     }
     await adopt();
@@ -80,7 +81,7 @@ export class CallerDialog {
     await dialog.bye(reason);
   }
 
-  #handlersOf(leg: Leg): DialogHandlers {
+  #handlersOf(leg: CallerLeg): DialogHandlers {
     return {
       onEnd: (end) => {
         leg.ended = end;

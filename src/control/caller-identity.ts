@@ -2,7 +2,7 @@ import { MAX_NUMBER_LENGTH, normaliseNumber } from '../addresses/number.js';
 import { paramOf, readNameAddr, splitValues } from '../signaling/name-addr.js';
 import { owned } from '../signaling/text.js';
 
-/** What the trunk vouches for, and what the caller is called, as far as the agent and the records may know it. */
+/** The caller's name, and the identity the trunk asserts, as far as the agent and the records may have them. */
 export interface CallerIdentity {
   /** Display name of the From, else of the asserted identity. */
   readonly fromName?: string;
@@ -21,8 +21,8 @@ interface Asserted {
 const NOT_PRIVATE = new Set(['none', 'critical', 'session', 'history', 'off', '']);
 
 /**
- * Who is calling. What comes from `sip.allow` is inside the trust domain of RFC 3325, but Pranthora is not: an identity whose
- * caller asks for privacy ends here, and goes into no record either. P-Preferred-Identity is a wish and proves nothing.
+ * The caller's identity. What comes from `sip.allow` is inside the trust domain of RFC 3325, but Pranthora is not: the
+ * identity of a caller who asks for privacy is not passed on, and goes into no record. P-Preferred-Identity proves nothing.
  */
 export function callerIdentity(header: Headers): CallerIdentity {
   const isPrivate = splitPrivacy(header('Privacy')).some((value) => !NOT_PRIVATE.has(value));
@@ -45,7 +45,7 @@ function assertedBy(header = ''): Asserted | undefined {
   return all.find(({ number }) => /^\+?\d+$/.test(number)) ?? all[0];
 }
 
-/** What PBXs sent before there was P-Asserted-Identity; only one that was verified is worth as much. */
+/** Remote-Party-ID came before P-Asserted-Identity; only one marked as verified (`screen=yes`) is taken. */
 function screened(header = ''): Asserted | undefined {
   const value = splitValues(header).find((each) => {
     const { params } = readNameAddr(each);

@@ -3,30 +3,30 @@ import type { AcceptedOffer, MediaLeg } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
 import { RenegotiationRefused } from '../signaling/sip-endpoint.js';
 
-/** A leg that nobody uses yet. */
+/** A leg that is not the caller's yet. */
 export interface PreparedLeg {
   readonly leg: MediaLeg;
-  /** Why its media server is gone already. */
+  /** Why its media server is gone, if it is. */
   lost: string | undefined;
 }
 
 /**
- * The caller's side of a call's media: the leg, its offers and answers, and the bridge kept told of what they agree on.
- * Owns the leg; `close` lets go of it.
+ * The caller's side of a call's media: the leg, and its SDP offers and answers (RFC 3264). Keeps the bridge up to date with
+ * what they agree on. Owns the leg; `close` lets go of it.
  */
 export class CallerMedia {
   readonly #bridge: BridgeHandle;
   readonly #onLost: (detail: string) => void;
   #leg: MediaLeg | undefined;
-  /** Each may take the place of `#leg`, once the caller has agreed to it or been replaced itself. */
+  /** Each may replace `#leg`: when the caller has accepted it, or has been replaced itself. */
   readonly #spares = new Set<MediaLeg>();
   /** The offer was ours (INVITE or re-INVITE without SDP): the next ACK brings the answer. */
   #awaitingAnswer = false;
-  /** The bridge has yet to be told that the leg is another party's. */
+  /** The leg is another caller's than before, and the bridge does not know yet. */
   #isNewParty = false;
   #closed = false;
 
-  /** `onLost`: the media server is gone; what it carried is silent until `replace` succeeds. */
+  /** `onLost`: the media server is gone; the call is silent until `replace` succeeds. */
   constructor(bridge: BridgeHandle, onLost: (detail: string) => void) {
     this.#bridge = bridge;
     this.#onLost = onLost;
@@ -36,7 +36,7 @@ export class CallerMedia {
     return this.#leg?.codec;
   }
 
-  /** The caller wants to hear us: it has not put us on hold. */
+  /** False while the caller has put us on hold. */
   get sending(): boolean | undefined {
     return this.#leg?.media?.sending;
   }
@@ -51,7 +51,7 @@ export class CallerMedia {
     const leg = await offer.connect(rtpPort, localAddress, peerAddress);
     await this.#adopt(leg);
     this.#awaitingAnswer = !leg.media;
-    this.#tellBridge();
+    this.#updateBridge();
     return leg.localSdp;
   }
 
@@ -65,7 +65,7 @@ export class CallerMedia {
     if (sdp === undefined && this.#leg.media) return false; // our re-offer was left unanswered: all stays as agreed
     if (sdp === undefined) throw new SdpError('the ACK brought no answer to our offer');
     await this.#leg.acceptAnswer(sdp);
-    this.#tellBridge();
+    this.#updateBridge();
     return true;
   }
 
@@ -80,7 +80,7 @@ export class CallerMedia {
     }
     try {
       const answer = await leg.renegotiate(offer);
-      this.#tellBridge();
+      this.#updateBridge();
       return answer;
     } catch (error) {
       if (error instanceof SdpError) throw new RenegotiationRefused(488, error.message);
@@ -90,7 +90,7 @@ export class CallerMedia {
 
   /**
    * After the media server was lost: moves the caller to another leg. `reinvite` sends the offer and resolves to the
-   * caller's answer. Rejects when there is nowhere to move to, or the caller will not.
+   * caller's answer. Rejects when there is no other media server, or the caller refuses.
    */
   async replace(reinvite: (offer: string) => Promise<string>): Promise<void> {
     const lost = this.#leg;
@@ -98,7 +98,7 @@ export class CallerMedia {
     try {
       await this.#replace(lost, reinvite);
     } catch (error) {
-      // Whoever has taken the caller's place meanwhile brought media of its own.
+      // A caller who has replaced this one meanwhile has media of its own.
       if (this.#leg === lost) throw error;
     }
   }
@@ -110,7 +110,7 @@ export class CallerMedia {
       this.#expectOpen();
       await leg.acceptAnswer(await reinvite(leg.localSdp));
       this.#expectOpen();
-      if (this.#leg !== lost) throw new Error('the caller is another one');
+      if (this.#leg !== lost) throw new Error('the caller has been replaced');
     } catch (error) {
       await leg.close();
       throw error;
@@ -118,12 +118,12 @@ export class CallerMedia {
       this.#spares.delete(leg);
     }
     await this.#adopt(leg);
-    this.#tellBridge();
+    this.#updateBridge();
     await lost.close();
   }
 
   /**
-   * A leg for another party that is to take the caller's place: to be adopted when its INVITE has been answered, or else
+   * A leg for another party that is to replace the caller: to be adopted when its INVITE has been answered, or else
    * discarded. Rejects as AcceptedOffer.connect does.
    */
   async prepare(
@@ -139,14 +139,14 @@ export class CallerMedia {
     return prepared;
   }
 
-  /** The bridge hears of it now, or when the ACK has brought the answer to our offer. */
+  /** The bridge gets it now, or when the ACK has brought the answer to our offer. */
   async adopt({ leg, lost }: PreparedLeg): Promise<void> {
     const replaced = this.#leg;
     this.#spares.delete(leg);
     this.#awaitingAnswer = !leg.media;
     this.#isNewParty = true;
     await this.#adopt(leg);
-    this.#tellBridge();
+    this.#updateBridge();
     await replaced?.close();
     if (lost !== undefined && !this.#closed) this.#onLost(lost);
   }
@@ -172,7 +172,7 @@ export class CallerMedia {
     leg.onLost = this.#onLost;
   }
 
-  #tellBridge(): void {
+  #updateBridge(): void {
     if (!this.#leg?.media || this.#closed) return;
     this.#bridge.setMedia({ ...this.#leg.media, ...(this.#isNewParty ? { newParty: true } : {}) });
     this.#isNewParty = false;

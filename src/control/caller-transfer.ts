@@ -1,65 +1,67 @@
+import type { Route } from '../config/types.js';
 import type { CallDialog, ReferOutcome } from '../signaling/sip-endpoint.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import type { Report } from './call-reporter.js';
 
 export interface CallerTransferOptions {
+  /** From a REFER to its outcome. */
   readonly timeoutMs: number;
   readonly report: Report;
-  /** Whether the call may be in the state this leads to. */
+  /** Enters the state that `input` leads to; false when the call's state does not allow it. */
   readonly enter: (input: 'transfer' | 'transfer-failed') => boolean;
   readonly end: (end: CallEnd) => void;
 }
 
 /**
- * Sends a call's caller on to somebody else by REFER, one attempt at a time: because they asked for it, or for want of an
- * agent. When it fails the call goes on with its agent, and without one it ends.
+ * Transfers the caller by REFER (RFC 3515), one attempt at a time: because the caller asked for it, or because no agent is
+ * left. When the transfer fails the call goes on with its agent, and without one it ends.
  */
 export class CallerTransfer {
   readonly #options: CallerTransferOptions;
   #dialog: CallDialog | undefined;
-  #answerSent = false;
-  /** Where to, as soon as there is a dialog to do so in. */
-  #onceAnswered: string | undefined;
-  #underWay = false;
-  /** The peer has taken it on: when it hangs up now, that is how it lets go of us. */
-  #accepted = false;
-  /** How the call would have ended for want of an agent, had its caller not been sent on. */
-  #withoutAgent: CallEnd | undefined;
+  #isAnswerSent = false;
+  /** Where to transfer the caller as soon as there is a dialog. */
+  #uriOnceAnswered: string | undefined;
+  #isUnderWay = false;
+  /** The peer has accepted the REFER: a BYE from it now is the end of a transfer. */
+  #isAccepted = false;
+  /** How the call ends without an agent, unless the transfer succeeds. */
+  #endWithoutAgent: CallEnd | undefined;
 
   constructor(options: CallerTransferOptions) {
     this.#options = options;
   }
 
-  get underWay(): boolean {
-    return this.#underWay;
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
   }
 
-  /** Our 200 is on its way: the call cannot be refused any more. */
-  answering(): void {
-    this.#answerSent = true;
+  /** Our 200 is about to be sent: from now on the INVITE cannot be refused any more. */
+  onAnswering(): void {
+    this.#isAnswerSent = true;
   }
 
-  answered(dialog: CallDialog): void {
+  onAnswered(dialog: CallDialog): void {
     this.#dialog = dialog;
-    if (this.#onceAnswered !== undefined) this.to(this.#onceAnswered);
+    if (this.#uriOnceAnswered !== undefined) this.transfer(this.#uriOnceAnswered);
   }
 
-  /** Another dialog has taken the place of the one answered. */
-  movedTo(dialog: CallDialog): void {
+  /** Another dialog has replaced the one answered (RFC 3891). */
+  onReplaced(dialog: CallDialog): void {
     this.#dialog = dialog;
   }
 
-  /** Sends the caller to `uri`, if the call is in a state for it. */
-  to(uri: string): void {
+  /** Sends the REFER to `uri`, if the call's state allows it. */
+  transfer(uri: string): void {
     const { timeoutMs, report, enter } = this.#options;
     if (!this.#dialog || !enter('transfer')) return;
-    this.#underWay = true;
-    this.#accepted = false;
+    this.#isUnderWay = true;
+    this.#isAccepted = false;
     report({ event: 'call.transferring', referTo: uri });
     const outcome = this.#dialog.refer(uri, {
       timeoutMs,
       onProgress: (status) => {
-        this.#accepted = true;
+        this.#isAccepted = true;
         report({ event: 'call.transfer_progress', status });
       },
     });
@@ -67,34 +69,42 @@ export class CallerTransfer {
   }
 
   /**
-   * No agent is left, which ends the call with `end` unless the caller can be sent to `uri`. Not before the answer: a
-   * refusal does that then (302).
+   * No agent is left: transfers the caller to `uri`, or ends the call with `end` where there is no `uri`, and before the
+   * answer, where a 302 does the same.
    */
-  insteadOf(end: CallEnd, uri: string | undefined): void {
-    if (!this.#underWay && (uri === undefined || !this.#answerSent)) {
+  transferOrEnd(uri: string | undefined, end: CallEnd): void {
+    if (!this.#isUnderWay && (uri === undefined || !this.#isAnswerSent)) {
       this.#options.end(end);
       return;
     }
-    this.#withoutAgent = end;
-    if (this.#underWay || uri === undefined) return; // its outcome decides
-    if (this.#dialog) this.to(uri);
-    else this.#onceAnswered = uri;
+    this.#endWithoutAgent = end;
+    if (this.#isUnderWay || uri === undefined) return; // the outcome of the present transfer decides
+    if (this.#dialog) this.transfer(uri);
+    else this.#uriOnceAnswered = uri;
   }
 
-  /** What it means that the caller hangs up now. */
+  /** The end of a call whose caller hangs up now. */
   endByCaller(): CallEnd {
-    if (!this.#underWay || !this.#accepted) return callEnd.callerHangup();
-    return callEnd.transferred('the caller hung up after accepting the REFER', this.#withoutAgent);
+    if (!this.#isUnderWay || !this.#isAccepted) return callEnd.callerHangup();
+    return callEnd.transferred('the caller hung up after accepting the REFER', this.#endWithoutAgent);
   }
 
   #onOutcome({ transferred, detail }: ReferOutcome): void {
     const { report, enter, end } = this.#options;
-    this.#underWay = false;
+    this.#isUnderWay = false;
     if (transferred) {
-      end(callEnd.transferred(detail, this.#withoutAgent));
+      end(callEnd.transferred(detail, this.#endWithoutAgent));
     } else if (enter('transfer-failed')) {
       report({ event: 'call.transfer_failed', detail });
-      if (this.#withoutAgent) end(callEnd.transferFailed(detail, this.#withoutAgent));
+      if (this.#endWithoutAgent) end(callEnd.transferFailed(detail, this.#endWithoutAgent));
     }
   }
 }
+
+/** Where the route transfers a caller whose agent has ended the call; undefined where that ends it. */
+export const referOnAgentEnd = ({ onAgentEnd }: Route): string | undefined =>
+  onAgentEnd === 'hangup' ? undefined : onAgentEnd.refer;
+
+/** Where the route sends a caller for whom no agent is left; undefined where it refuses the call. */
+export const redirectOf = ({ fallback }: Route): string | undefined =>
+  fallback && 'redirect' in fallback ? fallback.redirect : undefined;

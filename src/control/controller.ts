@@ -1,28 +1,22 @@
 import { splitUri } from '../addresses/number.js';
-import type { CustomParametersConfig, NumberPlace, Route } from '../config/types.js';
+import type { NumberPlace, Route } from '../config/types.js';
 import type { RegistrationArrival } from '../signaling/registration/registrations.js';
 import type { CapabilityQuery, IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { Call } from './call.js';
-import type { CallDependencies } from './call-dependencies.js';
+import type { CallSettings, ControllerDependencies } from './call-dependencies.js';
 import { calledNumber } from './routing/called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
 import { isCutOff } from './routing/call-targets.js';
 import { selectRoute } from './routing/dial-plan.js';
 import type { LiveCall } from './live-call.js';
 import { EndedDialogs } from './ended-dialogs.js';
-import { replacedBy } from './replacing.js';
+import { callToReplace } from './replacing.js';
 import { TargetBreaker } from './routing/target-breaker.js';
 
 /** What may change while the daemon runs. */
-export interface ControllerSettings {
+export interface ControllerSettings extends CallSettings {
   readonly routes: readonly Route[];
   readonly maxConcurrent: number;
-  readonly maxDurationMs: number;
-  readonly transferTimeoutMs: number;
-  /** Whether `call.dtmf` says which digit it was. */
-  readonly logDigits: boolean;
-  readonly customParameters: CustomParametersConfig;
-  readonly sendCallId: boolean;
   /** Whether calls from a source address are taken (`sip.allow`). */
   readonly allow: (address: string) => boolean;
   /** Where the number called stands in what comes from an address (`sip.didFrom`). */
@@ -31,20 +25,7 @@ export interface ControllerSettings {
   readonly maxCallsPerSource?: number | undefined;
 }
 
-/** What a call needs, less what the controller adds. */
-export type ControllerDependencies = Omit<
-  CallDependencies,
-  | 'maxDurationMs'
-  | 'transferTimeoutMs'
-  | 'logDigits'
-  | 'customParameters'
-  | 'sendCallId'
-  | 'breaker'
-  | 'endedDialogs'
-  | 'random'
->;
-
-/** Decides what becomes of each INVITE and keeps the calls in progress. */
+/** Routes each INVITE, or refuses it, and owns the calls in progress. */
 export class CallController {
   readonly #dependencies: ControllerDependencies;
   /** Each with the address it came from. */
@@ -83,60 +64,39 @@ export class CallController {
   onInvite(invite: IncomingInvite, arrival?: RegistrationArrival): void {
     const isKnown = arrival !== undefined || this.#settings.allow(invite.source.address);
     const header = isKnown ? invite.header('Replaces') : undefined;
-    const replacing =
-      header === undefined
-        ? undefined
-        : replacedBy(invite, header, { calls: this.#calls.keys(), ended: this.#endedDialogs });
-    // No call more than before: neither a limit nor the end of the day keeps a caller from being replaced.
-    if (replacing && 'call' in replacing && !invite.bodyRefusal) replacing.call.takeOver(invite);
-    else
-      this.#receive(invite, {
-        arrival,
-        isKnown,
-        refusal: replacing && 'refusal' in replacing ? replacing.refusal : undefined,
-      });
+    const replaces = header === undefined ? {} : this.#callToReplace(invite, header);
+    // The number of calls stays the same: neither a limit nor draining keeps a caller from being replaced.
+    if (replaces.call && !invite.bodyRefusal) replaces.call.replaceCaller(invite);
+    else this.#receive(invite, arrival, isKnown ? replaces.refusal : callEnd.forbidden(invite.source.address));
   }
 
-  #receive(
-    invite: IncomingInvite,
-    {
-      arrival,
-      isKnown,
-      refusal,
-    }: { arrival: RegistrationArrival | undefined; isKnown: boolean; refusal: CallEnd | undefined },
-  ): void {
+  #callToReplace(invite: IncomingInvite, header: string): { readonly call?: Call; readonly refusal?: CallEnd } {
+    return callToReplace(invite, header, { calls: this.#calls.keys(), ended: this.#endedDialogs });
+  }
+
+  #receive(invite: IncomingInvite, arrival: RegistrationArrival | undefined, refusal: CallEnd | undefined): void {
     const number = this.#numberCalled(invite, arrival);
     const { route } = selectRoute(this.#settings.routes, {
       number,
       fromUri: invite.from.uri,
       header: (name) => invite.header(name),
     });
-    const { maxDurationMs, transferTimeoutMs, logDigits, customParameters, sendCallId } = this.#settings;
     const dependencies = {
-      ...this.#dependencies,
-      maxDurationMs,
-      transferTimeoutMs,
-      logDigits,
-      customParameters,
-      sendCallId,
-      breaker: this.#breaker,
-      endedDialogs: this.#endedDialogs,
-      random: Math.random,
+      ...{ ...this.#dependencies, ...this.#settings },
+      ...{ breaker: this.#breaker, endedDialogs: this.#endedDialogs, random: Math.random },
     };
     const plan = { did: number, route, registration: arrival?.registration };
     const call = new Call(invite, plan, dependencies, (closed) => this.#onClosed(closed));
     const { address } = invite.source;
-    const end = isKnown
-      ? (refusal ?? this.#whyRefuse(number, route, address) ?? whyNotUnderstood(invite))
-      : callEnd.forbidden(address);
+    const end = refusal ?? this.#whyRefuse(number, route, address) ?? whyNotUnderstood(invite);
     this.#calls.set(call, address);
     if (end) call.end(end);
     else call.start();
   }
 
   /**
-   * How an INVITE like it would be refused (RFC 3261 section 11.2), if it would be. Monitors ask after the bridge itself,
-   * by its address alone or by a name of theirs: only a number has to have a route.
+   * How an INVITE with the addresses of this OPTIONS would be refused (RFC 3261 section 11.2); undefined if it would be taken.
+   * Monitors send it to the bridge's address, without a user or with a name of their own: only a number has to have a route.
    */
   refusalOf(query: CapabilityQuery): SipRejection | undefined {
     const number = numberAsked(query, this.#settings.didPlaces(query.source.address));
@@ -189,7 +149,7 @@ export class CallController {
     return this.#whyTakesNone() ?? this.#whyNotOn(number, route);
   }
 
-  /** Why no call is taken at all. */
+  /** The refusal while no call is taken, whatever its route. */
   #whyTakesNone(): CallEnd | undefined {
     if (this.#draining) return callEnd.draining();
     const { maxConcurrent } = this.#settings;
@@ -203,7 +163,7 @@ export class CallController {
     return callEnd.atCapacity(`maxConcurrent (${route.maxConcurrent}) of route ${route.name} reached`);
   }
 
-  /** Why none of these routes has an agent: all of theirs could not be reached lately. */
+  /** The refusal when no target of these routes could be reached lately. */
   #whyCutOff(routes: readonly Route[]): CallEnd | undefined {
     const nowMs = this.#dependencies.clock.nowMs();
     if (!routes.every((route) => !route.fallback && isCutOff(route, this.#breaker, nowMs))) return undefined;
@@ -237,7 +197,7 @@ function whyNotUnderstood({ bodyRefusal }: IncomingInvite): CallEnd | undefined 
   return bodyRefusal && callEnd.notAcceptable(bodyRefusal.warning ?? 'body not supported', bodyRefusal);
 }
 
-/** The number an OPTIONS asks after; undefined when it names nobody, or somebody by name. */
+/** The number an OPTIONS asks for; undefined when its Request-URI has no user, or a name for one. */
 function numberAsked(query: CapabilityQuery, places: readonly NumberPlace[]): string | undefined {
   const { uri } = query.requestUri;
   const addressed = { requestUri: uri, to: query.to.uri, header: (name: string) => query.header(name) };

@@ -4,7 +4,7 @@ export type DigitPath = 'telephone-event' | 'info';
 /** By how much one path may lag behind the other beyond the digit's duration: an INFO that was lost once is sent again after T1. */
 const LAG_MS = 1_000;
 
-/** Nobody presses more keys than that while one is on its way. */
+/** More than a caller presses within that time. */
 const MAX_WAITING = 32;
 
 interface Waiting {
@@ -15,13 +15,13 @@ interface Waiting {
 }
 
 /**
- * Tells a key pressed from the same key told twice: phones that send digits both in RTP and by INFO are many. Each digit
- * waits for its twin from the other path, and each twin is taken once, so that keys pressed in haste all count.
+ * Drops DTMF digits that come twice: many phones send each digit both in RTP and by INFO. Each digit waits for its twin
+ * from the other path, and each twin is taken once, so that keys pressed in quick succession all count.
  */
 export class DigitFilter {
   readonly #waiting: Waiting[] = [];
 
-  /** False for a digit that has come by the other path. `durationMs` where the path tells it, else 0. */
+  /** False for a digit that has come by the other path. `durationMs` is 0 where the path does not give it. */
   accept(digit: string, path: DigitPath, nowMs: number, durationMs: number): boolean {
     const twin = this.#waiting.findIndex(
       (one) =>

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.js';
 import { isMeant, type DialogId } from '../signaling/replaces.js';
 
-/** 64·T1: what a peer sent before it knew of the end has come by then. */
+/** 64·T1: by then everything has arrived that a peer sent before it knew of the end. */
 const REMEMBERED_MS = 32_000;
 const MAX_REMEMBERED = 1_000;
 
-/** The dialogs that ended of late: who wants to take the place of one is told so (RFC 3891 section 3). */
+/** The dialogs that ended lately: an INVITE that is to replace one of them gets 603 (RFC 3891 section 3). */
 export class EndedDialogs {
   readonly #clock: Clock;
   readonly #ended: { readonly dialog: DialogId; readonly atMs: number }[] = [];

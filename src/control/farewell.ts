@@ -1,7 +1,7 @@
 import type { BridgeEvent, BridgeHandle } from '../bridge/messages.js';
 import type { Report } from './call-reporter.js';
 
-/** What agents that are gone have said and the caller has not heard yet: the call goes on until it is played. */
+/** The farewell (`call.farewellMs`): what an agent that is gone has said is played out before the call ends or goes on. */
 export class Farewell {
   readonly #bridge: BridgeHandle;
   readonly #report: Report;
@@ -22,13 +22,13 @@ export class Farewell {
     this.#bridge.playOut();
   }
 
-  /** As the bridge tells. */
-  played({ leftMs }: Extract<BridgeEvent, { kind: 'played-out' }>): void {
+  /** The bridge has played out all but `leftMs`. */
+  onPlayedOut({ leftMs }: Extract<BridgeEvent, { kind: 'played-out' }>): void {
     if (leftMs > 0) this.#report({ event: 'call.farewell_cut', leftMs: Math.round(leftMs) });
     this.end();
   }
 
-  /** Whatever is left is not worth waiting for. */
+  /** Ends the wait, whatever is still queued. */
   end(): void {
     const then = this.#then;
     this.#then = undefined;

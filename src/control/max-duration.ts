@@ -8,10 +8,10 @@ export interface MaxDurationOptions {
   readonly onReached: () => void;
 }
 
-/** How long before its end a call that lasts too long is announced in the log: a minute, or a tenth of a short call. */
+/** How long before its end `call.max_duration_near` is reported: a minute, or a tenth of a short call. */
 const noticeMs = (maxDurationMs: number): number => Math.min(60_000, Math.round(maxDurationMs / 10));
 
-/** The longest a call may last after its answer: said in the log some time before, and then told. */
+/** The timer of `call.maxDurationMs`, from the answer on. It reports once before it fires. */
 export class MaxDuration {
   readonly #options: MaxDurationOptions;
   #cancel: CancelTimer | undefined;

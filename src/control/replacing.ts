@@ -10,19 +10,19 @@ import { endOfFault } from './fault-end.js';
 
 /** A call whose caller can be replaced. */
 interface Replaceable {
-  /** Whether that is its caller's dialog. */
+  /** Whether `dialog` is the one with its caller. */
   isOf(dialog: DialogId): boolean;
 }
 
 /**
- * What an INVITE with Replaces is for (RFC 3891 section 3): the call whose caller it replaces, or why it is refused. That it
- * comes from who may call, and knows the tags of the dialog, is its right to do so.
+ * The call whose caller an INVITE with Replaces is to replace (RFC 3891 section 3), or why it is refused. Its sender is
+ * authorised by `sip.allow`, and by knowing the tags of the dialog.
  */
-export function replacedBy<C extends Replaceable>(
+export function callToReplace<C extends Replaceable>(
   invite: IncomingInvite,
   header: string,
   { calls, ended }: { calls: Iterable<C>; ended: EndedDialogs },
-): { readonly call: C } | { readonly refusal: CallEnd } {
+): { readonly call?: C; readonly refusal?: CallEnd } {
   const replaces = readReplaces(header);
   if (!replaces || invite.header('Join') !== undefined) {
     return { refusal: callEnd.replacesRefused(400, 'Replaces cannot be read') };
@@ -37,7 +37,7 @@ export function replacedBy<C extends Replaceable>(
   return { refusal: callEnd.replacesRefused(481, 'no such call to be replaced') };
 }
 
-export interface HandoverParts {
+export interface ReplacementParts {
   readonly engine: MediaEngine;
   readonly media: CallerMedia;
   readonly dialog: CallerDialog;
@@ -48,10 +48,11 @@ export interface HandoverParts {
 }
 
 /**
- * Makes the caller of `invite` a call's caller: its media is prepared, its INVITE answered, its RTP taken, and then the one so
- * far gets its BYE. Resolves to whether it could be done; if not, the INVITE is refused and all is as it was. Never rejects.
+ * Replaces a call's caller by that of `invite`: prepares its media, answers the INVITE, takes its RTP, and then sends BYE to
+ * the caller before it. Resolves to true when that is done, and to false when the INVITE was refused and the call goes on as
+ * before. Never rejects.
  */
-export async function handOver(invite: IncomingInvite, parts: HandoverParts): Promise<boolean> {
+export async function replaceCaller(invite: IncomingInvite, parts: ReplacementParts): Promise<boolean> {
   const { report, isOpen } = parts;
   try {
     await attempt(invite, parts);
@@ -64,7 +65,7 @@ export async function handOver(invite: IncomingInvite, parts: HandoverParts): Pr
   }
 }
 
-/** A fault in it is no fault of the call's. */
+/** An error here does not end the call. */
 function refuse(invite: IncomingInvite, rejection: SipRejection, report: Report): void {
   try {
     invite.reject(rejection);
@@ -75,13 +76,13 @@ function refuse(invite: IncomingInvite, rejection: SipRejection, report: Report)
 
 async function attempt(
   invite: IncomingInvite,
-  { engine, media, dialog, rtpPort, isOpen }: HandoverParts,
+  { engine, media, dialog, rtpPort, isOpen }: ReplacementParts,
 ): Promise<void> {
   const offer = engine.accept(invite.offer, invite.source.address);
   const prepared = await media.prepare(offer, rtpPort, invite.localAddress, invite.source.address);
   try {
     if (!isOpen()) throw new Error('the call is over');
-    await dialog.handOver(invite, prepared.leg.localSdp, () => media.adopt(prepared));
+    await dialog.replace(invite, prepared.leg.localSdp, () => media.adopt(prepared));
   } finally {
     await media.discard(prepared);
   }

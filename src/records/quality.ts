@@ -1,7 +1,10 @@
 import type { BridgeStats, PathStats } from '../bridge/messages.js';
 import type { Quality } from '../events/call-record.js';
 
-/** Undefined for a call that was never answered. */
+/**
+ * The quality of a call's audio: loss, jitter (RFC 3550 6.4.1), delay, and from these an estimated MOS (E-model, ITU-T G.107).
+ * Undefined for a call that was never answered.
+ */
 export function qualityOf(stats: BridgeStats): Quality | undefined {
   const { path } = stats;
   if (!path || path.activeMs === 0) return undefined;

@@ -1,13 +1,13 @@
 import type { BridgeStats, PathStats, TransportAddress } from '../bridge/messages.js';
 import { cidrMatcher } from '../addresses/cidr.js';
 
-/** RTP that stays away for longer has stopped: talkers with voice activity detection send a packet now and then. */
+/** RTP that is absent for longer has stopped: phones with voice activity detection send comfort noise now and then. */
 const STOPPED_MS = 5_000;
-/** Shorter than this is not worth a word. */
+/** A shorter hold is not mentioned. */
 const HOLD_MS = 500;
-/** A share of what was sent that means all of it: the first and last packets may fare otherwise. */
+/** The share of the packets sent that counts as all of them: the first and last ones may differ. */
 const ALMOST_ALL = 0.9;
-/** Packets below which a share says nothing. */
+/** Fewer packets than this make no meaningful share. */
 const ENOUGH_PACKETS = 50;
 
 const isPrivate = cidrMatcher([
@@ -16,15 +16,15 @@ const isPrivate = cidrMatcher([
 ]);
 
 /**
- * What became of a call's audio, in words for whoever has to find out why somebody heard nothing: "two-way audio", or
- * exactly what was missing. Says what was seen, from the figures alone; undefined for a call that was never answered.
+ * The verdict on a call's audio, for the operator who has to find out why one side heard nothing: "two-way audio", or exactly
+ * what was missing. It is made from the figures alone; undefined for a call that was never answered.
  * `sipSource` is the address the caller's signalling came from.
  */
 export function verdictOf(stats: BridgeStats, sipSource?: string): string | undefined {
   const { path } = stats;
   if (!path || path.activeMs === 0) return undefined;
   const missing = [missingFromCaller(stats, path, sipSource), ...missingToCaller(stats, path)].filter(isSaid);
-  const remarks = [otherSource(stats, path), hold(path), strangers(stats, path), overflow(stats)].filter(isSaid);
+  const remarks = [otherSource(stats, path), hold(path), refusedSource(stats, path), overflow(stats)].filter(isSaid);
   return [...(missing.length === 0 ? ['two-way audio'] : missing), ...remarks].join('; ');
 }
 
@@ -84,14 +84,14 @@ function otherSource({ remote }: BridgeStats, { described }: PathStats): string 
   return `the caller's RTP came from ${hostPort(remote)}, not from ${hostPort(described)} as its SDP said`;
 }
 
-/** A hold that lasted throughout has been said already. */
+/** A hold that lasted throughout is in the verdict already. */
 function hold({ activeMs, sendingMs, receivingMs }: PathStats): string | undefined {
   if (sendingMs === 0 || receivingMs === 0) return undefined;
   const heldMs = activeMs - Math.min(sendingMs, receivingMs);
   return heldMs > HOLD_MS ? `on hold for ${seconds(heldMs)}` : undefined;
 }
 
-function strangers({ remote }: BridgeStats, { refused }: PathStats): string | undefined {
+function refusedSource({ remote }: BridgeStats, { refused }: PathStats): string | undefined {
   if (!remote || !refused || isSame(remote, refused.source)) return undefined;
   return `RTP from another address, ${hostPort(refused.source)}, refused`;
 }

@@ -12,24 +12,24 @@ export interface CallTargetsOptions {
   readonly random: () => number;
   /** What `encoding: auto` stands for. */
   readonly callerLaw: AgentAddress['encoding'];
-  /** What every agent of the call is told about it. */
+  /** What every agent of the call learns of it. */
   readonly about: Pick<AgentAddress, 'callSid' | 'agentCallId' | 'customParameters'>;
 }
 
 /**
- * The targets of a call's route, one after the other. Those known to be unreachable are left out, and come last where
- * the call has no other way.
+ * The targets of a call's route, one after the other. Those whose breaker is open are skipped, and tried last where the
+ * call has no other way.
  */
 export class CallTargets {
   readonly #route: Route;
   readonly #options: CallTargetsOptions;
   readonly #left: Target[];
-  /** Left out so far. */
-  readonly #spared: Target[] = [];
+  /** Skipped so far. */
+  readonly #skipped: Target[] = [];
   /** Keys that have changed since the call began. */
   readonly #renewed = new Map<Target, readonly string[]>();
   #current: Target | undefined;
-  /** Let through by the breaker, which has not been told yet how it went. */
+  /** The breaker has let this call try the target, and waits for the result. */
   #trying = false;
   #lastEnding: AgentEnding = { kind: 'unreachable', detail: 'no target' };
 
@@ -54,11 +54,11 @@ export class CallTargets {
   next(): AgentAddress | undefined {
     const { breaker, clock } = this.#options;
     for (let target = this.#left.shift(); target; target = this.#left.shift()) {
-      const closedOff = breaker.whyClosedOff(keyOf(target), clock.nowMs());
-      if (!closedOff) return this.#try(target);
-      this.#spare(target, closedOff);
+      const whyNot = breaker.whyNotTried(keyOf(target), clock.nowMs());
+      if (!whyNot) return this.#try(target);
+      this.#skip(target, whyNot);
     }
-    return this.#nextSpared();
+    return this.#nextSkipped();
   }
 
   succeeded(): void {
@@ -80,26 +80,26 @@ export class CallTargets {
 
   /** The configuration has changed. @returns the keys to show to the current target from now on. */
   renewKeys(routes: readonly Route[]): readonly string[] {
-    for (const target of [...this.#left, ...this.#spared, ...(this.#current ? [this.#current] : [])]) {
+    for (const target of [...this.#left, ...this.#skipped, ...(this.#current ? [this.#current] : [])]) {
       const keys = keysAfterReload(target, this.#route.name, routes);
       if (keys) this.#renewed.set(target, keys);
     }
     return this.#current ? this.#keysFor(this.#current) : [];
   }
 
-  #spare(target: Target, why: AgentEnding): void {
-    this.#spared.push(target);
+  #skip(target: Target, why: AgentEnding): void {
+    this.#skipped.push(target);
     this.#current = target;
     this.#lastEnding = why;
   }
 
   /** A call that can be redirected has another way. */
-  #nextSpared(): AgentAddress | undefined {
+  #nextSkipped(): AgentAddress | undefined {
     const { breaker, clock } = this.#options;
     const { fallback } = this.#route;
     if (fallback && 'redirect' in fallback) return undefined;
-    for (let target = this.#spared.shift(); target; target = this.#spared.shift()) {
-      if (!breaker.whyBarred(keyOf(target), clock.nowMs())) return this.#try(target);
+    for (let target = this.#skipped.shift(); target; target = this.#skipped.shift()) {
+      if (!breaker.whyNotTriedAsLast(keyOf(target), clock.nowMs())) return this.#try(target);
     }
     return undefined;
   }
@@ -118,12 +118,12 @@ export class CallTargets {
   }
 }
 
-/** Two ways to one agent fail separately: the handshake's POST may be down, and the pure WebSocket well. */
+/** By mode too: the handshake's POST may be down while the pure WebSocket works. */
 const keyOf = (target: Target): string => `${target.mode} ${target.url} ${describeTarget(target)}`;
 
 /** Whether all of a route's targets are known to be unreachable. */
 export function isCutOff(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
-  return route.targets.every((target) => breaker.isAway(keyOf(target), nowMs));
+  return route.targets.every((target) => breaker.isUnreachable(keyOf(target), nowMs));
 }
 
 /**

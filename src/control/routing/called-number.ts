@@ -3,9 +3,9 @@ import type { NumberPlace } from '../../config/types.js';
 import { paramOf, readNameAddr, splitValues } from '../../signaling/name-addr.js';
 import { owned } from '../../signaling/text.js';
 
-/** What an INVITE says of whom it calls. */
+/** Where an INVITE says which number it calls. */
 export interface Addressed {
-  /** Of a call that came over a registration, who was dialled there: its Request-URI is our own Contact. */
+  /** Of a call that came over a registration, the URI dialled there: its Request-URI is our own Contact. */
   readonly requestUri: string;
   /** URI of the To. */
   readonly to: string;
@@ -14,8 +14,8 @@ export interface Addressed {
 }
 
 /**
- * The number called, normalised, and where it was found: the first of `places` that has one, else the Request-URI, be it
- * what it may. A value that is withheld (`anonymous.invalid`) or has no user is none.
+ * The number called, normalised, and where it was found: the first of `places` that has one, else the Request-URI, whatever
+ * it holds. A value that is withheld (`anonymous.invalid`) or has no user is none.
  */
 export function calledNumber(
   call: Addressed,
@@ -64,7 +64,7 @@ function numberOf(uri: string): string | undefined {
   const bare = query < 0 ? uri : uri.slice(0, query);
   const { user, host } = splitUri(bare);
   if (host.endsWith('.invalid')) return undefined;
-  // `sip:15551234` names a host by the grammar; whoever writes it means the number.
+  // `sip:15551234` names a host by the grammar, and means the number.
   if (user === '' && !/^\+?\d+$/.test(host)) return undefined;
   const number = normaliseNumber(bare);
   return number.length > MAX_NUMBER_LENGTH ? undefined : number;

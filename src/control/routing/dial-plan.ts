@@ -2,7 +2,7 @@ import { MAX_NUMBER_LENGTH, normaliseNumber, splitUri, withoutPlus } from '../..
 import { compilePattern } from '../../config/sections/pattern.js';
 import type { HeaderMatch, Route, RouteMatch } from '../../config/types.js';
 
-/** What of a call decides its route. */
+/** What a call's route depends on. */
 export interface RoutableCall {
   /** The number that was called, as it came: bare, or a SIP or tel URI. */
   readonly number: string;
@@ -27,7 +27,7 @@ export interface RouteChoice {
 }
 
 /** One condition of a route; `yes` and `no` complete the sentence "this route is (not) taken because …". */
-interface Check {
+interface Condition {
   readonly yes: string;
   readonly no: string;
   holds(call: PreparedCall): boolean;
@@ -35,7 +35,7 @@ interface Check {
 
 interface Entry {
   readonly route: Route;
-  readonly checks: readonly Check[];
+  readonly checks: readonly Condition[];
 }
 
 interface PreparedCall {
@@ -96,7 +96,7 @@ function compile(route: Route): Entry {
   return { route, checks };
 }
 
-function matchCheck(match: RouteMatch): Check {
+function matchCheck(match: RouteMatch): Condition {
   if ('did' in match) {
     const digits = withoutPlus(match.did);
     return check(`the number is ${match.did}`, `the number is not ${match.did}`, (call) => call.digits === digits);
@@ -115,7 +115,7 @@ function matchCheck(match: RouteMatch): Check {
   return check('it takes any number', '', () => true);
 }
 
-function fromCheck(callers: readonly string[]): Check {
+function fromCheck(callers: readonly string[]): Condition {
   const matchers = callers.map(callerMatcher);
   const list = callers.join(', ');
   return check(`the caller is among ${list}`, `the caller is not among ${list}`, (call) =>
@@ -137,7 +137,7 @@ function callerMatcher(text: string): (caller: Caller) => boolean {
   return (caller) => caller.user === user && (host === '' || caller.host === host);
 }
 
-function headerCheck({ name, value, pattern }: HeaderMatch): Check {
+function headerCheck({ name, value, pattern }: HeaderMatch): Condition {
   const wanted = value === undefined ? `matches ${pattern ?? ''}` : `is "${value}"`;
   const unwanted = value === undefined ? `does not match ${pattern ?? ''}` : `is not "${value}"`;
   const expression = pattern === undefined ? undefined : compilePattern(pattern);
@@ -148,7 +148,7 @@ function headerCheck({ name, value, pattern }: HeaderMatch): Check {
   });
 }
 
-function check(yes: string, no: string, holds: Check['holds']): Check {
+function check(yes: string, no: string, holds: Condition['holds']): Condition {
   return { yes, no, holds };
 }
 

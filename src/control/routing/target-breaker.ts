@@ -1,10 +1,10 @@
 import type { AgentEnding } from '../../pranthora/endings.js';
 
-/** Failures in a row after which a target is left alone for a while. */
+/** Failures in a row that open the breaker: the target is not tried for a while. */
 const MAX_FAILURES = 3;
 const FIRST_PAUSE_MS = 5_000;
 const MAX_PAUSE_MS = 60_000;
-/** The pause of a target that is the only way a call has: nothing is won by sparing it any longer. */
+/** The pause of a target that is the last one a call has. */
 const ONLY_WAY_PAUSE_MS = 1_000;
 
 interface TargetState {
@@ -12,39 +12,39 @@ interface TargetState {
   pauseMs: number;
   openUntilMs: number;
   lastTriedAtMs: number;
-  /** One call tries whether the target is back; the others do not wait for it. */
+  /** The breaker is half-open: one call tries whether the target is back, and the others do not wait for it. */
   trying: boolean;
   last: AgentEnding;
 }
 
 /**
- * A circuit breaker for each target (agent at an address, in one mode): when it could not be reached several times in a
- * row, calls go to the next target at once instead of waiting for `connectTimeoutMs` each, and only one call in a while
- * tries it. A call that has no other way tries it when a second has passed since the last one did.
- * Faults of configuration are answered in milliseconds and do not count.
+ * A circuit breaker for each target (agent at an address, in one mode). When the target could not be reached several times
+ * in a row, calls go to the next one at once instead of waiting for `connectTimeoutMs` each, and from time to time one call
+ * tries it. A call without another target tries it when a second has passed since the last attempt.
+ * Configuration faults are answered within milliseconds and do not count.
  */
 export class TargetBreaker {
   readonly #states = new Map<string, TargetState>();
 
-  /** Undefined when the target may be tried; otherwise why it may not. A call let through tells how it went. */
-  whyClosedOff(key: string, nowMs: number): AgentEnding | undefined {
+  /** Undefined when the target may be tried, which must end in `succeeded`, `failed` or `abandoned`; else why not. */
+  whyNotTried(key: string, nowMs: number): AgentEnding | undefined {
     const state = this.#states.get(key);
     if (!state || state.failures < MAX_FAILURES) return undefined;
     return letThroughIf(nowMs >= state.openUntilMs && !state.trying, state, nowMs);
   }
 
-  /** The same for a call that has no other way than this target. */
-  whyBarred(key: string, nowMs: number): AgentEnding | undefined {
+  /** The same for a call without another target. */
+  whyNotTriedAsLast(key: string, nowMs: number): AgentEnding | undefined {
     const state = this.#states.get(key);
     if (!state || state.failures < MAX_FAILURES) return undefined;
     return letThroughIf(nowMs - state.lastTriedAtMs >= ONLY_WAY_PAUSE_MS, state, nowMs);
   }
 
   /**
-   * Whether it is known to be unreachable, without trying it. Not for long after the last attempt: where nothing is sent to
-   * who says so, there is no other.
+   * Whether it is known to be unreachable, without trying it. For a few seconds after the last attempt only: a peer that is
+   * refused because of it sends no call, and so there is no next attempt.
    */
-  isAway(key: string, nowMs: number): boolean {
+  isUnreachable(key: string, nowMs: number): boolean {
     const state = this.#states.get(key);
     return state !== undefined && state.failures >= MAX_FAILURES && nowMs - state.lastTriedAtMs < FIRST_PAUSE_MS;
   }
@@ -71,7 +71,7 @@ export class TargetBreaker {
     state.last = ending;
     state.lastTriedAtMs = nowMs;
     state.trying = false;
-    // Of several calls that were waiting for it at once only the first says something new: one outage, one pause.
+    // Of several calls that tried it at the same time only the first counts: one outage, one pause.
     if (state.failures < MAX_FAILURES || nowMs < state.openUntilMs) return;
     state.pauseMs = Math.min(MAX_PAUSE_MS, state.pauseMs === 0 ? FIRST_PAUSE_MS : state.pauseMs * 2);
     state.openUntilMs = nowMs + state.pauseMs;
@@ -79,13 +79,13 @@ export class TargetBreaker {
 }
 
 function letThroughIf(isTime: boolean, state: TargetState, nowMs: number): AgentEnding | undefined {
-  if (!isTime) return closedOff(state);
+  if (!isTime) return endingOf(state);
   state.trying = true;
   state.lastTriedAtMs = nowMs;
   return undefined;
 }
 
-function closedOff({ failures, last }: TargetState): AgentEnding {
+function endingOf({ failures, last }: TargetState): AgentEnding {
   const { detail, retryAfterSec } = last;
   return {
     kind: 'unreachable',

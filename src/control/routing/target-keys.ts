@@ -4,7 +4,7 @@ import { describeTarget } from '../../pranthora/agent-target.js';
 /**
  * The keys a target of a call in progress has in a new configuration: those of the same agent on the route of that
  * name, else of that route or any other at the same URL. A key is never taken to another URL than it is configured for.
- * Undefined when nothing of the target is left there.
+ * Undefined when the new configuration has none of these.
  */
 export function keysAfterReload(
   target: Target,

@@ -13,12 +13,12 @@ beforeEach(() => {
 
 /** As a call does: asks, and tells that it failed if it was let through. */
 function tryAndFail(nowMs: number, key = 'a'): boolean {
-  const letThrough = breaker.whyClosedOff(key, nowMs) === undefined;
+  const letThrough = breaker.whyNotTried(key, nowMs) === undefined;
   if (letThrough) breaker.failed(key, UNREACHABLE, nowMs);
   return letThrough;
 }
 
-const isOpenAt = (nowMs: number, key = 'a'): boolean => breaker.whyClosedOff(key, nowMs) === undefined;
+const isOpenAt = (nowMs: number, key = 'a'): boolean => breaker.whyNotTried(key, nowMs) === undefined;
 
 describe('TargetBreaker', () => {
   it('lets everybody through while all is well', () => {
@@ -30,7 +30,7 @@ describe('TargetBreaker', () => {
 
   it('closes a target off after three failures in a row, and says why', () => {
     expect([tryAndFail(0), tryAndFail(1), tryAndFail(2), tryAndFail(3)]).toEqual([true, true, true, false]);
-    expect(breaker.whyClosedOff('a', 3)).toEqual({
+    expect(breaker.whyNotTried('a', 3)).toEqual({
       kind: 'unreachable',
       detail: 'not tried, unreachable 3 times in a row: connection refused [ECONNREFUSED]',
     });
@@ -113,12 +113,12 @@ describe('TargetBreaker', () => {
   it('says without a try that a target is away, until 5 s after the last one', () => {
     tryAndFail(0);
     tryAndFail(0);
-    expect(breaker.isAway('a', 0)).toBe(false);
+    expect(breaker.isUnreachable('a', 0)).toBe(false);
     tryAndFail(0);
-    expect([0, 4_999, 5_000].map((nowMs) => breaker.isAway('a', nowMs))).toEqual([true, true, false]);
-    expect(breaker.whyClosedOff('a', 5_000)).toBeUndefined();
-    expect(breaker.isAway('a', 5_001)).toBe(true);
+    expect([0, 4_999, 5_000].map((nowMs) => breaker.isUnreachable('a', nowMs))).toEqual([true, true, false]);
+    expect(breaker.whyNotTried('a', 5_000)).toBeUndefined();
+    expect(breaker.isUnreachable('a', 5_001)).toBe(true);
     breaker.succeeded('a');
-    expect(breaker.isAway('a', 5_002)).toBe(false);
+    expect(breaker.isUnreachable('a', 5_002)).toBe(false);
   });
 });
