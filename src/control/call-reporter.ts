@@ -5,7 +5,7 @@ import { withoutUriPasswords } from '../addresses/number.js';
 import type { Route, Target } from '../config/types.js';
 import type { CallEventBus } from '../events/call-event-bus.js';
 import type { CallOccurrence, ReplacingInvite } from '../events/call-events.js';
-import type { CallEnding, CallFacts } from '../events/call-record.js';
+import type { RecordedEnd, CallFacts } from '../events/call-record.js';
 import { agentTargetOf } from '../pranthora/agent-target.js';
 import type { IncomingInvite } from '../signaling/sip-endpoint.js';
 import type { CallEnd } from './call-end.js';
@@ -48,7 +48,7 @@ export class CallReporter {
   readonly #receivedAt: Date;
   readonly #receivedAtMs: number;
   #answeredAt: Date | undefined;
-  /** As long as they are true. */
+  /** Undefined when they have changed; of `#codec` and `#target`. */
   #facts: CallFacts | undefined;
   #codec: string | undefined;
   #target: Target | undefined;
@@ -124,7 +124,7 @@ export class CallReporter {
     return { ...facts, state, durationMs, sipSource: this.#sipSource, ...(stats && { media: stats }) };
   }
 
-  #ending({ endedBy, reason, detail, outcome, sipStatus, rejection, closeCode }: CallEnd): CallEnding {
+  #ending({ endedBy, reason, detail, outcome, sipStatus, rejection, closeCode }: CallEnd): RecordedEnd {
     return {
       ...{ endedBy, reason, detail, outcome },
       sipStatus: this.#answeredAt ? 200 : (sipStatus ?? rejection?.status ?? 500),

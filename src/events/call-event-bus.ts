@@ -27,7 +27,7 @@ export interface SubscriberState {
   readonly failed: number;
 }
 
-interface Subscription {
+interface CallSubscription {
   readonly name: string;
   readonly onEvent: CallSubscriber;
   /** Number of the next event to hand it. */
@@ -62,7 +62,7 @@ const FLUSH_LIMIT_MS = 1_000;
 export class CallEventBus {
   readonly #options: CallEventBusOptions;
   readonly #maxQueued: number;
-  readonly #subscriptions = new Set<Subscription>();
+  readonly #subscriptions = new Set<CallSubscription>();
   /** By number; those that all subscribers have got are removed. */
   readonly #events = new Map<number, CallEvent>();
   /** Numbers of the oldest event kept, and of the next to be published. */
@@ -78,7 +78,7 @@ export class CallEventBus {
 
   /** From the next event on. @returns what ends the subscription. */
   subscribe(name: string, onEvent: CallSubscriber): () => void {
-    const subscription: Subscription = {
+    const subscription: CallSubscription = {
       ...{ name, onEvent, next: this.#end, isBusy: false },
       dropped: { count: 0, loggedAtMs: undefined },
       failed: { count: 0, loggedAtMs: undefined },
@@ -151,7 +151,7 @@ export class CallEventBus {
     return true;
   }
 
-  #hand(event: CallEvent, subscription: Subscription): void {
+  #hand(event: CallEvent, subscription: CallSubscription): void {
     subscription.next += 1;
     try {
       const handled = subscription.onEvent(event);
@@ -161,7 +161,7 @@ export class CallEventBus {
     }
   }
 
-  #waitFor(handled: Promise<void>, subscription: Subscription): void {
+  #waitFor(handled: Promise<void>, subscription: CallSubscription): void {
     subscription.isBusy = true;
     void handled
       .catch((error: unknown) => this.#onFailed(subscription, error))
@@ -194,7 +194,7 @@ export class CallEventBus {
     }
   }
 
-  #onFailed(subscription: Subscription, error: unknown): void {
+  #onFailed(subscription: CallSubscription, error: unknown): void {
     if (!this.#isToBeLogged(subscription.failed)) return;
     const { name: subscriber, failed } = subscription;
     this.#options.logger.error({ event: 'events.subscriber_failed', subscriber, failed: failed.count, err: error });

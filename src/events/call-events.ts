@@ -1,5 +1,5 @@
 import type { BridgeStats, Interruption } from '../bridge/messages.js';
-import type { CallEnding, CallFacts, CallRecord } from './call-record.js';
+import type { RecordedEnd, CallFacts, CallRecord } from './call-record.js';
 
 /**
  * Everything that happens to calls, as plain data. An event that the log has too has the log line's name and fields.
@@ -19,9 +19,16 @@ export interface EventStamp {
 
 /** What happened, without the stamp. */
 export type CallOccurrence =
-  Setup | AgentConnection | Conversation | Transfer | Replacement | MediaChange | Fault | End;
+  | SetupEvent
+  | AgentEvent
+  | ConversationEvent
+  | TransferEvent
+  | ReplacementEvent
+  | MediaChangeEvent
+  | FaultEvent
+  | EndEvent;
 
-type Setup =
+type SetupEvent =
   /** An INVITE came: the first event of every call. `registration` names ours that it came over. */
   | { readonly event: 'call.received'; readonly source: SignallingSource; readonly registration?: string }
   /** `call.route` takes the call. */
@@ -37,7 +44,7 @@ export interface SignallingSource {
 }
 
 /** The agent is the one named in `call`. */
-type AgentConnection =
+type AgentEvent =
   | { readonly event: 'agent.connecting' }
   /** It can hear the caller. `connectMs` to the open WebSocket, `startMs` from there to its start message. */
   | { readonly event: 'agent.connected'; readonly connectMs: number; readonly startMs: number }
@@ -59,7 +66,7 @@ export interface AgentLoss {
   readonly closeCode?: number;
 }
 
-type Conversation =
+type ConversationEvent =
   /** The caller spoke over the agent: its speech was stopped. */
   | ({ readonly event: 'agent.interrupted' } & Interruption)
   /** The agent says more than can be queued; what it says on top is lost. */
@@ -71,13 +78,13 @@ type Conversation =
   | { readonly event: 'call.farewell_cut'; readonly leftMs: number };
 
 /** By REFER (RFC 3515). */
-type Transfer =
+type TransferEvent =
   | { readonly event: 'call.transferring'; readonly referTo: string }
   | { readonly event: 'call.transfer_progress'; readonly status: number }
   | { readonly event: 'call.transfer_failed'; readonly detail: string };
 
 /** By an INVITE with Replaces (RFC 3891). */
-type Replacement =
+type ReplacementEvent =
   | ({ readonly event: 'call.replaced' } & ReplacingInvite)
   | ({ readonly event: 'call.replace_failed'; readonly detail: string } & ReplacingInvite);
 
@@ -88,7 +95,7 @@ export interface ReplacingInvite {
   readonly source: SignallingSource;
 }
 
-type MediaChange =
+type MediaChangeEvent =
   /** A re-INVITE or UPDATE was answered. `sending` is false while the caller has put us on hold. */
   | { readonly event: 'call.renegotiated'; readonly sending: boolean | undefined }
   /** The media server is gone, and the caller is moved to another one. */
@@ -97,13 +104,13 @@ type MediaChange =
   /** Every few seconds. */
   | { readonly event: 'call.stats'; readonly stats: BridgeStats };
 
-type Fault =
+type FaultEvent =
   /** A fault of the bridge's own. `err` is what was thrown: the one value that is no plain data. */
   | { readonly event: 'call.error'; readonly err: unknown }
   /** Something happened that the call's state has no row for: it came too late. */
   | { readonly event: 'call.input_ignored'; readonly state: string; readonly input: string };
 
-type End =
+type EndEvent =
   /** Everything has been released: the last event from the call itself. `records/` makes its record from it. */
   | ({ readonly event: 'call.closed' } & CallClosed)
   /** Before `call.ended`, for a call that was refused. */
@@ -112,7 +119,7 @@ type End =
   | { readonly event: 'call.ended'; readonly record: CallRecord };
 
 export interface CallClosed {
-  readonly end: CallEnding;
+  readonly end: RecordedEnd;
   /** Since the INVITE. */
   readonly durationMs: number;
   /** The address the caller's signalling came from. */

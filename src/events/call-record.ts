@@ -57,7 +57,7 @@ export type EndReason =
   | 'internal_error';
 
 /** How a call ended. */
-export interface CallEnding {
+export interface RecordedEnd {
   readonly endedBy: 'caller' | 'agent' | 'bridge';
   readonly reason: EndReason;
   /** One line for a human. */
@@ -104,7 +104,7 @@ export interface AudioReport {
 }
 
 /** The `call.ended` event: the call's record. */
-export interface CallRecord extends CallFacts, CallEnding, AudioReport {
+export interface CallRecord extends CallFacts, RecordedEnd, AudioReport {
   readonly endedAt: string;
   /** From the INVITE to the end. */
   readonly durationMs: number;

@@ -41,8 +41,8 @@ export class TargetBreaker {
   }
 
   /**
-   * Whether it is known to be unreachable, without trying it. For a few seconds after the last attempt only: a peer that is
-   * refused because of it sends no call, and so there is no next attempt.
+   * Whether it is known to be unreachable, without trying it. For a few seconds after the last attempt only: a PBX whose
+   * OPTIONS is refused for it sends no calls, and only a call tries the target again.
    */
   isUnreachable(key: string, nowMs: number): boolean {
     const state = this.#states.get(key);
