@@ -105,7 +105,7 @@ module.exports = {
       'addresses/',
     ),
     // What the figures of a call's media look like.
-    typesAlone('(events|records)/', 'bridge/messages\\.ts'),
+    typesAlone('(events|records)/', 'bridge/stats\\.ts'),
     folders('records/', 'events/', 'control/live-call\\.ts', 'addresses/'),
     folders('media/', 'bridge/messages\\.ts', 'audio/encodings\\.ts'),
     packages('media/', 'sdp-transform', 'ipaddr\\.js'),

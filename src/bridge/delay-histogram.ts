@@ -1,4 +1,4 @@
-import type { DelaySummary } from './messages.js';
+import type { DelaySummary } from './stats.js';
 
 /** From 0.01 ms on, eight buckets an octave: a figure read from them is off by 5 % at most. */
 const SMALLEST_MS = 0.01;

@@ -3,7 +3,8 @@ import type { RtpEndpointStats } from '../rtp/endpoint.js';
 import type { RtpPacket } from '../rtp/packet.js';
 import { RtcpSession } from '../rtp/rtcp-session.js';
 import { DelayHistogram } from './delay-histogram.js';
-import type { BridgeMedia, PathStats } from './messages.js';
+import type { BridgeMedia } from './messages.js';
+import type { PathStats } from './stats.js';
 import type { Carried } from './payload-types.js';
 import type { Uplink } from './uplink/uplink.js';
 

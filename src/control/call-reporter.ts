@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { BridgeStats } from '../bridge/messages.js';
+import type { BridgeStats } from '../bridge/stats.js';
 import type { Clock } from '../clock.js';
 import { withoutUriPasswords } from '../addresses/number.js';
 import type { Route, Target } from '../config/types.js';

@@ -1,4 +1,4 @@
-import type { BridgeStats } from '../bridge/messages.js';
+import type { BridgeStats } from '../bridge/stats.js';
 import type { CallFacts } from '../events/call-record.js';
 import type { CallState } from './call-state.js';
 

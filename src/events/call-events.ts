@@ -1,4 +1,4 @@
-import type { BridgeStats, Interruption } from '../bridge/messages.js';
+import type { BridgeStats, Interruption } from '../bridge/stats.js';
 import type { RecordedEnd, CallFacts, CallRecord } from './call-record.js';
 
 /**

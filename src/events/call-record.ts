@@ -1,4 +1,4 @@
-import type { DelaySummary, DownlinkStats, Interruption, UplinkStats } from '../bridge/messages.js';
+import type { DelaySummary, DownlinkStats, Interruption, UplinkStats } from '../bridge/stats.js';
 
 /** What is known of a call from its INVITE on. Every event carries it as it was at that moment. */
 export interface CallFacts {

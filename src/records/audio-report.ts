@@ -1,4 +1,4 @@
-import type { BridgeStats } from '../bridge/messages.js';
+import type { BridgeStats } from '../bridge/stats.js';
 import type { AudioReport } from '../events/call-record.js';
 import { qualityOf } from './quality.js';
 import { verdictOf } from './verdict.js';

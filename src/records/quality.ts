@@ -1,4 +1,4 @@
-import type { BridgeStats, PathStats } from '../bridge/messages.js';
+import type { BridgeStats, PathStats } from '../bridge/stats.js';
 import type { Quality } from '../events/call-record.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { BridgeStats, PathStats, TransportAddress } from '../bridge/messages.js';
+import type { BridgeStats, PathStats, TransportAddress } from '../bridge/stats.js';
 import { cidrMatcher } from '../addresses/cidr.js';
 
 /** RTP that is absent for longer has stopped: phones with voice activity detection send comfort noise now and then. */

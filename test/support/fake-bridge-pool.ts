@@ -1,4 +1,5 @@
-import type { BridgeEvent, BridgeHandle, BridgeMedia, BridgePool, BridgeStats } from '../../src/bridge/messages.js';
+import type { BridgeEvent, BridgeHandle, BridgeMedia, BridgePool } from '../../src/bridge/messages.js';
+import type { BridgeStats } from '../../src/bridge/stats.js';
 import type { AgentAddress } from '../../src/pranthora/agent-session.js';
 import type { AgentEnding } from '../../src/pranthora/endings.js';
 

@@ -2,7 +2,7 @@ import type { StreamEncoding } from '../../audio/encodings.js';
 import { PlayoutQueue, type Discarded } from '../../audio/playout-queue.js';
 import { FRAME_BYTES, type AudioFormat } from '../../pranthora/protocols/protocol.js';
 import { createDownlinkFramer, type DownlinkFramer } from './downlink-framer.js';
-import type { DownlinkStats, Interruption } from '../messages.js';
+import type { DownlinkStats, Interruption } from '../stats.js';
 import { PlayoutGate } from './playout-gate.js';
 import { StopGuard } from './stop-guard.js';
 

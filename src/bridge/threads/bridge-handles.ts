@@ -1,4 +1,5 @@
-import type { BridgeCommand, BridgeEvent, BridgeHandle, BridgeId, BridgeStats } from '../messages.js';
+import type { BridgeCommand, BridgeEvent, BridgeHandle, BridgeId } from '../messages.js';
+import type { BridgeStats } from '../stats.js';
 
 interface OpenBridge {
   readonly onEvent: (event: BridgeEvent) => void;

@@ -8,7 +8,7 @@ import { DigitPress } from './digit-press.js';
 import { G722Clock } from './g722-clock.js';
 import { LateArrivals } from './late-arrivals.js';
 import { HOLD_MS, LiveTimeline } from './playout-clock.js';
-import type { UplinkStats } from '../messages.js';
+import type { UplinkStats } from '../stats.js';
 import { createUplinkFramer, type DigitTone, type UplinkFramer } from './uplink-framer.js';
 
 const FRAME_MS = 20;

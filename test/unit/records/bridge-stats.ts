@@ -1,4 +1,4 @@
-import type { BridgeStats, DownlinkStats, PathStats, UplinkStats } from '../../../src/bridge/messages.js';
+import type { BridgeStats, DownlinkStats, PathStats, UplinkStats } from '../../../src/bridge/stats.js';
 
 type Full = BridgeStats & { readonly path: PathStats };
 

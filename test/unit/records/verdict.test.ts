@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BridgeStats, DownlinkStats, PathStats, UplinkStats } from '../../../src/bridge/messages.js';
+import type { BridgeStats, DownlinkStats, PathStats, UplinkStats } from '../../../src/bridge/stats.js';
 import { verdictOf } from '../../../src/records/verdict.js';
 import { bridgeStats, without } from './bridge-stats.js';
 
