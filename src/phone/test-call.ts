@@ -4,7 +4,7 @@ import type { StreamEncoding } from '../audio/encodings.js';
 import { SdpError } from '../media/sdp.js';
 import type { DigestClient } from '../signaling/auth/digest-client.js';
 import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio/drachtio.js';
-import { unheard } from '../signaling/heard.js';
+import { describeGenerated } from '../signaling/generated-response.js';
 import { CallRefused, RenegotiationRefused, type CallDialog, type DialogHandlers } from '../signaling/sip-endpoint.js';
 import type { CallAudio } from './call-audio.js';
 import type { HeardAudio, HeardReport } from './heard-audio.js';
@@ -193,7 +193,7 @@ export class TestCall extends EventEmitter<TestCallEvents> {
       this.#onAnswer(answer);
     } catch (error) {
       this.#failure = error;
-      if (error instanceof CallRefused && error.heard) this.#note('received', error.message);
+      if (error instanceof CallRefused && error.fromPeer) this.#note('received', error.message);
       await this.#dialog?.bye();
       this.#end(this.#endingOf(error));
     }
@@ -251,7 +251,7 @@ export class TestCall extends EventEmitter<TestCallEvents> {
   #endingOf(error: unknown): CallEnding {
     const reason = reasonOf(error);
     if (this.#givenUp) return { by: 'caller', reason };
-    if (error instanceof CallRefused && !error.heard) return { by: 'failed', reason };
+    if (error instanceof CallRefused && !error.fromPeer) return { by: 'failed', reason };
     return { by: error instanceof CallRefused ? 'refused' : 'failed', reason };
   }
 
@@ -272,6 +272,6 @@ export class TestCall extends EventEmitter<TestCallEvents> {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof CallRefused && !error.heard) return unheard(error.status);
+  if (error instanceof CallRefused && !error.fromPeer) return describeGenerated(error.status);
   return error instanceof Error ? error.message : String(error);
 }

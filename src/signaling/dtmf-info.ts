@@ -1,18 +1,18 @@
-/** Enough for any body that carries one digit. */
+/** Characters; a body that carries one digit is much shorter. */
 const MAX_BODY_LENGTH = 256;
 
-/** What a digit lasts when its message does not say: the length most phones send. */
+/** The duration of a digit whose message does not give one: what most phones send. */
 const DEFAULT_DURATION_MS = 160;
 const MAX_DURATION_MS = 10_000;
 
-/** The body types a digit comes in; an INFO of another one is answered 415 with these in its Accept. */
+/** The media types of a digit; an INFO of another type is answered 415 with these in its Accept. */
 export const DTMF_TYPES = ['application/dtmf-relay', 'application/dtmf'] as const;
 
-/** Events by their RFC 4733 number, as some phones write them; 16 is a flash, which is no digit. */
+/** Digits by their RFC 4733 event number, as some phones write them; 16 is a flash, which is not a digit. */
 const DIGIT_BY_NUMBER: Readonly<Record<string, string>> = { 10: '*', 11: '#', 12: 'A', 13: 'B', 14: 'C', 15: 'D' };
 const FLASH = new Set(['16', '!', 'HF', 'FLASH']);
 
-/** What an INFO means to us: a digit, a status to refuse it with, or nothing. */
+/** The meaning of an INFO: a digit, a status to refuse it with, or nothing. */
 export type DtmfInfo =
   | { readonly kind: 'digit'; readonly digit: string; readonly durationMs: number }
   | { readonly kind: 'nothing' }
@@ -27,7 +27,7 @@ export type DtmfInfo =
 export function readDtmfInfo(contentType: string | undefined, body: string): DtmfInfo {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const text = body.slice(0, MAX_BODY_LENGTH + 1).trim();
-  // A keep-alive of the session.
+  // An empty INFO is a keep-alive of the session.
   if (text === '' && type === '') return { kind: 'nothing' };
   if (!DTMF_TYPES.some((known) => known === type)) return { kind: 'refused', status: 415 };
   if (body.length > MAX_BODY_LENGTH) return { kind: 'refused', status: 400 };

@@ -1,4 +1,4 @@
-/** What a message says of its body, each header as it stands. */
+/** The header fields that describe a body, each value unchanged. */
 export interface BodyHeaders {
   readonly contentType: string | undefined;
   readonly contentDisposition: string | undefined;
@@ -8,23 +8,23 @@ export interface BodyHeaders {
 /** One part of a multipart body. */
 export interface BodyPart {
   readonly headers: BodyHeaders;
-  /** In angle brackets, as it stands. */
+  /** Unchanged, in its angle brackets. */
   readonly contentId: string | undefined;
-  /** Without its transfer encoding. */
+  /** With its transfer encoding removed. */
   readonly body: string;
 }
 
-/** RFC 2046 section 5.1.1 has 70 characters; some generate more. */
+/** RFC 2046 section 5.1.1 allows 70 characters; some systems generate more. */
 const MAX_BOUNDARY_LENGTH = 200;
-/** More than any call has: SDP, ISUP, location, recording metadata. */
+/** More parts than any call has: SDP, ISUP, location, recording metadata. */
 const MAX_PARTS = 32;
 /** Octets of a part's headers. */
 const MAX_HEAD_LENGTH = 4_096;
 
 /**
- * Takes a multipart body apart (RFC 2046 section 5.1.1); undefined when it is none: without a usable boundary, without a
- * part, with too many of them. What stands before the first and after the last is ignored, and the line that should end the
- * last may be missing. In linear time; never throws.
+ * Parses a multipart body (RFC 2046 section 5.1.1); undefined when the boundary is unusable, or when there is no part or too
+ * many. Text before the first part and after the last is ignored, and the closing delimiter may be missing. In linear time;
+ * never throws.
  */
 export function parseMultipart(body: string, boundary: string): BodyPart[] | undefined {
   if (boundary === '' || boundary.length > MAX_BOUNDARY_LENGTH) return undefined;
@@ -39,7 +39,7 @@ export function parseMultipart(body: string, boundary: string): BodyPart[] | und
   return parts.length > 0 ? parts : undefined;
 }
 
-/** A value with its parameters, such as Content-Type and Content-Disposition have them; all but values of parameters in lower case. */
+/** A value with its parameters, as in Content-Type and Content-Disposition; all in lower case but the parameters' values. */
 export function readField(text: string): { readonly value: string; readonly params: ReadonlyMap<string, string> } {
   const [first = '', ...rest] = splitUnquoted(text);
   const params = new Map<string, string>();
@@ -52,14 +52,14 @@ export function readField(text: string): { readonly value: string; readonly para
 }
 
 interface Delimiter {
-  /** Where the part before it ends: the line break in front belongs to the delimiter. */
+  /** Where the part before it ends: the line break before the delimiter belongs to the delimiter. */
   readonly start: number;
   /** Where the part after it begins. */
   readonly end: number;
   readonly isLast: boolean;
 }
 
-/** The next line of two hyphens and the boundary, and nothing else but blanks. */
+/** The next line that consists of two hyphens, the boundary and blanks. */
 function nextDelimiter(body: string, boundary: string, from: number): Delimiter | undefined {
   const line = `--${boundary}`;
   for (let at = body.indexOf(line, from); at >= 0; at = body.indexOf(line, at + 1)) {
@@ -67,14 +67,14 @@ function nextDelimiter(body: string, boundary: string, from: number): Delimiter 
     const isLast = body.startsWith('--', at + line.length);
     const end = lineEnd(body, at + line.length + (isLast ? 2 : 0));
     if (end === undefined) continue;
-    // The line break of the delimiter before, where a part is empty, is not this one's.
+    // Before an empty part, the line break belongs to the previous delimiter.
     const start = Math.max(from, at - (body[at - 2] === '\r' ? 2 : 1));
     return { start, end, isLast };
   }
   return undefined;
 }
 
-/** Behind the line break, when only blanks stand before it. */
+/** The index after the line break; undefined when anything but blanks stands before it. */
 function lineEnd(body: string, from: number): number | undefined {
   let at = from;
   while (body[at] === ' ' || body[at] === '\t') at += 1;
@@ -85,7 +85,7 @@ function lineEnd(body: string, from: number): number | undefined {
 function parsePart(text: string): BodyPart {
   const { head, body } = splitHead(text);
   const fields = new Map<string, string>();
-  // A line that begins with a blank goes on with the one before it.
+  // A line that begins with a blank continues the one before it.
   for (const line of head.replace(/\r?\n[ \t]/g, ' ').split('\n')) {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(0, colon)).trim().toLowerCase();
@@ -96,7 +96,7 @@ function parsePart(text: string): BodyPart {
     headers: {
       contentType: fields.get('content-type'),
       contentDisposition: fields.get('content-disposition'),
-      // To who cannot read it, it is encoded either way.
+      // An unknown transfer encoding makes the part as unreadable as an unknown content encoding.
       contentEncoding: fields.get('content-encoding') ?? (TRANSFER_ENCODINGS.has(encoding) ? undefined : encoding),
     },
     contentId: fields.get('content-id'),
@@ -104,10 +104,10 @@ function parsePart(text: string): BodyPart {
   };
 }
 
-/** Those that are read (RFC 2045 section 6.1). */
+/** The transfer encodings that are understood (RFC 2045 section 6.1). */
 const TRANSFER_ENCODINGS = new Set(['', '7bit', '8bit', 'binary', 'base64']);
 
-/** At the empty line. Without headers a part begins with it. */
+/** Splits a part at its empty line. A part without headers begins with that line. */
 function splitHead(text: string): { readonly head: string; readonly body: string } {
   const first = /^\r?\n/.exec(text)?.[0];
   if (first !== undefined) return { head: '', body: text.slice(first.length) };
@@ -118,7 +118,7 @@ function splitHead(text: string): { readonly head: string; readonly body: string
   return { head: text.slice(0, empty.index), body: text.slice(end) };
 }
 
-/** At semicolons outside quotes; what follows a comma outside them is another value, and none of this one. */
+/** Splits at semicolons outside quotes, and stops at a comma outside quotes, where another value begins. */
 function splitUnquoted(text: string): string[] {
   const pieces: string[] = [];
   let start = 0;

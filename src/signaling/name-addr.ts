@@ -1,22 +1,22 @@
-/** A header value that names somebody: `"Bond, James" <sip:007@example.com>;tag=1` (RFC 3261 section 20.10). */
+/** A name-addr or addr-spec with its parameters: `"Bond, James" <sip:007@example.com>;tag=1` (RFC 3261 section 20.10). */
 export interface NamedAddress {
-  /** Display name, unquoted, of printable characters; '' where there is none. */
+  /** Display name, unquoted, printable characters only; '' when there is none. */
   readonly name: string;
-  /** Without angle brackets; '' where there is none. */
+  /** Without angle brackets; '' when there is none. */
   readonly uri: string;
-  /** What follows the address, beginning with its `;`. */
+  /** The parameters after the address, beginning with `;`. */
   readonly params: string;
 }
 
-/** Longer than any name a telephone shows. */
+/** Characters; longer than any name a telephone shows. */
 const MAX_NAME_LENGTH = 128;
 
-/** The values of a header of several, separated by commas outside quotes and angle brackets. In linear time. */
+/** The values of a header, separated by commas outside quotes and angle brackets. In linear time. */
 export function splitValues(header: string): string[] {
   return splitOutside(header, ',').filter((value) => value !== '');
 }
 
-/** Trimmed; outside quotes and angle brackets. */
+/** Splits at a separator outside quotes and angle brackets; the parts are trimmed. */
 function splitOutside(text: string, separator: string): string[] {
   const parts: string[] = [];
   let quoted = false;
@@ -38,11 +38,11 @@ function splitOutside(text: string, separator: string): string[] {
   return parts.map((part) => part.trim());
 }
 
-/** Reads what peers send, quoted as it should be or not. In linear time; never throws. */
+/** Reads a name-addr leniently: a display name may lack its quotes. In linear time; never throws. */
 export function readNameAddr(value: string): NamedAddress {
   const text = value.trim();
   const quotedEnd = text.startsWith('"') ? endOfQuoted(text) : 0;
-  // A parameter of a bare address may have brackets in its quotes, as +sip.instance has.
+  // A quoted parameter of a bare address may hold brackets, as +sip.instance does.
   const open = /^(?:sips?|tel):/i.test(text) ? -1 : text.indexOf('<', quotedEnd);
   if (open < 0) {
     // An address without brackets: what follows its semicolon belongs to the header (RFC 3261 section 20).
@@ -57,7 +57,7 @@ export function readNameAddr(value: string): NamedAddress {
   return { name: presentable(name), uri: text.slice(open + 1, end).trim(), params: text.slice(end + 1).trim() };
 }
 
-/** The value of a parameter, unquoted; '' for one without a value, undefined for none. */
+/** The value of a parameter, unquoted; '' when it has no value, undefined when there is no such parameter. */
 export function paramOf(params: string, name: string): string | undefined {
   for (const param of splitOutside(params, ';')) {
     const [key = '', value = ''] = param.split('=', 2);
@@ -66,7 +66,7 @@ export function paramOf(params: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Behind the closing quote; the end of the text where there is none. */
+/** The index after the closing quote; the end of the text when there is none. */
 function endOfQuoted(text: string): number {
   for (let i = 1; i < text.length; i++) {
     if (text[i] === '\\') i += 1;

@@ -3,8 +3,8 @@ import type { ReferOptions, ReferOutcome } from './sip-endpoint.js';
 import { parseSipFragment } from './sipfrag.js';
 
 /**
- * One REFER of ours and the implicit subscription that tells how it goes (RFC 3515). Pure but for its timer: it is handed
- * the response and the NOTIFYs, and settles `outcome` once.
+ * One REFER of ours and its implicit subscription (RFC 3515). Pure but for its timer: it is given the response and the
+ * NOTIFYs, and settles `outcome` once.
  */
 export class Referral {
   readonly outcome: Promise<ReferOutcome>;
@@ -12,7 +12,7 @@ export class Referral {
   readonly #cancelTimer: CancelTimer;
   #resolve: (outcome: ReferOutcome) => void = () => undefined;
   #settled = false;
-  /** The last status told of: a peer that repeats itself is not passed on. */
+  /** The status reported last: a repeated one is not reported again. */
   #lastStatus = 0;
 
   constructor(clock: Clock, options: ReferOptions) {
@@ -23,19 +23,20 @@ export class Referral {
     );
   }
 
-  /** A response to the REFER. `tellsMore`: false when the peer said that no NOTIFY will come (`Refer-Sub: false`). */
-  onResponse(status: number, reason: string, tellsMore: boolean): void {
+  /** A response to the REFER. `willNotify`: false when the peer sends no NOTIFY (`Refer-Sub: false`). */
+  onResponse(status: number, reason: string, willNotify: boolean): void {
     if (status < 200 || this.#settled) return;
     if (status >= 300) {
       this.#fail(`the REFER was answered with ${words(status, reason)}`);
       return;
     }
     this.#progress(status);
-    // RFC 4488 section 4: accepted, and what becomes of it is not for us to know.
-    if (!tellsMore) this.#settle({ transferred: true, detail: `the REFER was answered with ${words(status, reason)}` });
+    // RFC 4488 section 4: the peer accepted the REFER and will not report its outcome.
+    if (!willNotify)
+      this.#settle({ transferred: true, detail: `the REFER was answered with ${words(status, reason)}` });
   }
 
-  /** The body of a NOTIFY. One that cannot be read says nothing. */
+  /** The body of a NOTIFY. An unreadable one is ignored. */
   onNotify(body: string): void {
     const fragment = parseSipFragment(body);
     if (!fragment || this.#settled) return;

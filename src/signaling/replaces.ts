@@ -1,29 +1,29 @@
 import { owned } from './text.js';
 
-/** A dialog as we have it (RFC 3261 section 12): the peer knows the tags the other way round. */
+/** The id of a dialog (RFC 3261 section 12) from our side; for the peer, local and remote tag are exchanged. */
 export interface DialogId {
   readonly callId: string;
   readonly localTag: string;
-  /** '' of a peer that gave none, as RFC 2543 let it. */
+  /** '' when the peer gave none, as RFC 2543 allows. */
   readonly remoteTag: string;
 }
 
-/** The dialog an INVITE wants to take the place of (RFC 3891). */
+/** The Replaces header of an INVITE: the dialog it is to replace (RFC 3891). */
 export interface Replaces {
   readonly dialog: DialogId;
-  /** Only if it has not been answered yet. */
+  /** To be replaced only while it is unanswered. */
   readonly earlyOnly: boolean;
 }
 
-/** Longer than any that is sent: no phone system's Call-ID or tag comes near. */
+/** Characters; longer than the Call-IDs and tags of any phone system. */
 const MAX_LENGTH = 1_024;
 
 const CALL_ID = /^[^\s,;]+$/;
 const TAG = /^[\w.!%*+`'~-]+$/;
 
 /**
- * Reads the header's value: exactly one, with one `to-tag`, which is our tag, and one `from-tag` (RFC 3891 section 6.1).
- * Undefined for anything else. A value that was not unescaped on its way out of a Refer-To is understood all the same.
+ * Reads a Replaces value: one Call-ID, one `to-tag`, which is our tag, and one `from-tag` (RFC 3891 section 6.1). Undefined
+ * for anything else. A value that still has the escapes of a Refer-To URI is understood too.
  */
 export function readReplaces(value: string): Replaces | undefined {
   if (value.length > MAX_LENGTH) return undefined;
@@ -40,7 +40,7 @@ export function readReplaces(value: string): Replaces | undefined {
   return { dialog, earlyOnly: valuesOf('early-only').length > 0 };
 }
 
-/** Whether it is that dialog which is meant: a tag of 0 also means none (RFC 3891 section 6.1). */
+/** Whether two ids mean the same dialog: in a Replaces, a tag of 0 also means no tag (RFC 3891 section 6.1). */
 export function isMeant(wanted: DialogId, dialog: DialogId): boolean {
   const isSameTag = (tag: string, ours: string): boolean => tag === ours || (tag === '0' && ours === '');
   return (

@@ -1,7 +1,7 @@
 /**
- * Finds the name of a scanner in a User-Agent, whatever its case: as whole words, whose characters are letters, digits,
- * `-` and `_`, so that `sipcli` is in `sipcli/v1.8` and not in `SIPClient`. A name that ends in `/` is the product alone,
- * with a version or without: `iwar/` is `iWar/0.08` and `iWar`, not `Iwar Gateway 2`.
+ * Finds the name of a scanner in a User-Agent, ignoring case. A name matches whole words, of letters, digits, `-` and `_`:
+ * `sipcli` matches `sipcli/v1.8` and not `SIPClient`. A name that ends in `/` matches that product alone, with or without a
+ * version: `iwar/` matches `iWar/0.08` and `iWar`, not `Iwar Gateway 2`.
  */
 export function scannerMatcher(names: readonly string[]): (userAgent: string) => string | undefined {
   const patterns = names.map((name) => ({ name, pattern: patternOf(name) }));
@@ -17,7 +17,7 @@ function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
-/** The names may be replaced while everybody who asks holds on to this. */
+/** A scanner matcher whose names a reload can replace. */
 export class ScannerNames {
   #find: (userAgent: string) => string | undefined;
 

@@ -1,6 +1,6 @@
 import { parseMultipart, readField, type BodyHeaders, type BodyPart } from './multipart.js';
 
-/** A body, or a part of it, that has to be understood and is not; the headers say what would be. */
+/** The refusal of a body, or of a part, that must be understood and is not; `headers` says what is accepted. */
 export interface BodyRefusal {
   readonly status: 400 | 415;
   readonly warning: string;
@@ -9,22 +9,22 @@ export interface BodyRefusal {
 
 export type SessionBody =
   | { readonly kind: 'session'; readonly sdp: string }
-  /** None, or nothing that matters. */
+  /** No body, or none that concerns the session. */
   | { readonly kind: 'none' }
   | { readonly kind: 'refused'; readonly refusal: BodyRefusal };
 
-/** What we understand, as an Accept header has it. */
+/** The value of an Accept header: what is understood. */
 export const ACCEPT = 'application/sdp, multipart/mixed, multipart/alternative, multipart/related';
 
 const NONE: SessionBody = { kind: 'none' };
-/** Multiparts within multiparts. */
+/** Levels of nested multiparts. */
 const MAX_DEPTH = 4;
-/** Dispositions of what is about something else than the session: of locations (RFC 6442) and recordings (RFC 7866). */
+/** Dispositions that do not concern the session: locations (RFC 6442) and recordings (RFC 7866). */
 const ABOUT_OTHERS = new Set(['by-reference', 'recording-session']);
-/** What a session description may be meant for; of `early-session` (RFC 3959) nothing is known here. */
+/** Dispositions of a session description; `early-session` (RFC 3959) is not supported. */
 const SESSION_DISPOSITIONS = new Set(['', 'session', 'render']);
 
-/** Headers of a message by drachtio-srf. */
+/** The body headers of a message of drachtio-srf. */
 export function bodyHeadersOf(message: { get(name: string): string | undefined }): BodyHeaders {
   return {
     contentType: message.get('Content-Type'),
@@ -34,10 +34,9 @@ export function bodyHeadersOf(message: { get(name: string): string | undefined }
 }
 
 /**
- * The session description in the body of a message, by the types of what is in it (RFC 3261 sections 7.4 and 8.2.3,
- * RFC 5621). It may stand in a multipart beside parts for others. What is optional and not understood is ignored; of what
- * is not said to be optional a whole body is refused, a part beside a session description only if it says `required`.
- * In linear time; never throws.
+ * Finds the session description in the body of a message by media type (RFC 3261 sections 7.4 and 8.2.3, RFC 5621), also
+ * inside a multipart. An optional body or part that is not understood is ignored. Of those not marked optional, a whole body
+ * is refused, and a part beside a session description only when it is marked `required`. In linear time; never throws.
  */
 export function readSessionBody(headers: BodyHeaders, body: string): SessionBody {
   return body === '' ? NONE : read(headers, body, 0);
@@ -59,7 +58,7 @@ function read(headers: BodyHeaders, body: string, depth: number): SessionBody {
       type === 'multipart/alternative' ? ofAlternatives(parts, depth) : ofParts(inOrder(parts, params), depth);
     return inside.kind === 'refused' && isOptional ? NONE : inside;
   }
-  // Some leave the type away, and mean the only one there ever is.
+  // Some peers leave out the type of a session description.
   const isSdp = type === 'application/sdp' || (type === '' && /^\s{0,4}v=0\r?\n/.test(body));
   if (isSdp && SESSION_DISPOSITIONS.has(disposition.value)) return { kind: 'session', sdp: body };
   if (type === '' && body.trim() === '') return NONE;
@@ -68,7 +67,7 @@ function read(headers: BodyHeaders, body: string, depth: number): SessionBody {
   return refuse(415, `body not supported: ${what}`, { Accept: ACCEPT });
 }
 
-/** The last that is understood is the best (RFC 2046 section 5.1.4). */
+/** The last alternative that is understood is the best one (RFC 2046 section 5.1.4). */
 function ofAlternatives(parts: readonly BodyPart[], depth: number): SessionBody {
   let refused: SessionBody | undefined;
   for (const part of parts.toReversed()) {
@@ -79,7 +78,7 @@ function ofAlternatives(parts: readonly BodyPart[], depth: number): SessionBody 
   return refused ?? NONE;
 }
 
-/** The first session description, unless something beside it has to be understood as well. */
+/** The first session description, unless another part is required and not understood. */
 function ofParts(parts: readonly BodyPart[], depth: number): SessionBody {
   let session: SessionBody | undefined;
   let refused: SessionBody | undefined;
@@ -95,7 +94,7 @@ function ofParts(parts: readonly BodyPart[], depth: number): SessionBody {
   return required ?? session ?? refused ?? NONE;
 }
 
-/** The root of a multipart/related, which the others are there for, comes first (RFC 2387 section 3.2). */
+/** Puts the root of a multipart/related first (RFC 2387 section 3.2). */
 function inOrder(parts: readonly BodyPart[], params: ReadonlyMap<string, string>): readonly BodyPart[] {
   const start = params.get('start');
   const root = start === undefined ? undefined : parts.find(({ contentId }) => contentId === start);

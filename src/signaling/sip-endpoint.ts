@@ -1,4 +1,4 @@
-/** SIP as the control plane sees it; `drachtio.ts` is the only implementation and the only user of drachtio-srf. */
+/** The SIP interface of the control plane. `drachtio/` is its only implementation, and the only user of drachtio-srf. */
 
 import type { DigestClient } from './auth/digest-client.js';
 import type { DialogId } from './replaces.js';
@@ -22,20 +22,20 @@ export interface SipRejection {
   readonly challenges?: readonly string[];
 }
 
-/** An INVITE that has no final answer yet. */
+/** An INVITE that has no final response yet. */
 export interface IncomingInvite {
   readonly callId: string;
   readonly from: SipAddress;
-  /** Who was dialled: the To. */
+  /** The To: the address that was dialled. */
   to: SipAddress;
-  /** Request-URI: who is called. */
+  /** The Request-URI: the address that is called. */
   readonly requestUri: SipAddress;
   readonly source: { readonly address: string; readonly port: number; readonly protocol: string };
   /** Our address as this caller reached it. */
   readonly localAddress: string;
   /** The offer, or undefined when the INVITE had none. */
   readonly offer: string | undefined;
-  /** What a body gets that has to be understood and is not: then there is no offer. */
+  /** The rejection of a body that must be understood and is not; then there is no offer. */
   readonly bodyRefusal?: SipRejection | undefined;
   /** First value of a header, any case. */
   header(name: string): string | undefined;
@@ -43,24 +43,24 @@ export interface IncomingInvite {
   ring(): void;
   reject(rejection: SipRejection): void;
   /**
-   * 200 with our SDP. Resolves when it has been sent, rejects when the INVITE is gone (CANCEL) or could not be
-   * answered. `handlers` get everything that happens in the dialog, from the first moment on.
+   * 200 with our SDP. Resolves when it was sent; rejects when the INVITE was cancelled or could not be answered. `handlers`
+   * get all events of the dialog, from its beginning.
    */
   answer(localSdp: string, handlers: DialogHandlers): Promise<CallDialog>;
   /** Our credentials, for when this caller challenges what we send in the dialog. */
   digest: DigestClient | undefined;
-  /** CANCEL; the 487 has been sent by then. At most once, never after a final response. */
+  /** CANCEL; the 487 has already been sent. Called at most once, never after a final response. */
   onCancel: (() => void) | undefined;
 }
 
 export interface DialogHandlers {
-  /** The dialog is over: the peer's BYE, or one the SIP agent had to send itself (`byPeer` false, e.g. no ACK). */
+  /** The dialog is over: by the peer's BYE, or by one that the SIP agent sent itself (`byPeer` false, e.g. no ACK). */
   onEnd(end: { byPeer: boolean; reason: string }): void;
   /** ACK to our 2xx; `sdp` is the answer when the offer was ours. */
   onAck(sdp: string | undefined): void;
   /** Re-INVITE or UPDATE. Resolves to the SDP for the 200 (undefined: none), or rejects with a RenegotiationRefused. */
   onRenegotiate(request: RenegotiationRequest): Promise<string | undefined>;
-  /** A digit by INFO, already answered. Absent: digits mean nothing here. */
+  /** A digit by INFO, already answered. Absent: digits are ignored. */
   onDigit?(digit: InfoDigit): void;
 }
 
@@ -75,7 +75,7 @@ export interface RenegotiationRequest {
   readonly method: 'INVITE' | 'UPDATE';
 }
 
-/** Why `onRenegotiate` refuses: the session goes on as it was (RFC 3261 14.2). */
+/** Why `onRenegotiate` refuses; the session stays unchanged (RFC 3261 section 14.2). */
 export class RenegotiationRefused extends Error {
   override readonly name = 'RenegotiationRefused';
   constructor(
@@ -92,14 +92,14 @@ export class RenegotiationRefused extends Error {
 export class CallRefused extends Error {
   override readonly name = 'CallRefused';
   /**
-   * `warning` is the Warning header of the response, which may say why. `heard` is false for what stands in for a response
-   * that never came (RFC 3261 section 8.1.3.1): 408 after no answer, 503 where the request could not be sent.
+   * `warning` is the Warning header of the response. `fromPeer` is false when no response arrived and the SIP server generated
+   * one (RFC 3261 section 8.1.3.1): 408 after a timeout, 503 when the request could not be sent.
    */
   constructor(
     readonly status: number,
     readonly reason: string,
     warning?: string,
-    readonly heard = true,
+    readonly fromPeer = true,
   ) {
     super(`${status} ${reason}${warning === undefined ? '' : ` (${warning})`}`);
   }
@@ -108,28 +108,27 @@ export class CallRefused extends Error {
 export interface CallDialog {
   readonly id: DialogId;
   /**
-   * Sends BYE. Resolves when it is answered or given up; never rejects. Idempotent, and harmless when the peer's BYE
-   * crosses it.
+   * Sends BYE. Resolves when it is answered or timed out; never rejects. Idempotent; it may cross the peer's BYE.
    */
   bye(reason?: { cause: number; text: string }): Promise<void>;
   /** Re-INVITE with our offer; resolves to the peer's answer. Rejects when it is refused or not answered in time. */
   reinvite(offer: string): Promise<string>;
   /**
-   * REFER (RFC 3515): asks the peer to call `uri` instead of us. Resolves to what became of that as soon as it is known,
-   * which ends neither the dialog nor the session; never rejects. One at a time.
+   * REFER (RFC 3515): asks the peer to call `uri` instead of us. Resolves to the outcome as soon as it is known, which ends
+   * neither the dialog nor the session; never rejects. One at a time.
    */
   refer(uri: string, options: ReferOptions): Promise<ReferOutcome>;
 }
 
 export interface ReferOptions {
-  /** From the REFER to its outcome, however much the peer tells in between. */
+  /** From the REFER to its outcome; progress does not extend it. */
   readonly timeoutMs: number;
-  /** The peer has taken the REFER on (2xx), or tells how far it has got: 100, 180, 200. */
+  /** The status of the peer's 2xx to the REFER, then that of each NOTIFY: 100, 180, 200. */
   readonly onProgress: (status: number) => void;
 }
 
 export interface ReferOutcome {
-  /** The other side has answered the peer, or the peer has taken the REFER on without wanting to tell more. */
+  /** The transfer target answered, or the peer accepted the REFER and sends no NOTIFY. */
   readonly transferred: boolean;
   /** One line. */
   readonly detail: string;
@@ -140,8 +139,11 @@ export type CapabilityQuery = Pick<IncomingInvite, 'from' | 'to' | 'requestUri' 
 
 export interface SipEndpointHandlers {
   onInvite(invite: IncomingInvite): void;
-  /** How an INVITE like it would be refused; undefined if it would be taken. Absent: the SIP server answers by itself, if it does. */
+  /**
+   * How an INVITE like it would be refused; undefined if it would be accepted. Absent: the SIP server answers OPTIONS
+   * itself, if at all.
+   */
   readonly onOptions?: (query: CapabilityQuery) => SipRejection | undefined;
-  /** The SIP server can be reached (again), or not: no new calls come and none can be ended properly. */
+  /** The SIP server became reachable, or unreachable: then no new calls arrive and none can be ended by BYE. */
   onConnection(state: { connected: boolean; detail: string }): void;
 }

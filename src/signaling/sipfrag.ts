@@ -1,6 +1,6 @@
 import { quotable } from './text.js';
 
-/** The status line is all that is read; what else a peer puts into the body costs nothing. */
+/** Characters of the body that are read: only its status line matters. */
 const MAX_STATUS_LINE = 256;
 
 const STATUS_LINE = /^SIP\/2\.0 +([1-6]\d\d)(?: +([^\r\n]*))?(?:[\r\n]|$)/;

@@ -2,19 +2,19 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { owned } from './text.js';
 
-/** Of an IPv6 address, what one customer is given: within it a source may change its address at will. */
+/** The IPv6 network of one customer: within it a source can change its address at will. */
 const IPV6_NETWORK_BITS = 64;
 
 /**
- * One spelling for one address: an IPv4-mapped IPv6 address (what a dual-stack socket reports) is the IPv4 address, a zone
- * is left out. A string of its own, which keeps nothing of the message it came with.
+ * The canonical text of an address: an IPv4-mapped IPv6 address (what a dual-stack socket reports) becomes the IPv4 address,
+ * a zone is removed. The result is an own string, which does not keep the message it came from alive.
  */
 export function sourceHost(address: string): string {
   const parsed = parse(address);
   return parsed ? parsed.toString() : owned(address);
 }
 
-/** Who may be behind an address: itself, or its /64. A string of its own. */
+/** The network one customer may send from: an IPv4 address itself, the /64 of an IPv6 one. An own string. */
 export function sourceNetwork(address: string): string {
   const parsed = parse(address);
   if (parsed?.kind() !== 'ipv6') return sourceHost(address);

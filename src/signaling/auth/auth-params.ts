@@ -8,23 +8,22 @@ export interface AuthElement {
   readonly params: ReadonlyMap<string, string>;
 }
 
-/** The SIP agent takes no longer header field; a list that was put together of several may be. */
+/** The longest header field of the SIP agent; a value joined from several fields may be longer. */
 const MAX_LENGTH = 8_192;
 const MAX_ELEMENTS = 8;
 const MAX_PARAMS = 24;
 
-// Each moves forward over its text once: sticky, and no two of its alternatives begin alike.
+// Sticky, and no two alternatives of one begin alike: each scans its text once, without backtracking.
 const SEPARATORS = /[ \t\r\n,]*/y;
 const BLANKS = /[ \t\r\n]*/y;
 const TOKEN = /[\w!#$%&'*+.^`|~-]+/y;
 const QUOTED = /"(?:[^"\\]|\\[^])*"/y;
-/** Wider than a token: careless peers leave out the quotes around base64 and URIs. */
+/** Wider than a token: some peers leave out the quotes around base64 and URIs. */
 const UNQUOTED = /[^\s,"]+/y;
 
 /**
  * The elements of a WWW-Authenticate, Proxy-Authenticate, Authorization or Proxy-Authorization header (RFC 3261 section
- * 25.1, RFC 7235). Several header fields may have been joined by commas. What comes after the first thing that makes no
- * sense is left out.
+ * 25.1, RFC 7235). Several header fields may have been joined by commas. Parsing stops at the first malformed element.
  */
 export function parseAuthElements(value: string): AuthElement[] {
   const scanner = new Scanner(owned(value.slice(0, MAX_LENGTH)));
@@ -64,7 +63,7 @@ class Scanner {
     this.#text = text;
   }
 
-  /** What a sticky pattern matches here, and moves behind it; empty when it does not match. */
+  /** Returns what a sticky pattern matches at this place and moves past it; '' when it does not match. */
   take(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#text)?.[0] ?? '';

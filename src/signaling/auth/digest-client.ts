@@ -14,15 +14,15 @@ export interface DigestCredentials {
   readonly password: string;
 }
 
-/** What of a response matters here. */
+/** The part of a response that digest authentication needs. */
 export interface ChallengingResponse {
   readonly status: number;
   get(name: string): string | undefined;
 }
 
 /**
- * Why a 401 or 407 was not answered (again). `credentials`: they were sent and are wrong. `challenge`: it cannot be answered
- * by digest as we know it. `weaker`: it asks for less than the same one has asked for before.
+ * Why a 401 or 407 was not answered (again). `credentials`: they were sent and are wrong. `challenge`: none of the challenges
+ * is supported. `weaker`: it asks for a weaker algorithm or qop than the same peer has asked for before.
  */
 export type DigestRefusal = 'credentials' | 'challenge' | 'weaker';
 
@@ -32,13 +32,13 @@ export interface AuthenticatedResponse<R> {
   readonly refused?: DigestRefusal;
 }
 
-/** RFC 3261 sections 22.2 and 22.3: who asks, in which header, and where the answer goes. */
+/** RFC 3261 sections 22.2 and 22.3: by status, the header of the challenge and that of the answer. */
 const CHALLENGERS = new Map([
   [401, { challenge: 'WWW-Authenticate', answer: 'Authorization' }],
   [407, { challenge: 'Proxy-Authenticate', answer: 'Proxy-Authorization' }],
 ]);
 
-/** A proxy and the one behind it may each ask, and each may find the nonce of before too old. */
+/** A proxy and the server behind it may each challenge, and each may find the earlier nonce stale. */
 const MAX_ATTEMPTS = 5;
 
 interface Known {
@@ -51,14 +51,14 @@ interface DigestClientOptions {
   readonly newCnonce?: () => string;
   /** The only realms answered; absent: all. */
   readonly realms?: ReadonlySet<string>;
-  /** What has been asked for before, elsewhere: to be kept to, and not raised. */
+  /** The strength asked for by the registrar: nothing weaker is answered, and this client does not raise it. */
   readonly floor?: DigestFloor;
 }
 
 /**
- * One user's credentials towards one peer. Remembers the last challenges, so that later requests are let in at once, and the
- * strongest: to a weaker one the password might be guessed from our answer (RFC 7616 section 5.5), by whoever has sent it.
- * It answers for every kind of request: the caller does the sending.
+ * Digest client (RFC 3261 section 22): one user's credentials towards one peer. Remembers the last challenges, so that later
+ * requests carry credentials at once, and the strongest challenge: from the answer to a weaker one the challenger could guess
+ * the password (RFC 7616 section 5.5). It serves every method; the caller sends the requests.
  */
 export class DigestClient {
   readonly #credentials: DigestCredentials;
@@ -78,8 +78,8 @@ export class DigestClient {
   }
 
   /**
-   * The same credentials for a dialog, whose other end may be anybody: they are shown to nobody but the realms that they
-   * have been good for here, and for no less than these have asked for. Undefined where nobody has asked for them.
+   * The same credentials for a dialog, whose other end is not authenticated: only the realms that challenged here are
+   * answered, and no challenge weaker than theirs. Undefined when no challenge was received yet.
    */
   forDialog(): DigestClient | undefined {
     const realms = new Set([...this.#known.values()].map(({ challenge }) => challenge.realm));
@@ -88,14 +88,14 @@ export class DigestClient {
   }
 
   /**
-   * Sends a request and, when it is challenged, sends it again with credentials. `send` is handed the headers to add and
-   * resolves to the final response; each time it is a new request with a CSeq number of its own. Rejects as `send` does.
+   * Sends a request and, when it is challenged, sends it again with credentials. `send` is given the headers to add and
+   * resolves to the final response; each call sends a new request with its own CSeq number. Rejects as `send` does.
    */
   async request<R extends ChallengingResponse>(
     request: { readonly method: string; readonly uri: string },
     send: (headers: Record<string, string>) => Promise<R>,
   ): Promise<AuthenticatedResponse<R>> {
-    // Nonces of this very exchange: who refuses an answer to one of them refuses the password.
+    // Nonces of this exchange: a peer that refuses the answer to one of them refuses the password.
     const fresh = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       const response = await send(this.#answers(request.method, request.uri));
@@ -106,7 +106,7 @@ export class DigestClient {
     }
   }
 
-  /** Takes the challenge over, or says why it is no use to answer it. */
+  /** Remembers the challenge, or returns why it is not answered. */
   #learn(response: ChallengingResponse, fresh: Set<string>): DigestRefusal | undefined {
     const { status } = response;
     const header = response.get(CHALLENGERS.get(status)?.challenge ?? '') ?? '';

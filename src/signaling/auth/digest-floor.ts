@@ -4,8 +4,8 @@ import { isAsStrong, strongerOf, type DigestChallenge, type DigestStrength } fro
 const MAX_REALMS = 16;
 
 /**
- * The strongest that one peer has asked for, by 401 and by 407 and in each realm: nothing weaker is answered from then on, so
- * that nobody on the way can talk us down (RFC 7616 section 5.5). It holds from the first challenge on, not before.
+ * Protection against downgrade attacks (RFC 7616 section 5.5): keeps the strongest algorithm and qop that one peer has asked
+ * for, by status (401, 407) and by realm; nothing weaker is answered from then on. The first challenge is not protected.
  */
 export class DigestFloor {
   readonly #byStatus = new Map<number, DigestStrength>();

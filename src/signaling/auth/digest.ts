@@ -3,7 +3,7 @@ import { parseAuthElements, quoted, type AuthElement } from './auth-params.js';
 
 /** Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760) as pure functions; RFC 2617's is the part with MD5. */
 
-/** From the weakest to the strongest. SHA-512-256 and the `-sess` variants are in use nowhere. */
+/** From the weakest to the strongest. SHA-512-256 and the `-sess` variants are not used in the field. */
 export const DIGEST_ALGORITHMS = ['MD5', 'SHA-256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
@@ -19,16 +19,16 @@ export interface DigestChallenge {
   readonly algorithm: DigestAlgorithm;
   /** Whether `qop=auth` is offered; without it the response is that of RFC 2069. */
   readonly qop: boolean;
-  /** The credentials were right, their nonce was old. */
+  /** The credentials were right, but their nonce was too old. */
   readonly stale: boolean;
 }
 
-/** What stands in an Authorization or Proxy-Authorization header. */
+/** The content of an Authorization or Proxy-Authorization header. */
 export interface DigestAnswer {
   readonly user: string;
   readonly realm: string;
   readonly nonce: string;
-  /** The digest-uri: of the one who answers, whatever became of the Request-URI on the way. */
+  /** The digest-uri as the client wrote it; a proxy may have changed the Request-URI since. */
   readonly uri: string;
   readonly opaque?: string;
   readonly algorithm: DigestAlgorithm;
@@ -44,7 +44,7 @@ export interface NonceCount {
   readonly cnonce: string;
 }
 
-/** What a response is computed from, beside the nonce. */
+/** The input of the response computation. */
 export interface DigestInput {
   readonly algorithm: DigestAlgorithm;
   /** See `digestHa1`. */
@@ -55,7 +55,7 @@ export interface DigestInput {
   readonly count?: NonceCount | undefined;
 }
 
-/** H(A1): what a password is worth in one realm, in lower-case hexadecimal. */
+/** H(A1) in lower-case hexadecimal: the hash that stands for a password in one realm. */
 export function digestHa1(algorithm: DigestAlgorithm, user: string, realm: string, password: string): string {
   return hash(algorithm, `${user}:${realm}:${password}`);
 }
@@ -75,26 +75,25 @@ export function parseChallenges(header: string): DigestChallenge[] {
   });
 }
 
-/** The least that a challenge has to ask for. */
+/** The strength of a challenge: algorithm and quality of protection. */
 export interface DigestStrength {
   readonly algorithm: DigestAlgorithm;
   readonly qop: boolean;
 }
 
-/** Whether it is as strong in each respect. */
+/** Whether a challenge is at least as strong as another, in algorithm and in qop. */
 export function isAsStrong(one: DigestStrength, least: DigestStrength): boolean {
   return rank(one.algorithm) >= rank(least.algorithm) && (one.qop || !least.qop);
 }
 
-/** Each respect of the stronger one. */
+/** The stronger algorithm, and qop if either has it. */
 export function strongerOf(one: DigestStrength, other: DigestStrength): DigestStrength {
   const { algorithm } = rank(one.algorithm) >= rank(other.algorithm) ? one : other;
   return { algorithm, qop: one.qop || other.qop };
 }
 
 /**
- * The first one with the strongest algorithm, and of these one with qop: servers add weaker ones for those who know no
- * better.
+ * The first challenge with the strongest algorithm, preferring one with qop: servers add weaker ones for older clients.
  */
 export function strongestChallenge(challenges: readonly DigestChallenge[]): DigestChallenge | undefined {
   const strength = ({ algorithm, qop }: DigestChallenge): number => 2 * rank(algorithm) + (qop ? 1 : 0);
@@ -168,7 +167,7 @@ function answerOf({ params }: AuthElement, realm: string): DigestAnswer | undefi
   return qop === undefined || cnonce === undefined ? base : { ...base, count: { nc, cnonce } };
 }
 
-/** Undefined for one that is not known; none at all means MD5. */
+/** Undefined for an unknown algorithm; a missing one means MD5. */
 function algorithmOf(params: ReadonlyMap<string, string>): DigestAlgorithm | undefined {
   const name = (params.get('algorithm') ?? 'MD5').toUpperCase();
   return DIGEST_ALGORITHMS.find((algorithm) => algorithm === name);

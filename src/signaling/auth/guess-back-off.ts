@@ -1,39 +1,39 @@
 import type { Clock } from '../../clock.js';
 import { sourceNetwork } from '../source-address.js';
 
-/** Wrong answers in a row before there is waiting: a phone that is being set up has a few. */
+/** Wrong passwords before the first wait: a phone that is being set up sends a few. */
 const FREE_GUESSES = 10;
 const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 10 * 60_000;
-/** A source that has not guessed for this long, since its last wait was over, is met as a new one. */
+/** A source that has not guessed for this long after its last wait starts anew. */
 const FORGET_MS = 10 * 60_000;
-/** Sources remembered. More of them at once than this do not come from guessing at one machine. */
+/** Sources remembered; a guessing attack on one machine comes from fewer. */
 const MAX_SOURCES = 10_000;
 
 interface GuessingSource {
   guesses: number;
-  /** Of the wait of now, or of the last one; 0 before the first. */
+  /** Length of the present wait, or of the last one; 0 before the first. */
   waitMs: number;
   waitUntilMs: number;
 }
 
-/** What a wrong answer has led to. */
+/** The consequence of a wrong password. */
 export interface Guess {
-  /** How often this source has guessed, this time included. */
+  /** Number of guesses of this source, this one included. */
   readonly guesses: number;
-  /** `counted`: no waiting yet. `begins`: a wait begins with this one. `waits`: it came during one. */
+  /** `counted`: no wait yet. `begins`: this guess starts a wait. `waits`: it came during a wait. */
   readonly state: 'counted' | 'begins' | 'waits';
-  /** To the end of the wait; 0 without one. */
+  /** Time to the end of the wait; 0 without one. */
   readonly waitMs: number;
 }
 
 /**
- * Slows down who guesses passwords: after some wrong answers their source waits, twice as long each time. It concerns wrong
- * answers alone: who else is behind that address is none the worse for it. No timers.
+ * Exponential back-off against password guessing: after some wrong passwords their source has to wait, twice as long each
+ * time. Only wrong passwords are refused: other phones behind the same address are not affected. No timers.
  */
 export class GuessBackOff {
   readonly #clock: Clock;
-  /** The one that guessed longest ago first. */
+  /** Ordered by the time of the last guess, oldest first. */
   readonly #sources = new Map<string, GuessingSource>();
 
   constructor(clock: Clock) {
@@ -44,7 +44,7 @@ export class GuessBackOff {
     return this.#sources.size;
   }
 
-  /** A wrong answer from there. */
+  /** Counts a wrong password from an address. */
   guessed(address: string): Guess {
     const source = this.#take(sourceNetwork(address));
     source.guesses += 1;
@@ -58,7 +58,7 @@ export class GuessBackOff {
     return { guesses, state: 'begins', waitMs: source.waitMs };
   }
 
-  /** The one remembered or a new one, as the latest of all. */
+  /** The remembered source or a new one, moved to the end of the order. */
   #take(key: string): GuessingSource {
     const known = this.#sources.get(key);
     this.#sources.delete(key);

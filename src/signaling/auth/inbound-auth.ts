@@ -14,7 +14,7 @@ import { Nonces, type NonceHolder } from './nonces.js';
 import type { IncomingInvite } from '../sip-endpoint.js';
 import { sourceHost } from '../source-address.js';
 
-/** Who may call, and how they prove it. */
+/** The users that may call, and how they are challenged. */
 export interface InboundAuthSettings {
   readonly realm: string;
   readonly users: readonly InboundUser[];
@@ -22,27 +22,27 @@ export interface InboundAuthSettings {
   readonly algorithms: readonly DigestAlgorithm[];
 }
 
-/** An HA1 is worth the password in this realm, with the one algorithm it was made with. */
+/** An HA1 stands for the password, in one realm and with the one algorithm it was made with. */
 export type InboundUser = { readonly user: string } & ({ readonly password: string } | { readonly ha1: string });
 
-/** What becomes of an INVITE: it goes on, gets a 401 with these challenges, or a 403 because its source guesses. */
+/** The decision on an INVITE: admitted, a 401 with these challenges, or a 403 because its source guesses passwords. */
 export type AuthVerdict =
   | { readonly verdict: 'admitted'; readonly user: string }
   | { readonly verdict: 'challenged'; readonly challenges: readonly string[] }
   | { readonly verdict: 'refused'; readonly retryAfterSec: number };
 
 /**
- * Challenges INVITEs and checks the answers (RFC 3261 section 22.1, RFC 7616, RFC 8760). A source address can be forged, so
- * nothing is held against it but wrong answers to a nonce that was sent there, and nothing keeps a right answer out.
+ * Digest authentication of INVITEs (RFC 3261 section 22.1, RFC 7616, RFC 8760). A source address can be forged, so only a
+ * wrong answer to a nonce that was sent to that address counts against it, and a right answer is always accepted.
  */
 export class InboundAuth {
   readonly #logger: Logger;
   readonly #nonces: Nonces;
   readonly #backOff: GuessBackOff;
-  /** Nobody's password: an unknown user costs the same time as a known one. */
-  readonly #nobody = randomBytes(16).toString('hex');
+  /** HA1 for unknown users: they cost the same time as known ones. */
+  readonly #unknownUserHa1 = randomBytes(16).toString('hex');
   #settings: InboundAuthSettings | undefined;
-  /** By user, and then by algorithm. */
+  /** By user, then by algorithm. */
   #ha1s = new Map<string, ReadonlyMap<DigestAlgorithm, string>>();
 
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
@@ -57,7 +57,7 @@ export class InboundAuth {
     this.#ha1s = new Map(settings?.users.map((user) => [user.user, ha1sOf(user, settings)]));
   }
 
-  /** Undefined when nobody is asked. */
+  /** Undefined when INVITEs are not challenged. */
   judge(invite: IncomingInvite): AuthVerdict | undefined {
     const settings = this.#settings;
     if (!settings) return undefined;
@@ -65,7 +65,7 @@ export class InboundAuth {
     const header = invite.header('Authorization');
     const answer = header === undefined ? undefined : parseAnswer(header, settings.realm);
     if (!answer || !settings.algorithms.includes(answer.algorithm)) return this.#challenge(settings, holder, false);
-    // Anybody can make a nonce up, and a proxy farm may answer from another address: neither is a guess.
+    // An invented nonce, or an answer from another address of a proxy farm, is not counted as a guess.
     const nonce = this.#nonces.read(answer.nonce, holder);
     if (!nonce) return this.#challenge(settings, holder, true);
     if (!this.#isRight(answer)) return this.#onGuess(invite, answer) ?? this.#challenge(settings, holder, false);
@@ -80,15 +80,15 @@ export class InboundAuth {
     return { verdict: 'challenged', challenges };
   }
 
-  /** The digest-uri is taken as it is: proxies change the Request-URI, and the nonce is good for one request anyway. */
+  /** The digest-uri is not compared with the Request-URI, which proxies change; a nonce is good for one request anyway. */
   #isRight({ user, algorithm, nonce, uri, count, response }: DigestAnswer): boolean {
     const known = this.#ha1s.get(user)?.get(algorithm);
-    const ha1 = known ?? this.#nobody;
+    const ha1 = known ?? this.#unknownUserHa1;
     const expected = digestResponse({ algorithm, ha1, method: 'INVITE', uri, nonce, count });
     return isSameText(response, expected) && known !== undefined;
   }
 
-  /** Undefined: it may try again at once. Says in the log what is new, which is never a line for each guess. */
+  /** Undefined: the source may try again at once. Logs no line for guesses during a wait. */
   #onGuess({ callId, source: { address } }: IncomingInvite, answer: DigestAnswer): AuthVerdict | undefined {
     const { guesses: attempts, state, waitMs } = this.#backOff.guessed(address);
     if (state === 'waits') return { verdict: 'refused', retryAfterSec: Math.ceil(waitMs / 1_000) };
@@ -109,7 +109,7 @@ function ha1sOf(user: InboundUser, { realm, algorithms }: InboundAuthSettings): 
   return new Map(algorithms.map((each) => [each, user.ha1.toLowerCase()]));
 }
 
-/** In the same time wherever they differ, and whatever their lengths. */
+/** Constant-time comparison, also of texts of different lengths. */
 function isSameText(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
   return a !== undefined && b !== undefined && timingSafeEqual(a, b);

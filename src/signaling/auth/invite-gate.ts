@@ -7,15 +7,18 @@ export interface InviteGateOptions {
   readonly allow: (address: string) => boolean;
   readonly registrations: Registrations;
   readonly auth: InboundAuth;
-  /** Why an INVITE is refused for what sent it, in words; undefined when it is not. Takes note of it. */
+  /** Why an INVITE is refused for its User-Agent; undefined when it is not. A refusal is logged and counted. */
   readonly objection: (invite: IncomingInvite) => string | undefined;
-  /** Whether a stranger has been refused often enough to be worth no more than its 403. */
+  /** Whether an unknown source has been refused so often that its INVITE gets a bare 403, with no record of a call. */
   readonly isBanned: (invite: IncomingInvite) => boolean;
-  /** `arrival`: the INVITE came over a registration. One of a stranger is passed on as well, to be refused and recorded. */
+  /**
+   * `arrival`: the INVITE came over a registration. An INVITE of an unknown source is passed on too, to be refused and
+   * recorded.
+   */
   readonly next: (invite: IncomingInvite, arrival: RegistrationArrival | undefined) => void;
 }
 
-/** What an INVITE has to pass before it is a call: who sends it, and when asked for, the proof. */
+/** The checks before an INVITE becomes a call: its source, its User-Agent and, where configured, its credentials. */
 export class InviteGate {
   readonly #options: InviteGateOptions;
 
@@ -28,7 +31,7 @@ export class InviteGate {
     const arrival = registrations.arrivalOf(invite);
     invite.digest = arrival?.digest;
     if (arrival?.to) invite.to = arrival.to;
-    // A registrar cannot be asked for a password: it is we who have shown it ours.
+    // A registrar is not challenged: it authenticates us, not the other way round.
     if (arrival) next(invite, arrival);
     else if (allow(invite.source.address)) this.#examine(invite);
     else this.#refuse(invite);

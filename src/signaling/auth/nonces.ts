@@ -2,23 +2,23 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import { owned } from '../text.js';
 
-/** Long enough for a phone to keep using one, short enough for a stolen one to be worth little. */
+/** Long enough for a phone to use a nonce again, short enough to limit the use of a stolen one. */
 const LIFETIME_MS = 5 * 60_000;
-/** Nonces whose use is remembered; only right credentials make one remembered. */
+/** Nonces whose use is remembered; only right credentials add one. */
 const MAX_REMEMBERED = 10_000;
 
 const TIME_BYTES = 6;
 const RANDOM_BYTES = 6;
 const MAC_BYTES = 16;
 
-/** Whom a nonce is for: nobody else can use it. */
+/** The realm and the address a nonce is valid for. */
 export interface NonceHolder {
   readonly realm: string;
-  /** In one spelling, see `sourceHost`. Without the port: a NAT may give each request another one. */
+  /** Canonical, see `sourceHost`. Without the port: a NAT may give each request another one. */
   readonly address: string;
 }
 
-/** A nonce of ours that is fresh. */
+/** A nonce of ours that is not too old. */
 export interface IssuedNonce {
   readonly text: string;
   readonly issuedMs: number;
@@ -30,9 +30,9 @@ interface Use {
 }
 
 /**
- * Nonces that carry their own proof: when they were made, and a keyed hash over that, the realm and the address they were
- * sent to (RFC 7616 section 5.4), so that a challenge costs no memory. Only what has been used with right credentials is
- * remembered, and cannot be used again.
+ * Stateless nonces: each carries the time it was made and a keyed hash (HMAC) over that time, the realm and the address it
+ * was sent to (RFC 7616 section 5.4), so that a challenge costs no memory. Only nonces that were used with right credentials
+ * are remembered, against replay.
  */
 export class Nonces {
   readonly #clock: Clock;
@@ -40,7 +40,7 @@ export class Nonces {
   readonly #key = randomBytes(32);
   /** In the order of first use. */
   readonly #uses = new Map<string, Use>();
-  /** No nonce that was made before this and is not remembered is taken any more: it may be one that was forgotten. */
+  /** An unremembered nonce older than this is refused: it may have been used and forgotten. */
   #floorMs = -Infinity;
 
   constructor(clock: Clock, maxRemembered = MAX_REMEMBERED) {
@@ -58,12 +58,12 @@ export class Nonces {
     return Buffer.concat([head, this.#mac(head, holder)]).toString('base64url');
   }
 
-  /** Undefined for one that is not ours, was sent to somebody else, or is too old. */
+  /** Undefined for a nonce that is not ours, was sent to another address, or is too old. */
   read(nonce: string, holder: NonceHolder): IssuedNonce | undefined {
     const bytes = Buffer.from(nonce, 'base64url');
-    // A string of its own: what came in a header keeps its whole message.
+    // An own string: a slice of a header keeps its whole message alive.
     const text = bytes.toString('base64url');
-    // Other spellings of the same octets would be other names for one nonce.
+    // Another base64 spelling of the same octets would count as another nonce.
     if (bytes.length !== TIME_BYTES + RANDOM_BYTES + MAC_BYTES || text !== nonce) return undefined;
     const head = bytes.subarray(0, TIME_BYTES + RANDOM_BYTES);
     if (!timingSafeEqual(bytes.subarray(head.length), this.#mac(head, holder))) return undefined;
@@ -72,8 +72,8 @@ export class Nonces {
   }
 
   /**
-   * Uses a nonce up to `count`: 1 for the first request with it; undefined for credentials that do not count, which are
-   * good for one request. False when it has been used as often before, or may have been.
+   * Uses a nonce up to `count`: 1 for the first request with it; undefined for credentials without a nonce count, which are
+   * good for one request. False for a replay, or when one cannot be ruled out.
    */
   use({ text, issuedMs }: IssuedNonce, count: number | undefined): boolean {
     const used = this.#uses.get(text);

@@ -3,7 +3,10 @@ import type { CancelTimer, Clock } from '../../clock.js';
 import { guardWire } from './srf-wire.js';
 import type { SrfClient, SrfInstance } from './srf-types.js';
 
-/** From the first connection attempt to the server's authentication reply: a server may accept the connection and stay silent. */
+/**
+ * From the first connection attempt to the server's authentication reply: a server may accept the connection and stay
+ * silent.
+ */
 const CONNECT_TIMEOUT_MS = 4_000;
 
 /** Interval between connection attempts: doubled each time, from the first value to the second. */

@@ -1,7 +1,7 @@
 import Srf from 'drachtio-srf';
 import type { ChallengingResponse, DigestClient } from '../auth/digest-client.js';
 import { DrachtioConnection } from './drachtio-connection.js';
-import { wasHeard } from '../heard.js';
+import { isFromPeer } from '../generated-response.js';
 import { sendOutside, type OutsideRequest, type OutsideResponse } from './outside-request.js';
 import { ALLOW } from './dialog-gate.js';
 import { readNameAddr } from '../name-addr.js';
@@ -103,7 +103,7 @@ export class DrachtioSipEndpoint {
     const answered = (options.digest ? withDigest(options.digest, uri, send) : send({})).then(
       (dialog) => ({ dialog: new SrfBackedDialog(dialog, this.#options, handlers), answer: sdpOf(dialog.res) ?? '' }),
       (error: unknown) => {
-        throw refusal(error);
+        throw callRefusal(error);
       },
     );
     return { answered, cancel };
@@ -170,12 +170,15 @@ async function withDigest(
   throw response.error;
 }
 
-/** drachtio-srf rejects with its SipError for a final response that is not a 2xx, and with other errors for its own faults. */
-function refusal(error: unknown): unknown {
+/**
+ * drachtio-srf rejects with its SipError for a final response that is not a 2xx, and with other errors for its own
+ * faults.
+ */
+function callRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return error;
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
   const response = finalResponse(error);
-  return new CallRefused(error.status, reason, response?.get('Warning'), !response || wasHeard(response));
+  return new CallRefused(error.status, reason, response?.get('Warning'), !response || isFromPeer(response));
 }
 
 function finalResponse(error: unknown): SrfResponse | undefined {

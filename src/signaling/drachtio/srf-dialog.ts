@@ -188,8 +188,8 @@ export class SrfBackedDialog implements CallDialog {
         return;
       }
       if (response.status >= 200) this.#answeredRefer = Math.max(this.#answeredRefer, sequenceOf(response));
-      const tellsMore = response.get('Refer-Sub')?.trim().toLowerCase() !== 'false';
-      referral.onResponse(response.status, quotable(response.reason), tellsMore);
+      const willNotify = response.get('Refer-Sub')?.trim().toLowerCase() !== 'false';
+      referral.onResponse(response.status, quotable(response.reason), willNotify);
     });
   }
 

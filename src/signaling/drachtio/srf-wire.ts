@@ -4,7 +4,10 @@ import type { SrfClient, SrfRequest } from './srf-types.js';
 
 /** Appended to the Call-ID of an INVITE for drachtio-srf. No Call-ID holds a semicolon. */
 const MARK = ';from-tag=';
-/** Appended after the tag for a merged INVITE (RFC 3261 section 8.2.2.2) while the first one is unanswered. No tag holds a semicolon. */
+/**
+ * Appended after the tag for a merged INVITE (RFC 3261 section 8.2.2.2) while the first one is unanswered. No tag holds
+ * a semicolon.
+ */
 const COPY = ';copy';
 /** Methods for which drachtio-srf looks up a pending INVITE, by Call-ID alone. */
 const BY_CALL_ID = /^(?:INVITE|CANCEL|UPDATE) /;
@@ -45,7 +48,10 @@ export function plainCallId(callId: string): string {
   return mark < 0 ? callId : callId.slice(0, mark);
 }
 
-/** One message of the server's, as drachtio-srf is given it. `isPending`: whether an INVITE of that Call-ID is unanswered there. */
+/**
+ * One message of the server's, as drachtio-srf is given it. `isPending`: whether an INVITE of that Call-ID is
+ * unanswered there.
+ */
 export function toSrf(message: string, isPending: (callId: string) => boolean): string {
   const start = message.indexOf('\r\n') + 2;
   const headEnd = message.indexOf('\r\n\r\n', start);

@@ -4,8 +4,8 @@ import type { OutsideRequest, OutsideResponse } from '../drachtio/outside-reques
 import { addressOfRecord, explain, type RegistrationSettings } from './registration.js';
 
 /**
- * A REGISTER without a Contact: fetches the bindings (RFC 3261 section 10.2.3) and changes none, so it shows whether the
- * registrar can be reached and takes our credentials. Never rejects; `detail` is what it said.
+ * Fetches the bindings by a REGISTER without a Contact (RFC 3261 section 10.2.3), which changes none: it shows whether the
+ * registrar can be reached and accepts our credentials. Never rejects; `detail` is the registrar's answer.
  */
 export async function fetchBindings(
   settings: Pick<RegistrationSettings, 'registrar' | 'user' | 'authUser' | 'password' | 'proxy'>,

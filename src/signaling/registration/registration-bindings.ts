@@ -1,14 +1,14 @@
 import { paramOf, readNameAddr, splitValues } from '../name-addr.js';
 import type { OutsideResponse } from '../drachtio/outside-request.js';
 
-/** Beyond that a registrar is not believed: nobody would notice for days that it has forgotten us. */
+/** Longer grants are cut to this: otherwise a registrar that lost our binding would not be noticed for days. */
 const MAX_EXPIRES_SEC = 86_400;
 /** Room for the bindings of some hundred devices. */
 const MAX_HEADER_LENGTH = 65_536;
 
 /**
- * How long the binding holds that a 2xx to REGISTER grants (RFC 3261 section 10.2.4): by the `expires` of our Contact among
- * those listed, else by the Expires header, else as asked for. 0 when it lists bindings and ours is not one of them.
+ * The lifetime in seconds that a 2xx to REGISTER grants (RFC 3261 section 10.2.4): the `expires` of our Contact among those
+ * listed, else the Expires header, else what was asked for. 0 when bindings are listed and ours is not one of them.
  */
 export function grantedSec(response: OutsideResponse, contactUser: string, askedSec: number): number {
   const header = wholeSeconds(response.get('Expires')) ?? askedSec;
@@ -17,18 +17,18 @@ export function grantedSec(response: OutsideResponse, contactUser: string, asked
   const ours = contactsIn(contacts).filter(({ uri }) => userOf(uri) === contactUser);
   const [sent] = contactsIn(response.sentContact ?? '');
   const exact = ours.filter(({ uri }) => sent !== undefined && hostPort(uri) === hostPort(sent.uri));
-  // Those elsewhere are other devices, an earlier run of ours, or ours as a NAT has made it: the shortest harms none of them.
+  // Other addresses are other devices, an earlier run of ours, or ours as rewritten by a NAT: the shortest lifetime fits all.
   const granted = (exact.length > 0 ? exact : ours).map(({ expiresSec }) => expiresSec ?? header);
   return granted.length > 0 ? Math.min(MAX_EXPIRES_SEC, ...granted) : 0;
 }
 
-/** Min-Expires of a 423 (RFC 3261 section 10.2.8); undefined when it makes no sense. */
+/** Min-Expires of a 423 (RFC 3261 section 10.2.8); undefined when it is missing or not usable. */
 export function leastExpiresSec(response: OutsideResponse): number | undefined {
   const least = wholeSeconds(response.get('Min-Expires'));
   return least !== undefined && least <= MAX_EXPIRES_SEC ? least : undefined;
 }
 
-/** Retry-After (RFC 3261 section 20.33), which may go on with a comment and parameters. */
+/** Retry-After in seconds (RFC 3261 section 20.33); a comment and parameters may follow. */
 export function retryAfterSec(response: OutsideResponse): number | undefined {
   return wholeSeconds(response.get('Retry-After'));
 }

@@ -2,58 +2,58 @@ import { randomBytes } from 'node:crypto';
 import type { CancelTimer, Clock } from '../../clock.js';
 import { DigestClient, type AuthenticatedResponse, type DigestRefusal } from '../auth/digest-client.js';
 import type { OutsideRequest, OutsideResponse } from '../drachtio/outside-request.js';
-import { unheard, wasHeard } from '../heard.js';
+import { describeGenerated, isFromPeer } from '../generated-response.js';
 import { grantedSec, leastExpiresSec, retryAfterSec } from './registration-bindings.js';
 
-/** What to register, and where. */
+/** One registration as configured. */
 export interface RegistrationSettings {
   /** For logs and `/health`. */
   readonly name: string;
   /** Request-URI of the REGISTER: a SIP URI without a user. */
   readonly registrar: string;
   readonly user: string;
-  /** The user of the credentials. */
+  /** User name of the credentials. */
   readonly authUser: string;
   readonly password: string;
-  /** User part of our Contact: what calls over this registration have in their Request-URI. */
+  /** User part of our Contact: the Request-URI of calls over this registration has it. */
   readonly contactUser: string;
-  /** What to ask for, in seconds. */
+  /** Lifetime to ask for, in seconds. */
   readonly expiresSec: number;
   /** The next hop as a SIP URI, when it is not the registrar itself. */
   readonly proxy?: string;
 }
 
 /**
- * `waiting`: no SIP server to send it through. `registering`: the first attempt is on its way. `failing`: the last attempt
- * failed, though the binding of an earlier one may still hold.
+ * `waiting`: no SIP server to send through. `registering`: the first attempt is under way. `failing`: the last attempt
+ * failed; an earlier binding may still be valid.
  */
 export type RegistrationState = 'waiting' | 'registering' | 'registered' | 'failing' | 'ended';
 
 export interface RegistrationStatus {
   readonly name: string;
   readonly state: RegistrationState;
-  /** Whether calls can come over it now. */
+  /** Whether calls can arrive over it now. */
   readonly bound: boolean;
-  /** What the registrar granted last; 0 before. */
+  /** Lifetime that the registrar granted last, in seconds; 0 before the first grant. */
   readonly expiresSec: number;
-  /** Empty when there is nothing wrong. */
+  /** The reason of the last failure; empty when there is none. */
   readonly detail: string;
 }
 
-/** One attempt that failed. */
+/** A failed attempt. */
 export interface RegistrationFailure {
   /** Absent when there was no response. */
   readonly status?: number;
   readonly reason: string;
-  /** Trying again will not help before somebody changes the configuration, here or there. */
+  /** The configuration, here or at the registrar, has to change before another attempt can succeed. */
   readonly misconfigured: boolean;
   readonly retryAfterMs: number;
 }
 
 export interface RegistrationEvents {
-  /** Bound for the first time, or again after a failure. */
+  /** Registered for the first time, or again after a failure. */
   onRegistered(expiresSec: number): void;
-  /** Once for each reason in a row. */
+  /** Called once while the reason stays the same. */
   onFailed(failure: RegistrationFailure): void;
 }
 
@@ -67,25 +67,25 @@ export interface RegistrationDependencies extends RegistrationEvents {
 
 const BACK_OFF_INITIAL_MS = 2_000;
 const BACK_OFF_MAX_MS = 5 * 60_000;
-/** A registrar that is asked again and again with the wrong password locks us out. */
+/** A registrar may lock out a client that sends a wrong password again and again. */
 const MISCONFIGURED_RETRY_MS = 10 * 60_000;
 const MAX_RETRY_AFTER_SEC = 3_600;
-/** However short the binding: that is no way to keep us busy. */
+/** Lower bound of the refresh interval: a registrar that grants very short bindings must not keep us busy. */
 const MIN_REFRESH_MS = 1_000;
-/** At the end nobody waits long for a registrar that does not answer: the binding expires by itself. */
+/** How long a shutdown waits for a registrar that does not answer; the binding then expires by itself. */
 const UNREGISTER_TIMEOUT_MS = 2_000;
-/** Credentials refused, not allowed, no such user: the same password will be no better in a moment. */
+/** Credentials refused, not allowed, no such user: an early retry cannot succeed. */
 const MISCONFIGURED = new Set([401, 403, 404, 407]);
 
 /**
- * One binding at one registrar, kept up (RFC 3261 section 10.2): refreshed in time, tried again when it fails, taken back
- * at the end. Its time is the clock's and its network is `send`, so that a day of it can be tested in milliseconds.
+ * Keeps one binding at one registrar (RFC 3261 section 10.2): refreshes it in time, retries after failures with a back-off,
+ * removes it at the end. Clock and network are handed in, so that a test runs a day in milliseconds.
  */
 export class Registration {
   readonly settings: RegistrationSettings;
   readonly #dependencies: RegistrationDependencies;
   readonly #digest: DigestClient;
-  // RFC 3261 section 10.2: all of one registration in one Call-ID, and counted.
+  // RFC 3261 section 10.2: all REGISTERs of one registration have one Call-ID and rising CSeq numbers.
   readonly #callId = randomBytes(16).toString('hex');
   readonly #tag = randomBytes(8).toString('hex');
   #sequence = 0;
@@ -93,12 +93,12 @@ export class Registration {
   #expiresSec = 0;
   #boundUntilMs = -Infinity;
   #askSec: number;
-  /** Where the registrar answers from. */
+  /** The address the registrar answers from. */
   #address: string | undefined;
   #failure: RegistrationFailure | undefined;
   #backOffMs = BACK_OFF_INITIAL_MS;
   #cancelTimer: CancelTimer | undefined;
-  /** What an attempt finds is of use only while this is the number it began with. */
+  /** The result of an attempt counts only while this is still the number it began with. */
   #era = 0;
   #stopped: Promise<void> | undefined;
 
@@ -119,17 +119,17 @@ export class Registration {
     return { name: this.settings.name, state: this.#state, bound, expiresSec: this.#expiresSec, detail };
   }
 
-  /** Whether the registrar answers from there, and has bound us: calls may still be on their way when that has ended. */
+  /** Whether the registrar answers from that address and our binding is valid; calls may arrive shortly after `stop`. */
   isFrom(address: string): boolean {
     return address === this.#address && this.#holds;
   }
 
-  /** For a call that came over it. */
+  /** The credentials for a call that came over this registration. */
   digestForCall(): DigestClient | undefined {
     return this.#digest.forDialog();
   }
 
-  /** The SIP server can be reached (again): it may be another one, or another process, so registers at once. */
+  /** The SIP server became reachable: it may be another process, so register at once. */
   begin(): void {
     if (this.#stopped) return;
     this.#newEra();
@@ -137,14 +137,14 @@ export class Registration {
     this.#attempt(this.#era);
   }
 
-  /** The SIP server is away. What the registrar knows stays as it is. */
+  /** The SIP server is unreachable. The binding at the registrar stays. */
   pause(): void {
     if (this.#stopped) return;
     this.#newEra();
     this.#state = 'waiting';
   }
 
-  /** Ends it; `unbind` takes the binding back, and waits a little for it. Never rejects. Idempotent. */
+  /** Ends the registration; `unbind` also removes the binding, and waits up to 2 s for that. Never rejects. Idempotent. */
   stop({ unbind }: { readonly unbind: boolean }): Promise<void> {
     const mayBeBound = this.#state === 'registering' || (this.#state !== 'waiting' && this.bound);
     this.#stopped ??= this.#end(unbind && mayBeBound);
@@ -180,7 +180,7 @@ export class Registration {
     else this.#onFailure(explain(response, refused), response);
   }
 
-  /** RFC 3261 section 10.2.8. False when the registrar does not say what would do, or says what did not. */
+  /** Asks for the Min-Expires of a 423 (RFC 3261 section 10.2.8). False when it is missing or not longer than before. */
   #askLonger(response: OutsideResponse): boolean {
     const leastSec = leastExpiresSec(response);
     if (leastSec === undefined || leastSec <= this.#askSec) return false;
@@ -201,7 +201,7 @@ export class Registration {
     this.#address = response.sourceAddress;
     this.#expiresSec = granted;
     this.#boundUntilMs = this.#dependencies.clock.nowMs() + granted * 1_000;
-    // Between a half and three quarters: many registrations spread out, and a failure leaves time to try again.
+    // Between one half and three quarters: many registrations spread out, and a failure leaves time to retry.
     const refreshMs = Math.round(granted * 1_000 * (0.5 + 0.25 * this.#dependencies.random()));
     this.#again(Math.max(MIN_REFRESH_MS, refreshMs));
     if (isNews) this.#dependencies.onRegistered(granted);
@@ -211,7 +211,7 @@ export class Registration {
     const misconfigured = response !== undefined && MISCONFIGURED.has(response.status);
     const retryAfterMs = this.#nextDelayMs(misconfigured, response);
     const isNews = this.#state !== 'failing' || this.#failure?.reason !== reason;
-    const status = response && wasHeard(response) && { status: response.status };
+    const status = response && isFromPeer(response) && { status: response.status };
     this.#failure = { ...status, reason, misconfigured, retryAfterMs };
     this.#state = 'failing';
     this.#again(retryAfterMs);
@@ -266,21 +266,21 @@ export class Registration {
   }
 }
 
-/** Whether both are one binding at the registrar, so that the second takes the first one's place by itself. */
+/** Whether both have the same binding at the registrar, so that the second replaces the first one's by itself. */
 export function isSameBinding(one: RegistrationSettings, other: RegistrationSettings): boolean {
   return one.registrar === other.registrar && one.user === other.user && one.contactUser === other.contactUser;
 }
 
-/** RFC 3261 section 10.2: the registrar's domain and our user; where it listens is no part of the name. */
+/** The address-of-record (RFC 3261 section 10.2): our user at the registrar's domain, without its port. */
 export function addressOfRecord({ user, registrar }: Pick<RegistrationSettings, 'user' | 'registrar'>): string {
   const domain = /^sips?:(\[[^\]]*\]|[^:;?]*)/i.exec(registrar)?.[1] ?? '';
   return `sip:${user}@${domain}`;
 }
 
-/** What a registrar's refusal means. */
+/** A registrar's refusal in words. */
 export function explain(response: OutsideResponse, refused: DigestRefusal | undefined): string {
   const { status, reason } = response;
-  if (!wasHeard(response)) return unheard(status);
+  if (!isFromPeer(response)) return describeGenerated(status);
   if (refused === 'credentials') return `${status} ${reason}: user or password is wrong`;
   if (refused === 'weaker') {
     return `${status} ${reason}: it asks for a weaker authentication (algorithm, qop) than before, which is not answered until a restart`;

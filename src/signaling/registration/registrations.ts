@@ -15,12 +15,15 @@ import {
 import { userOf } from './registration-bindings.js';
 import type { IncomingInvite, SipAddress } from '../sip-endpoint.js';
 
-/** Bytes of what nobody can guess in our Contact. */
+/** Unguessable bytes in the user part of our Contact. */
 const CONTACT_BYTES = 12;
-/** For each registration one line in this time about calls that are not for our Contact: their source may be forged. */
+/**
+ * For each registration at most one log line in this time about calls that are not for our Contact: their source may be
+ * forged.
+ */
 const UNMATCHED_LINE_INTERVAL_MS = 10 * 60_000;
 
-/** As it is configured: without a `contactUser` it is given one. */
+/** A registration as configured: without a `contactUser`, one is generated. */
 export type WantedRegistration = Omit<RegistrationSettings, 'contactUser'> & { readonly contactUser?: string };
 
 export interface RegistrationsOptions {
@@ -35,19 +38,19 @@ export interface RegistrationsOptions {
 /** A call that came over a registration. */
 export interface RegistrationArrival {
   readonly registration: string;
-  /** URI of who was dialled; the Request-URI of such a call is our own Contact. */
+  /** The URI that was dialled; the Request-URI of such a call is our own Contact. */
   readonly dialled: string;
-  /** In place of a To that has our Contact, which is to be told to nobody: the user that is registered. */
+  /** Replaces a To that has our secret Contact: the registered user. */
   readonly to?: SipAddress;
-  /** For when the registrar challenges what we send in the call; absent where it has never asked for a password. */
+  /** Credentials for challenges to our requests in the call; absent when the registrar never sent a challenge. */
   readonly digest?: DigestClient;
 }
 
 /**
- * The registrations of a bridge: kept up while the SIP server can be reached, replaced by a reload, taken back at the end.
+ * The registrations of a bridge: kept while the SIP server can be reached, replaced by a reload, removed at the end.
  *
- * An INVITE that comes over one is not asked for a password, and its source address may be forged: what it has to know is the
- * user of our Contact, which the registrar alone has been told.
+ * An INVITE that comes over a registration is not challenged, and its source address may be forged. It is recognised by the
+ * user part of our Contact, a secret that only the registrar knows.
  */
 export class Registrations {
   readonly #options: RegistrationsOptions;
@@ -61,7 +64,7 @@ export class Registrations {
     this.#options = options;
   }
 
-  /** From now on these and no others. Those that stay as they are, are not touched. */
+  /** Replaces the registrations. Unchanged ones are not touched. */
   configure(configured: readonly WantedRegistration[]): void {
     if (this.#closed) return;
     const wanted = configured.map((each) => ({ ...each, contactUser: each.contactUser ?? this.#secretContact(each) }));
@@ -86,12 +89,12 @@ export class Registrations {
     }
   }
 
-  /** Whether a registrar that has us bound answers from that address. */
+  /** Whether a registrar with a valid binding of ours answers from that address. */
   isRegistrar(address: string): boolean {
     return this.#registrations.some((registration) => registration.isFrom(address));
   }
 
-  /** The registration a call came over: addressed to our Contact there, and sent by the registrar. */
+  /** The registration a call came over: its Request-URI is our Contact there, and its source is the registrar. */
   arrivalOf(invite: IncomingInvite): RegistrationArrival | undefined {
     const found = this.#registrations.find(
       (each) => each.settings.contactUser === invite.requestUri.user && each.isFrom(invite.source.address),
@@ -108,8 +111,8 @@ export class Registrations {
   }
 
   /**
-   * An INVITE that came over no registration is about to be refused. When a registrar seems to have sent it, the log says what
-   * to set for one that rewrites our Contact.
+   * An INVITE that came over no registration is about to be refused. If its source is a registrar, the log says what to set
+   * for a registrar that rewrites our Contact.
    */
   onUnmatched(invite: IncomingInvite): void {
     const { source, requestUri, callId } = invite;
@@ -134,15 +137,15 @@ export class Registrations {
     return this.#registrations.map((registration) => registration.status());
   }
 
-  /** Takes every binding back, and waits a little for it. Idempotent. */
+  /** Removes every binding, and waits up to 2 s for that. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= Promise.all(this.#registrations.map((each) => each.stop({ unbind: true }))).then(() => undefined);
     return this.#closed;
   }
 
   /**
-   * Who was dialled: the P-Called-Party-ID where a proxy put it (RFC 7315 section 4.2), else the To, which proxies leave
-   * alone. A PBX that calls our Contact itself has it in the To: then it is the user that is registered.
+   * The URI that was dialled: the P-Called-Party-ID of a proxy (RFC 7315 section 4.2), else the To, which proxies do not
+   * change. A PBX that calls our Contact itself has it in the To: then the registered user was dialled.
    */
   #dialledUri(invite: IncomingInvite, { settings }: Registration): string {
     const candidates = [calledParty(invite), invite.to.user === '' ? undefined : invite.to.uri];
@@ -151,12 +154,12 @@ export class Registrations {
     return named ?? addressOfRecord(settings);
   }
 
-  /** Whether nobody has configured it. */
+  /** Whether the Contact user was generated, not configured. */
   #isSecret(settings: RegistrationSettings): boolean {
     return settings.contactUser === this.#secretContact(settings);
   }
 
-  /** As long as the process lives, the same for one user at one registrar. */
+  /** The generated Contact user: the same for one user at one registrar while the process lives. */
   #secretContact({ registrar, user }: WantedRegistration): string {
     const digest = createHmac('sha256', this.#contactKey).update(`${registrar}\n${user}`).digest();
     return `b${digest.toString('hex', 0, CONTACT_BYTES)}`;
