@@ -10,7 +10,7 @@ export interface BridgeConfig {
   readonly log: LogConfig;
   /** How long calls in progress may go on after SIGTERM or SIGINT. */
   readonly drainMs: number;
-  /** In the order of the file. `control/dial-plan.ts` decides which one a call takes. */
+  /** In the order of the file. `control/routing/dial-plan.ts` decides which one a call takes. */
   readonly routes: readonly Route[];
 }
 

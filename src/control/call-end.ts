@@ -1,4 +1,6 @@
 import type { CallOutcome, EndReason } from '../events/call-record.js';
+import { MediaUnavailable } from '../media/engine.js';
+import { SdpError } from '../media/sdp.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import type { SipRejection } from '../signaling/sip-endpoint.js';
 
@@ -240,4 +242,11 @@ export function withFallback(end: CallEnd, fallback: { redirect: string } | { re
 function waitOf({ rejection }: CallEnd, status: number): Pick<SipRejection, 'retryAfterSec'> {
   const { retryAfterSec } = rejection ?? {};
   return status === 503 && retryAfterSec !== undefined ? { retryAfterSec } : {};
+}
+
+/** The end of a call for an error that was thrown in it. */
+export function endOfFault(error: unknown): CallEnd {
+  if (error instanceof SdpError) return callEnd.notAcceptable(error.message);
+  if (error instanceof MediaUnavailable) return callEnd.mediaUnavailable(error.message);
+  return callEnd.internalError(error instanceof Error ? error.message : String(error));
 }

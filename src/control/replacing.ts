@@ -1,12 +1,11 @@
 import type { MediaEngine } from '../media/engine.js';
 import type { IncomingInvite, SipRejection } from '../signaling/sip-endpoint.js';
 import { readReplaces, type DialogId } from '../signaling/replaces.js';
-import { callEnd, type CallEnd } from './call-end.js';
+import { callEnd, endOfFault, type CallEnd } from './call-end.js';
 import { replacingInvite, type Report } from './call-reporter.js';
 import type { CallerDialog } from './caller-dialog.js';
 import type { CallerMedia } from './caller-media.js';
 import type { EndedDialogs } from './ended-dialogs.js';
-import { endOfFault } from './fault-end.js';
 
 /** A call whose caller can be replaced. */
 interface Replaceable {

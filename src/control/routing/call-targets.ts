@@ -4,7 +4,6 @@ import type { Route, Target } from '../../config/types.js';
 import { agentTargetOf, describeTarget } from '../../pranthora/agent-target.js';
 import type { AgentEnding } from '../../pranthora/endings.js';
 import type { TargetBreaker } from './target-breaker.js';
-import { keysAfterReload } from './target-keys.js';
 
 export interface CallTargetsOptions {
   readonly breaker: TargetBreaker;
@@ -120,6 +119,19 @@ export class CallTargets {
 
 /** By mode too: the handshake's POST may be down while the pure WebSocket works. */
 const keyOf = (target: Target): string => `${target.mode} ${target.url} ${describeTarget(target)}`;
+
+/**
+ * The keys a target of a call in progress has in a new configuration: those of the same agent on the route of that
+ * name, else of that route or any other at the same URL. A key is never taken to another URL than it is configured for.
+ * Undefined when the new configuration has none of these.
+ */
+function keysAfterReload(target: Target, routeName: string, routes: readonly Route[]): readonly string[] | undefined {
+  const ofRoute = routes.find(({ name }) => name === routeName)?.targets ?? [];
+  const ofAll = (): readonly Target[] => routes.flatMap(({ targets }) => targets);
+  const isSame = (other: Target): boolean => isAtUrlOf(other) && describeTarget(other) === describeTarget(target);
+  const isAtUrlOf = (other: Target): boolean => other.url === target.url;
+  return (ofRoute.find(isSame) ?? ofRoute.find(isAtUrlOf) ?? ofAll().find(isSame))?.apiKeys;
+}
 
 /** Whether all of a route's targets are known to be unreachable. */
 export function isCutOff(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
