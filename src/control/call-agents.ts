@@ -55,7 +55,7 @@ export class CallAgents {
 
   ready({ connectMs, startMs }: EventOf<'agent-ready'>): void {
     this.#targets.succeeded();
-    this.#report({ event: 'agent.connected', connectMs: Math.round(connectMs), startMs: Math.round(startMs) });
+    this.#report({ event: 'agent.connected', connectMs, startMs });
   }
 
   failed(ending: AgentEnding): void {
@@ -73,11 +73,11 @@ export class CallAgents {
   }
 
   reconnecting({ attempt, delayMs, ending }: EventOf<'agent-reconnecting'>): void {
-    this.#report({ event: 'agent.reconnecting', attempt, delayMs: Math.round(delayMs), ...lossOf(ending) });
+    this.#report({ event: 'agent.reconnecting', attempt, delayMs, ...lossOf(ending) });
   }
 
   reconnected({ outageMs }: EventOf<'agent-reconnected'>): void {
-    this.#report({ event: 'agent.reconnected', outageMs: Math.round(outageMs) });
+    this.#report({ event: 'agent.reconnected', outageMs });
   }
 
   /** The call is over. */

@@ -24,7 +24,7 @@ export class Farewell {
 
   /** The bridge has played out all but `leftMs`. */
   onPlayedOut({ leftMs }: Extract<BridgeEvent, { kind: 'played-out' }>): void {
-    if (leftMs > 0) this.#report({ event: 'call.farewell_cut', leftMs: Math.round(leftMs) });
+    if (leftMs > 0) this.#report({ event: 'call.farewell_cut', leftMs });
     this.end();
   }
 

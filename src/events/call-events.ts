@@ -1,9 +1,9 @@
 import type { BridgeStats, Interruption } from '../bridge/stats.js';
-import type { RecordedEnd, CallFacts, CallRecord } from './call-record.js';
+import type { CallFacts, CallRecord, RecordedEnd } from './call-record.js';
 
 /**
- * Everything that happens to calls, as plain data. An event that the log has too has the log line's name and fields.
- * Times and delays are in milliseconds.
+ * Everything that happens to calls, as plain data. An event that the log has too has the name and the fields
+ * of its line. Times and delays are in milliseconds, with fractions; the log rounds them.
  */
 export type CallEvent = CallOccurrence & EventStamp;
 

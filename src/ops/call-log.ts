@@ -36,11 +36,14 @@ const LINES: Lines = {
 
   'agent.connecting': undefined,
   'agent.connected': ({ event, call, connectMs, startMs }, logger) =>
-    logger.info(line(call, { event, ...agentOf(call), connectMs, startMs })),
+    logger.info(
+      line(call, { event, ...agentOf(call), connectMs: Math.round(connectMs), startMs: Math.round(startMs) }),
+    ),
   'agent.failed': ({ event, call, detail }, logger) => logger.warn(line(call, { event, ...agentOf(call), detail })),
   'agent.reconnecting': ({ event, call, attempt, delayMs, detail }, logger) =>
-    logger.warn(line(call, { event, attempt, delayMs, detail })),
-  'agent.reconnected': ({ event, call, outageMs }, logger) => logger.info(line(call, { event, outageMs })),
+    logger.warn(line(call, { event, attempt, delayMs: Math.round(delayMs), detail })),
+  'agent.reconnected': ({ event, call, outageMs }, logger) =>
+    logger.info(line(call, { event, outageMs: Math.round(outageMs) })),
   'agent.ended': undefined,
 
   'agent.interrupted': ({ event, call, reactionMs, discardedMs }, logger) =>
@@ -50,7 +53,8 @@ const LINES: Lines = {
   'call.dtmf': ({ event, call, path, digit }, logger) =>
     logger.info(line(call, { event, path, ...(digit === undefined ? {} : { digit }) })),
   'call.max_duration_near': ({ event, call, leftMs }, logger) => logger.warn(line(call, { event, leftMs })),
-  'call.farewell_cut': ({ event, call, leftMs }, logger) => logger.warn(line(call, { event, leftMs })),
+  'call.farewell_cut': ({ event, call, leftMs }, logger) =>
+    logger.warn(line(call, { event, leftMs: Math.round(leftMs) })),
 
   'call.transferring': ({ event, call, referTo }, logger) => logger.info(line(call, { event, referTo })),
   'call.transfer_progress': ({ event, call, status }, logger) => logger.debug(line(call, { event, status })),

@@ -71,7 +71,7 @@ export class HealthReport {
   /** The last agent tried. One that fails may be one route's fault, so it never makes the whole bridge `down`. */
   onCallEvent(event: CallEvent): void {
     if (event.event === 'agent.connected') {
-      const detail = `last agent connected in ${event.connectMs + event.startMs} ms`;
+      const detail = `last agent connected in ${Math.round(event.connectMs + event.startMs)} ms`;
       this.#pranthora = { status: 'ok', detail };
     }
     if (event.event === 'agent.failed') this.#pranthora = { status: 'degraded', detail: event.detail };

@@ -148,15 +148,20 @@ export class CallBench {
     this.#events.subscribe('of the test', subscriber);
   }
 
+  /** What would be done later in the event loop's turn. */
+  deliverEvents(): void {
+    this.#events.deliverNow();
+  }
+
   /** Every event so far, in order. */
   get events(): readonly CallEvent[] {
-    this.#events.deliverNow();
+    this.deliverEvents();
     return this.#delivered;
   }
 
   /** With the lines of every event so far. */
   get logger(): RecordingLogger {
-    this.#events.deliverNow();
+    this.deliverEvents();
     return this.#logger;
   }
 

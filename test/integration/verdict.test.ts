@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CallRecord } from '../../src/events/call-record.js';
+import type { Health } from '../../src/ops/health.js';
 import type { CallSnapshot } from '../../src/records/call-snapshot.js';
 import { AGENT_RATE_HZ } from '../../src/simulator/speech.js';
 import type { Scenario, SimulatorSession } from '../../src/simulator/simulator-session.js';
@@ -83,6 +84,8 @@ describe('the verdict on a call', () => {
     await vi.waitFor(async () => {
       expect((await live()).verdict).toBe('two-way audio');
     }, PATIENCE);
+    const health = (await (await fetch(`${under.bridge.http}/health`)).json()) as Health;
+    expect(health.components.pranthora.detail).toMatch(/^last agent connected in \d+ ms$/);
     const { verdict, quality } = await hungUp();
     expect(verdict).toBe('two-way audio');
     expect(quality?.uplink.mos).toBeDefined();
