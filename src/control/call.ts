@@ -104,7 +104,7 @@ export class Call {
   }
 
   /** Whether `dialog` is the one with the call's caller. */
-  isOf(dialog: DialogId): boolean {
+  hasDialog(dialog: DialogId): boolean {
     const ours = this.#dialog.current?.id;
     return ours !== undefined && this.#isOpen() && isMeant(dialog, ours);
   }

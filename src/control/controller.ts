@@ -6,7 +6,7 @@ import { Call } from './call.js';
 import type { CallSettings, ControllerDependencies } from './call-dependencies.js';
 import { calledNumber } from './routing/called-number.js';
 import { callEnd, type CallEnd } from './call-end.js';
-import { isCutOff } from './routing/call-targets.js';
+import { isUnreachable } from './routing/call-targets.js';
 import { selectRoute } from './routing/dial-plan.js';
 import type { LiveCall } from './live-call.js';
 import { EndedDialogs } from './ended-dialogs.js';
@@ -88,7 +88,7 @@ export class CallController {
     const plan = { did: number, route, registration: arrival?.registration };
     const call = new Call(invite, plan, dependencies, (closed) => this.#onClosed(closed));
     const { address } = invite.source;
-    const end = refusal ?? this.#whyRefuse(number, route, address) ?? whyNotUnderstood(invite);
+    const end = refusal ?? this.#refusalFor(number, route, address) ?? refusalOfBody(invite);
     this.#calls.set(call, address);
     if (end) call.end(end);
     else call.start();
@@ -103,8 +103,9 @@ export class CallController {
     const about = { number: number ?? '', fromUri: query.from.uri, header: (name: string) => query.header(name) };
     const { route } = selectRoute(this.#settings.routes, about);
     const routes = route ? [route] : this.#settings.routes;
-    if (number === undefined) return (this.#whyTakesNone() ?? this.#whyCutOff(routes))?.rejection;
-    return (this.#whyTakesNone() ?? this.#whyNotOn(number, route) ?? this.#whyCutOff(routes))?.rejection;
+    if (number === undefined) return (this.#refusalOfAll() ?? this.#refusalIfUnreachable(routes))?.rejection;
+    return (this.#refusalOfAll() ?? this.#refusalOnRoute(number, route) ?? this.#refusalIfUnreachable(routes))
+      ?.rejection;
   }
 
   calls(): LiveCall[] {
@@ -139,34 +140,34 @@ export class CallController {
     return calledNumber(addressed, this.#settings.didPlaces(invite.source.address)).number;
   }
 
-  #whyRefuse(number: string, route: Route | undefined, source: string): CallEnd | undefined {
+  #refusalFor(number: string, route: Route | undefined, source: string): CallEnd | undefined {
     const { maxCallsPerSource } = this.#settings;
     if (this.#draining) return callEnd.draining();
     if (!route) return callEnd.noRoute(number);
     if (maxCallsPerSource !== undefined && this.#countFrom(source) >= maxCallsPerSource) {
       return callEnd.sourceAtCapacity(source, maxCallsPerSource);
     }
-    return this.#whyTakesNone() ?? this.#whyNotOn(number, route);
+    return this.#refusalOfAll() ?? this.#refusalOnRoute(number, route);
   }
 
   /** The refusal while no call is taken, whatever its route. */
-  #whyTakesNone(): CallEnd | undefined {
+  #refusalOfAll(): CallEnd | undefined {
     if (this.#draining) return callEnd.draining();
     const { maxConcurrent } = this.#settings;
     if (this.#calls.size < maxConcurrent) return undefined;
     return callEnd.atCapacity(`call.maxConcurrent (${maxConcurrent}) reached`);
   }
 
-  #whyNotOn(number: string, route: Route | undefined): CallEnd | undefined {
+  #refusalOnRoute(number: string, route: Route | undefined): CallEnd | undefined {
     if (!route) return callEnd.noRoute(number);
     if (route.maxConcurrent === undefined || this.#countOn(route) < route.maxConcurrent) return undefined;
     return callEnd.atCapacity(`maxConcurrent (${route.maxConcurrent}) of route ${route.name} reached`);
   }
 
   /** The refusal when no target of these routes could be reached lately. */
-  #whyCutOff(routes: readonly Route[]): CallEnd | undefined {
+  #refusalIfUnreachable(routes: readonly Route[]): CallEnd | undefined {
     const nowMs = this.#dependencies.clock.nowMs();
-    if (!routes.every((route) => !route.fallback && isCutOff(route, this.#breaker, nowMs))) return undefined;
+    if (!routes.every((route) => !route.fallback && isUnreachable(route, this.#breaker, nowMs))) return undefined;
     return callEnd.agentEnded({ kind: 'unreachable', detail: 'no agent can be reached' });
   }
 
@@ -193,7 +194,7 @@ export class CallController {
   }
 }
 
-function whyNotUnderstood({ bodyRefusal }: IncomingInvite): CallEnd | undefined {
+function refusalOfBody({ bodyRefusal }: IncomingInvite): CallEnd | undefined {
   return bodyRefusal && callEnd.notAcceptable(bodyRefusal.warning ?? 'body not supported', bodyRefusal);
 }
 

@@ -10,7 +10,7 @@ import type { EndedDialogs } from './ended-dialogs.js';
 /** A call whose caller can be replaced. */
 interface Replaceable {
   /** Whether `dialog` is the one with its caller. */
-  isOf(dialog: DialogId): boolean;
+  hasDialog(dialog: DialogId): boolean;
 }
 
 /**
@@ -28,7 +28,7 @@ export function callToReplace<C extends Replaceable>(
   }
   const { dialog, earlyOnly } = replaces;
   for (const call of calls) {
-    if (!call.isOf(dialog)) continue;
+    if (!call.hasDialog(dialog)) continue;
     if (earlyOnly) return { refusal: callEnd.replacesRefused(486, 'the call to be replaced is answered already') };
     return { call };
   }

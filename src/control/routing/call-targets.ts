@@ -134,7 +134,7 @@ function keysAfterReload(target: Target, routeName: string, routes: readonly Rou
 }
 
 /** Whether all of a route's targets are known to be unreachable. */
-export function isCutOff(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
+export function isUnreachable(route: Route, breaker: TargetBreaker, nowMs: number): boolean {
   return route.targets.every((target) => breaker.isUnreachable(keyOf(target), nowMs));
 }
 
