@@ -97,14 +97,14 @@ module.exports = {
     folders(
       'control/',
       'signaling/',
-      'media/',
-      'bridge/',
-      'pranthora/(endings|agent-session|agent-target)\\.ts',
+      'media/(engine|sdp)\\.ts',
+      'bridge/(messages|stats)\\.ts',
+      'pranthora/(endings|agent-target)\\.ts',
       'events/',
       'config/',
       'addresses/',
     ),
-    // What the figures of a call's media look like.
+    // They carry the figures of a call's media, and nothing of the bridge runs in them.
     typesAlone('(events|records)/', 'bridge/stats\\.ts'),
     folders('records/', 'events/', 'control/live-call\\.ts', 'addresses/'),
     folders('media/', 'bridge/messages\\.ts', 'audio/encodings\\.ts'),
