@@ -26,48 +26,51 @@ import { responseFlow, stampSource } from './transport/via.js';
 import type { WireClient } from './wire/client.js';
 import { WireServer, type SipCommand } from './wire/server.js';
 
-/** A call leaves two behind for 32 s: this is five hundred calls a second, and some 4 KB each. */
+/** A call leaves two transactions for 32 s, of about 4 KB each: this is enough for five hundred calls a second. */
 const MAX_SERVER_TRANSACTIONS = 32_000;
 const MAX_CONNECTIONS = 1_000;
-/** As long as a peer waits before it sends a request again. */
+/** T1: the time after which a peer retransmits a request. */
 const MAX_LAG_MS = 500;
-/** Twice as many calls a second as a busy trunk brings. */
+/** Twice as many calls a second as a busy trunk has. */
 const MAX_REQUESTS_PER_SEC = 1_000;
 
 export interface SipAgentOptions {
-  /** `udp://`, `tcp://` or `tls://`, `address:port`; port 0 lets the system choose, IPv6 addresses stand in brackets. */
+  /** `udp://`, `tcp://` or `tls://`, then `address:port`; port 0 lets the system choose, IPv6 addresses are in brackets. */
   readonly listen: readonly string[];
-  /** Host for Via and Contact towards a peer's address. Default: the address by which the peer is reached. */
+  /** Host for Via and Contact towards a peer's address. Default: the local address that reaches the peer. */
   readonly advertise?: AdvertisedHost | undefined;
-  /** Needed for `tls://`. */
+  /** Required for `tls://`. */
   readonly tls?: TlsOptions | undefined;
-  /** Where names are looked up. Default: the machine's own DNS and hosts file. */
+  /** The name service. Default: the machine's DNS and hosts file. */
   readonly names?: NameService | undefined;
-  /** What a client has to present. */
+  /** The secret that clients authenticate with. */
   readonly secret: string;
   readonly clock: AgentClock;
   readonly logger: AgentLogger;
   /**
-   * Sources whose requests are taken, beside those that have been part of the dialog a request belongs to; others get 403
-   * for their first few, then silence. Asked each time, so that it may change. Default: all.
+   * Sources whose requests are accepted, beside the addresses that are part of a request's dialog; the first requests
+   * of others get 403, later ones no response. Called for each request, so that the answer may change. Default: all.
    */
   readonly allow?: ((address: string) => boolean) | undefined;
-  /** The name by which a User-Agent is turned away outside dialogs, in the same way; likewise. Default: none is. */
+  /** The scanner name that a User-Agent matches; outside dialogs such requests are refused in the same way. Default: none. */
   readonly scannerName?: ((userAgent: string) => string | undefined) | undefined;
-  /** Methods that clients do nothing about: left out of Allow, and answered 405. Default: none. */
+  /** Methods that no client handles: left out of Allow, and answered 405. Default: none. */
   readonly refusedMethods?: readonly string[] | undefined;
-  /** Hears of each request turned away for its source, its name or its haste, whether it was answered or not. */
+  /** Called for each request refused for its source, its User-Agent or its rate, whether it got a response or not. */
   readonly onRefused?: ((kind: FilterRefusal) => void) | undefined;
-  /** Session timers (RFC 4028). Default: at least 90 s where the peer asks for one, and none where it does not. */
+  /** Session timers (RFC 4028). Default: at least 90 s when the peer asks for one, otherwise none. */
   readonly session?: Partial<SessionPolicy> | undefined;
-  /** What one source may send outside its calls; beyond it gets 503, and far beyond it silence. Default: 1000. */
+  /**
+   * Requests a second of one source outside its calls; beyond that it gets 503, and far beyond no response. Default:
+   * 1000.
+   */
   readonly maxRequestsPerSec?: number | undefined;
-  /** For networks whose round trips are nothing like half a second, and for tests. */
+  /** For networks with other round-trip times than half a second, and for tests. */
   readonly timers?: Partial<SipTimerBase> | undefined;
 }
 
 export interface SipAgentAddresses {
-  /** Where SIP clients connect. */
+  /** The listener for SIP clients. */
   readonly wire: { readonly host: '127.0.0.1'; readonly port: number };
   /** In the order of `listen`. */
   readonly bound: readonly BoundAddress[];
@@ -82,21 +85,21 @@ export interface SipAgentStats {
   readonly connections: number;
   /** SIP clients connected over the wire. */
   readonly clients: number;
-  /** Messages received that made no sense, since the start. */
+  /** Malformed messages received, since the start. */
   readonly malformed: number;
-  /** Requests refused because of their source, since the start. */
+  /** Requests refused for their source or User-Agent, since the start. */
   readonly forbidden: number;
-  /** Requests of such sources that were not answered at all, since the start. */
+  /** Requests of such sources that got no response, since the start. */
   readonly ignored: number;
-  /** Requests that came faster than one source may send them, since the start. */
+  /** Requests beyond a rate limit, since the start. */
   readonly limited: number;
-  /** Requests refused because there was too much to do, since the start. */
+  /** Requests refused for overload, since the start. */
   readonly shed: number;
 }
 
 /**
- * A SIP user agent that leaves what to do with calls to clients speaking drachtio-server's wire protocol, such as
- * drachtio-srf. Transports, transactions and dialogs are its own; it answers by itself what needs no decision.
+ * A SIP user agent (RFC 3261) whose calls are handled by clients that speak drachtio-server's wire protocol, such as
+ * drachtio-srf. It has transports, transactions and dialogs, and answers itself what needs no decision of a client.
  */
 export class SipAgent {
   readonly #options: SipAgentOptions;
@@ -171,13 +174,13 @@ export class SipAgent {
     }
   }
 
-  /** Closes everything, once clients' last commands are done; calls still up are not ended with a BYE. Idempotent. */
+  /** Closes everything after the clients' last commands; calls that are still up get no BYE. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= this.#close();
     return this.#stopped;
   }
 
-  /** New TLS connections use these from now on. Throws an Error, with nothing changed, when they are unusable. */
+  /** Uses these credentials for new TLS connections. Throws an Error, with nothing changed, when they are unusable. */
   renewTls(credentials: TlsCredentials): void {
     this.#transports?.renewTls(credentials);
   }
@@ -263,7 +266,7 @@ export class SipAgent {
     else await this.#uac.command(client, command, message);
   }
 
-  /** Whoever could speak for these calls is gone, so they end. */
+  /** The application of these calls is gone, so they are ended. */
   #clientGone(client: WireClient): void {
     this.#uas.clientGone(client);
     this.#uac.clientGone(client);

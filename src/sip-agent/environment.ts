@@ -8,7 +8,7 @@ export interface AgentClock {
   after(delayMs: number, fire: () => void): StopTimer;
 }
 
-/** What one log line carries; `event` is its stable dotted name. */
+/** The fields of one log line; `event` is its stable dotted name. */
 export type AgentLogFields = Record<string, unknown> & { event: string };
 
 /** The logging the agent needs. */

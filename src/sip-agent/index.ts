@@ -1,7 +1,7 @@
 /**
- * The embedded SIP agent (RFC 3261) and all that the rest of the bridge may know of it. It speaks SIP to the network and
- * drachtio-server's wire protocol to drachtio-srf. Its folders are its layers, from the lowest: syntax, transport,
- * transaction and wire, dialog, guard, core.
+ * The public interface of the embedded SIP agent (RFC 3261). The agent speaks SIP to the network and drachtio-server's wire
+ * protocol to drachtio-srf. Its folders are its layers, from the lowest: syntax, transport, transaction and wire, dialog,
+ * guard, core.
  */
 export { SipAgent } from './agent.js';
 export { UnknownSources } from './guard/unknown-sources.js';

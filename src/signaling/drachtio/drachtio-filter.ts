@@ -51,12 +51,12 @@ export class DrachtioFilter {
 
   /** Why a request in a dialog is refused whose source is not part of that dialog. */
   readonly objectionInDialog: SourceObjection = (request: SrfRequest) => {
-    const { isKnown, unknownSources: strangers, onRefused } = this.#options;
+    const { isKnown, unknownSources, onRefused } = this.#options;
     const { source_address: address, method } = request;
     if (isKnown(address)) return undefined;
     const reason = 'its address is not in sip.allow and has no part in this call';
     const callId = plainCallId(request.get('Call-ID') ?? '');
-    strangers.judge(address, () => ({ method, setting: 'sip.allow', callId, reason }));
+    unknownSources.judge(address, () => ({ method, setting: 'sip.allow', callId, reason }));
     onRefused('forbidden');
     return `${address} is not in sip.allow and has no part in this call`;
   };

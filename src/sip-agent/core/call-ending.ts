@@ -6,7 +6,7 @@ import type { SipRequest } from '../syntax/message.js';
 import type { ResponseHandlers } from '../transaction/layer.js';
 import { targetOf } from '../transport/target.js';
 
-/** How requests inside a dialog leave. Rejects when the next hop cannot be reached at all. */
+/** The flow for requests inside a dialog. Rejects when the next hop cannot be reached. */
 export async function flowInside(core: Core, dialog: Dialog): Promise<Flow> {
   const next = dialog.nextHop();
   if ('flow' in next) return next.flow;
@@ -16,8 +16,8 @@ export async function flowInside(core: Core, dialog: Dialog): Promise<Flow> {
 }
 
 /**
- * Ends a call with a BYE of the agent's own and tells the client, who did not ask for it.
- * Nothing is said to a peer that is known no longer to be there.
+ * Ends a confirmed call with a BYE of the agent's own and reports it to the client, which did not ask for it. Does nothing in
+ * other states.
  */
 export function endCall(core: Core, usage: InviteUsage, reason: string): void {
   const { dialog } = usage;
@@ -28,14 +28,14 @@ export function endCall(core: Core, usage: InviteUsage, reason: string): void {
   void sendBye(core, usage, bye, () => core.usages.remove(usage));
 }
 
-/** Tells the client of a call that ended before it was confirmed that it did, as if by a BYE. */
+/** Reports to the client that an unconfirmed call has ended, as if by a BYE. */
 export function reportEnded(usage: InviteUsage, reason: string): void {
   reportBye(usage, byeFor(usage.dialog, reason));
 }
 
 /**
- * Accepts and at once ends a call nobody wants any more: a second fork's, or one whose client has gone.
- * Returns the way to repeat the ACK, for a repeated 2xx.
+ * Acknowledges a 2xx and at once ends its call: that of a second fork, or one whose client has gone. Returns a function that
+ * retransmits the ACK, for a retransmitted 2xx.
  */
 export async function acceptAndEnd(core: Core, dialog: Dialog, sequence: number, reason: string): Promise<() => void> {
   const ack = dialog.request('ACK', sequence);

@@ -6,7 +6,7 @@ import { newCallId, newSequenceNumber, newTag } from '../syntax/identifiers.js';
 import { SipRequest } from '../syntax/message.js';
 import { refreshesTarget } from '../syntax/methods.js';
 
-/** A request made from a client's, with what the rest of the agent needs to know of it. */
+/** A request composed from a client's, with its tag and sequence number. */
 export interface ComposedRequest {
   readonly request: SipRequest;
   readonly localTag: string;
@@ -14,8 +14,8 @@ export interface ComposedRequest {
 }
 
 /**
- * A request outside a dialog: what the client left out is added (RFC 3261 section 8.1.1).
- * Throws an Error that says what is wrong with what the client wrote.
+ * Composes a request outside a dialog and adds the header fields that the client left out (RFC 3261 section 8.1.1). Throws an
+ * Error that names the fault when the client's request is invalid.
  */
 export function composeOutside(given: SipRequest, flow: Flow): ComposedRequest {
   const request = new SipRequest(given.method, given.uri);
@@ -31,7 +31,7 @@ export function composeOutside(given: SipRequest, flow: Flow): ComposedRequest {
   return { request, localTag: from.tag, sequence };
 }
 
-/** A request inside a dialog. Throws an Error as above. */
+/** Composes a request inside a dialog. Throws an Error as above. */
 export function composeInside(dialog: Dialog, given: SipRequest, sequence = givenSequence(given)): SipRequest {
   const request = dialog.request(given.method, sequence);
   takeFromClient(request, given, dialog.flow);
@@ -48,7 +48,7 @@ function composeFrom(given: SipRequest, flow: Flow): { readonly value: string; r
   return { value: formatNameAddr({ ...address, params: new Map([...address.params, ['tag', tag]]) }), tag };
 }
 
-/** A client that answers a challenge counts for itself. */
+/** The CSeq number of the client's request: a client that answers a challenge counts itself. */
 function givenSequence(given: SipRequest): number | undefined {
   const value = given.get('cseq');
   return value === undefined ? undefined : parseCSeq(value)?.number;

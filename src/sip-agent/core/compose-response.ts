@@ -19,10 +19,10 @@ export interface Answerable {
   readonly usage: InviteUsage | undefined;
 }
 
-/** A response made from a client's, with what it settles. */
+/** A response composed from a client's, and the session timer it agrees to. */
 export interface ComposedResponse {
   readonly response: SipResponse;
-  /** Of the session, when it is a 2xx to a session refresh request; undefined: there is no session timer. */
+  /** For a 2xx to a session refresh request; undefined: no session timer. */
   readonly terms: SessionTerms | undefined;
 }
 
@@ -37,7 +37,7 @@ export function composeResponse(
   const { status } = given;
   const response = incoming.response(status, given.reason);
   const accepts = status > 100 && status < 300;
-  // RFC 3261 section 12.1.1: the route set of the dialog to be.
+  // RFC 3261 section 12.1.1: the route set of the new dialog.
   if (accepts && makesDialog(method) && isInitial(incoming)) {
     for (const route of message.getAll('record-route')) response.add('record-route', route);
   }
@@ -45,14 +45,14 @@ export function composeResponse(
   if (accepts && refreshesTarget(method) && !response.has('contact')) {
     response.add('contact', usage?.dialog.contact ?? ownContact(flow));
   }
-  // drachtio-srf repeats the headers of a provisional response in the final one, which is never reliable in that sense.
+  // drachtio-srf copies the headers of a provisional response into the final one, which never requires 100rel.
   if (status >= 200) removeOptionTag(response, 'require', RELIABLE);
   if (status < 200 || !accepts) return { response, terms: undefined };
   announce(response, method, methods.allow);
   return { response, terms: agreeOnSession(answerable, response, policy) };
 }
 
-/** What we understand, where a peer may want to know (RFC 3261 sections 11.2 and 13.3.1.4). */
+/** Adds Allow and Supported to a 2xx to INVITE and OPTIONS (RFC 3261 sections 11.2 and 13.3.1.4). */
 function announce(response: SipResponse, method: string, allow: string): void {
   if (method !== 'INVITE' && method !== 'OPTIONS') return;
   if (!response.has('allow')) response.add('allow', allow);
@@ -61,7 +61,7 @@ function announce(response: SipResponse, method: string, allow: string): void {
 
 function agreeOnSession({ incoming, usage }: Answerable, response: SipResponse, policy: SessionPolicy) {
   const { method, message } = incoming;
-  // Of an early dialog the 2xx to the INVITE will say.
+  // In an early dialog the 2xx to the INVITE settles the session timer.
   if (!usage || !refreshesSession(method) || (method === 'UPDATE' && usage.dialog.state === 'early')) return undefined;
   const terms = termsGiven(response, policy) ?? termsForRequest(message, policy, usage.session?.refresher);
   if (!terms) return undefined;

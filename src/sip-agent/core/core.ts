@@ -11,11 +11,11 @@ import type { UsageStore } from '../dialog/usage-store.js';
 import type { Candidates } from '../transport/candidates.js';
 import type { WireClient } from '../wire/client.js';
 
-/** What the two halves of the agent's core, requests from the network and requests from clients, have in common. */
+/** The dependencies shared by the user agent server and the user agent client. */
 export interface Core {
   readonly clock: AgentClock;
   readonly timers: SipTimers;
-  /** What is asked of session timers. */
+  /** The policy for session timers. */
   readonly session: SessionPolicy;
   readonly logger: AgentLogger;
   readonly methods: Methods;
@@ -23,10 +23,10 @@ export interface Core {
   readonly usages: UsageStore;
   readonly setups: CallSetups;
   readonly subscriptions: Subscriptions;
-  /** The best way to a target. Rejects with an Error when there is none. */
+  /** The flow to the best candidate for a target. Rejects with an Error when there is none. */
   readonly flowTo: (target: RequestTarget) => Promise<Flow>;
-  /** All of them. Rejects as above. */
+  /** All candidates for a target. Rejects as above. */
   readonly candidatesFor: (target: RequestTarget) => Promise<Candidates>;
-  /** A client that wants requests of this method. */
+  /** A client that handles requests of this method. */
   readonly pickClient: (method: string) => WireClient | undefined;
 }

@@ -5,7 +5,7 @@ import type { SipRequest, SipResponse } from '../syntax/message.js';
 import { responseTo } from '../syntax/responses.js';
 import type { WireClient } from '../wire/client.js';
 
-/** A request that a client sent, as the client knows it. */
+/** A request sent for a client, with its ids in the protocol with that client. */
 export interface SentRequest {
   readonly client: WireClient;
   readonly transactionId: string;
@@ -14,30 +14,30 @@ export interface SentRequest {
   readonly flow: Flow;
 }
 
-/** What a client is told whose dialog cannot carry its request; drachtio-server says the same. */
+/** The error for a request that its dialog cannot carry, in drachtio-server's words. */
 export const NO_DIALOG = 'unable to find dialog for dialog id provided';
 
-/** A request with a transaction id of its own. */
+/** A request with a new transaction id. */
 export function newSent(client: WireClient, dialogId: string, request: SipRequest, flow: Flow): SentRequest {
   return { client, transactionId: randomUUID(), dialogId, request, flow };
 }
 
-/** Confirms to the client that its command was carried out. */
+/** Confirms to the client that its request was sent. */
 export function reportSent(commandId: string, { client, transactionId, dialogId, request, flow }: SentRequest): void {
   client.sent(commandId, { flow, bytes: request.toBuffer(), transactionId, dialogId });
 }
 
-/** Passes a response on to the client. */
+/** Forwards a response to the client. */
 export function forwardResponse({ client, transactionId, dialogId, flow }: SentRequest, response: SipResponse): void {
   client.fromNetwork({ flow, bytes: response.toBuffer(), transactionId, dialogId });
 }
 
-/** Gives the client a final response nobody sent: without one it would wait for ever. */
+/** Reports a final response that the agent generated: without one the client would wait without end. */
 export function reportStatus(sent: SentRequest, status: number): void {
   forwardResponse(sent, responseTo(sent.request, status));
 }
 
-/** What stands in for a response that never came (RFC 3261 section 8.1.3.1). */
+/** The status that stands for a missing response (RFC 3261 section 8.1.3.1). */
 export function statusOf(failure: ClientFailure): 408 | 503 {
   return failure === 'timeout' ? 408 : 503;
 }

@@ -20,15 +20,15 @@ import {
 } from '../dialog/session-expires.js';
 import { SessionTimer } from '../dialog/session-timer.js';
 
-/** What drachtio-server's clients know the end of such a call by. */
+/** drachtio-server's reason for the end of such a call; clients may compare it. */
 const EXPIRED = 'Session timer expired';
 
-/** What has become of a refresh. */
+/** The outcome of a refresh. */
 type RefreshOutcome = ReceivedResponse | ClientFailure;
 
 /**
- * A session refresh request of either side has its 2xx, sent or received: the session is kept by the terms in it, or no
- * longer when there are none. `role` is our side of that request.
+ * Applies the session timer of a 2xx to a session refresh request of either side; without terms the timer is stopped.
+ * `role` is our role in that request.
  */
 export function agreeOnSession(core: Core, usage: InviteUsage, terms: SessionTerms | undefined, role: Refresher): void {
   if (usage.dialog.state !== 'confirmed') return;
@@ -42,8 +42,8 @@ export function agreeOnSession(core: Core, usage: InviteUsage, terms: SessionTer
 }
 
 /**
- * What a session refresh request of ours says of session timers, unless its client says so: that we have them, and what
- * the session of this dialog, or the one there is to be, is kept by (RFC 4028 section 7.1).
+ * Adds the session timer to a session refresh request of ours, unless the client has set one: Supported, and the
+ * Session-Expires of the present session, or of the wanted one (RFC 4028 section 7.1).
  */
 export function mentionSession({ session: policy }: Core, request: SipRequest, session?: SessionTimer): void {
   addOptionTag(request, 'supported', TIMER);
@@ -77,7 +77,7 @@ function newSession(core: Core, usage: InviteUsage): SessionTimer {
   return session;
 }
 
-/** Settles when another INVITE may be sent. */
+/** Sends one refresh. Settles when another INVITE may be sent. */
 async function refresh(core: Core, usage: InviteUsage, session: SessionTimer): Promise<void> {
   const { dialog } = usage;
   const flow = await flowInside(core, dialog);
@@ -153,7 +153,7 @@ function acknowledge(core: Core, dialog: Dialog, invite: SentInvite, { message }
     );
 }
 
-/** RFC 4028 section 10. */
+/** Handles the outcome of a refresh (RFC 4028 section 10). */
 function conclude(
   core: Core,
   usage: InviteUsage,
@@ -171,7 +171,7 @@ function conclude(
   } else if (status === 408 || status === 481) {
     endCall(core, usage, EXPIRED);
   } else if (status === 422 && response) {
-    // Once at once; a peer that goes on raising its minimum waits as after any refusal.
+    // The first 422 is retried at once; a peer that raises its minimum again waits as after any refusal.
     const again = session.minSeS === 0 ? 0 : undefined;
     session.minSeS = Math.max(session.minSeS, minSeOf(response));
     session.retry(again);
@@ -185,7 +185,7 @@ function conclude(
   }
 }
 
-/** RFC 3261 section 14.1: whoever chose the Call-ID waits longer, each in steps of 10 ms. */
+/** RFC 3261 section 14.1: the side that chose the Call-ID waits longer, in steps of 10 ms. */
 function glareDelayMs({ role }: Dialog): number {
   return 10 * (role === 'uac' ? randomInt(210, 401) : randomInt(0, 201));
 }

@@ -26,10 +26,10 @@ import type { ResponseHandlers } from '../transaction/layer.js';
 import type { WireClient } from '../wire/client.js';
 import type { SipCommand } from '../wire/server.js';
 
-/** Hears the final status of a request, and the response unless it is one of our own. */
+/** Called with the final status of a request, and with the response unless the agent generated it. */
 type EndListener = (status: number, response?: SipResponse) => void;
 
-/** Requests of clients: how they go out, and how what becomes of them is told. */
+/** User agent client (RFC 3261 section 8.1): sends the requests of SIP clients and reports their responses. */
 export class UserAgentClient {
   readonly #core: Core;
   readonly #invites: UacInvites;
@@ -39,14 +39,14 @@ export class UserAgentClient {
     this.#invites = new UacInvites(core);
   }
 
-  /** Carries out a command. Rejects with an Error that says why it cannot. */
+  /** Carries out a command. Rejects with an Error that says why it failed. */
   async command(client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
     if (command.dialogId !== '') await this.#sendInside(client, command, given);
     else if (command.transactionId !== '') this.#invites.cancel(client, command, given);
     else await this.#sendOutside(client, command, given);
   }
 
-  /** Nobody is left to hear how these calls go on. */
+  /** Cancels the INVITEs of a client whose connection is lost. */
   clientGone(client: WireClient): void {
     this.#invites.clientGone(client);
   }
@@ -68,7 +68,7 @@ export class UserAgentClient {
     reportSent(command.id, sent);
   }
 
-  /** Sends a request other than INVITE one way; what follows it on another way keeps its transaction id. */
+  /** Sends an attempt of a request other than INVITE; later attempts keep its transaction id. */
   #sendAttempt(
     client: WireClient,
     transactionId: string,
@@ -76,7 +76,7 @@ export class UserAgentClient {
     failover: Failover,
   ): SentRequest {
     const sent = { client, transactionId, dialogId: '', request: composed.request, flow };
-    const elsewhereOr = (giveUp: () => void) => {
+    const nextAttemptOr = (giveUp: () => void) => {
       const go = (next: Attempt) => {
         if (client.connected) this.#sendAttempt(client, transactionId, next, failover);
         return client.connected;
@@ -86,10 +86,10 @@ export class UserAgentClient {
     this.#core.layer.send(sent.request, flow, {
       response: ({ status, message }) => {
         const pass = () => forwardResponse(sent, message);
-        if (status === 503) elsewhereOr(pass);
+        if (status === 503) nextAttemptOr(pass);
         else if (status > 100) pass();
       },
-      failed: (failure) => elsewhereOr(() => reportStatus(sent, statusOf(failure))),
+      failed: (failure) => nextAttemptOr(() => reportStatus(sent, statusOf(failure))),
     });
     return sent;
   }
@@ -112,7 +112,7 @@ export class UserAgentClient {
   }
 
   #sendBye(usage: InviteUsage, command: SipCommand, given: SipRequest): void {
-    // A call that ends has no use for an offer still under way.
+    // The call ends: a pending re-INVITE is cancelled.
     if (usage.sentInvite?.pending) usage.sentInvite.invite?.cancel();
     usage.whenAcknowledged(() => {
       this.#sendByeNow(usage, command, given).catch((error: unknown) => {
@@ -148,7 +148,7 @@ export class UserAgentClient {
     this.#sendPlain(command, sent, given.method === 'UPDATE' ? this.#updateUnderWay(usage, request) : undefined);
   }
 
-  /** While an offer in an UPDATE of ours is unanswered, those of the peer are refused (RFC 3311 section 5.2). */
+  /** While an offer in our UPDATE is unanswered, offers of the peer are refused (RFC 3311 section 5.2). */
   #updateUnderWay(usage: InviteUsage, update: SipRequest): EndListener {
     const offers = update.body.length > 0 ? 1 : 0;
     usage.sentOffers += offers;
@@ -162,7 +162,7 @@ export class UserAgentClient {
     };
   }
 
-  /** Inside a subscription, which ends with the NOTIFY that says so, or that finds nobody (RFC 6665 section 4.2.2). */
+  /** NOTIFY inside a subscription, which ends with "terminated", or with a 481 or 408 (RFC 6665 section 4.2.2). */
   async #notify(dialog: Dialog, client: WireClient, command: SipCommand, given: SipRequest): Promise<void> {
     const isLast = /^terminated\b/i.test(given.get('subscription-state') ?? '');
     const notify = composeInside(dialog, given);
@@ -190,8 +190,9 @@ export class UserAgentClient {
 }
 
 /**
- * Whether a request can be sent in the dialog as it is: an early one has its other side from the first response with a
- * tag on (RFC 3261 section 12.1), and takes neither another INVITE nor a BYE, for which a caller has CANCEL.
+ * Whether a request can be sent in the present state of the dialog. An early dialog has a remote side from the first
+ * response with a tag on (RFC 3261 section 12.1); it carries neither another INVITE nor a BYE, in place of which a
+ * caller sends CANCEL.
  */
 function canCarry({ dialog }: InviteUsage, method: string): boolean {
   if (dialog.state === 'confirmed') return true;
@@ -204,7 +205,7 @@ function checkPrack({ sentInvite }: InviteUsage, prack: SipRequest): void {
   if (!parseRAck(prack.get('rack') ?? '')) throw new Error('missing or malformed RAck');
 }
 
-/** "host:port" or a URI. */
+/** The URI of a proxy that is given as "host:port" or as a URI. */
 function proxyUri(proxy: string | undefined): string | undefined {
   if (proxy === undefined || proxy === '') return undefined;
   return /^sips?:/i.test(proxy) ? proxy : `sip:${proxy}`;

@@ -13,17 +13,17 @@ import { agreeOnSession } from './session-refresh.js';
 import type { WireClient } from '../wire/client.js';
 import type { SipCommand } from '../wire/server.js';
 
-/** A request that a client has been given and not yet finally answered. */
+/** A request that was given to a client and has no final response yet. */
 export interface Pending extends Answerable {
   readonly client: WireClient;
 }
 
 interface PendingEntry extends Pending {
-  /** Its 2xx waits for a PRACK: nothing can be changed about it any more, but the peer may still cancel. */
+  /** Its 2xx waits for a PRACK: the client cannot change it any more, but the peer may still cancel. */
   held: boolean;
 }
 
-/** The requests that clients have been given, and what becomes of their answers. */
+/** The requests given to clients, and the handling of their responses. */
 export class UasAnswers {
   readonly #core: Core;
   /** By transaction id. */
@@ -33,7 +33,7 @@ export class UasAnswers {
     this.#core = core;
   }
 
-  /** A client is about to be given the request. */
+  /** Called before a request is given to its client. */
   expect(pending: Pending): void {
     this.#pending.set(pending.incoming.id, { ...pending, held: false });
   }
@@ -61,18 +61,18 @@ export class UasAnswers {
     client.sent(command.id, { flow: incoming.back, bytes, transactionId: incoming.id, dialogId });
   }
 
-  /** The peer takes an INVITE back: the client hears of it as a CANCEL, which `why` is shown as. */
+  /** The peer withdraws an INVITE: refuses it with `status` and gives the client a CANCEL, `why`. */
   withdraw(usage: InviteUsage, invite: IncomingRequest, why = cancelOf(invite.message), status = 487): void {
     const { flow, id: transactionId } = invite;
     const answered = this.#pending.get(transactionId)?.held === true;
     this.refuse(usage, invite, status);
-    // A client that has answered no longer listens for a CANCEL.
+    // A client that has sent its 2xx no longer handles a CANCEL.
     if (answered && isInitial(invite)) reportEnded(usage, 'CANCEL after 200 OK');
     else usage.client.fromNetwork({ flow, bytes: why.toBuffer(), transactionId, dialogId: usage.id });
     if (isInitial(invite)) this.#core.usages.remove(usage);
   }
 
-  /** Refuses an INVITE without asking its client any more. */
+  /** Refuses an INVITE in place of its client. */
   refuse(usage: InviteUsage, invite: IncomingRequest, status: number): void {
     usage.reliable?.stop();
     invite.reply(status);
@@ -80,13 +80,13 @@ export class UasAnswers {
     usage.endInvite();
   }
 
-  /** The peer takes back an INVITE by a CANCEL. */
+  /** The peer's CANCEL of an INVITE. */
   cancel(invite: IncomingRequest, cancel: SipRequest): void {
     const usage = this.#pending.get(invite.id)?.usage;
     if (usage) this.withdraw(usage, invite, cancel);
   }
 
-  /** Nobody has answered in time. */
+  /** The client has not answered in time. */
   abandoned(incoming: IncomingRequest): void {
     const pending = this.#pending.get(incoming.id);
     if (!pending) return;
@@ -95,7 +95,7 @@ export class UasAnswers {
     this.#settle(pending);
   }
 
-  /** Nobody is left to answer what this client has been given. */
+  /** Answers the pending requests of a client whose connection is lost. */
   clientGone(client: WireClient): void {
     for (const pending of this.#pending.values()) {
       if (pending.client !== client) continue;
@@ -107,14 +107,14 @@ export class UasAnswers {
     }
   }
 
-  /** Of the dialog the request belongs to, or made with this response; else empty. */
+  /** The id of the dialog that the request belongs to or that this response makes; else ''. */
   #dialogIdOf({ incoming, client, usage }: Pending, response: SipResponse): string {
     if (usage) return usage.id;
     const subscribes = incoming.method === 'SUBSCRIBE' && response.status >= 200 && response.status < 300;
     return subscribes ? this.#core.subscriptions.add(incoming, response, client) : '';
   }
 
-  /** Sends a response, now or when its turn comes. Returns why it cannot be sent, if it cannot. */
+  /** Sends a response, at once or after earlier reliable ones. Returns the error when it cannot be sent. */
   #deliver(pending: PendingEntry, composed: ComposedResponse): string | undefined {
     const { incoming, usage } = pending;
     const { status } = composed.response;
@@ -170,7 +170,7 @@ export class UasAnswers {
     });
   }
 
-  /** Forgets a request that needs nothing more from the client. */
+  /** Removes a request that needs no response from the client any more. */
   #settle({ incoming, usage }: Pending): void {
     this.#pending.delete(incoming.id);
     if (usage?.incomingInvite === incoming) usage.endInvite();
@@ -194,7 +194,7 @@ export class UasAnswers {
     if (refreshesSession(incoming.method)) agreeOnSession(this.#core, usage, terms, 'uas');
   }
 
-  /** Our 2xx stands: it is repeated until the ACK, and without one the call ends (RFC 3261 section 13.3.1.4). */
+  /** Our 2xx was sent: it is retransmitted until the ACK, and without one the call ends (RFC 3261 section 13.3.1.4). */
   #confirm(usage: InviteUsage, { envelope, back }: IncomingRequest, bytes: Buffer): void {
     const { clock, timers, logger } = this.#core;
     const sequence = envelope.cseq.number;
@@ -213,12 +213,12 @@ export class UasAnswers {
   }
 }
 
-/** Whether a 2xx to it may hold a session description of ours (RFC 3261 section 13.2.1, RFC 3262 section 5, RFC 3311). */
+/** Whether a 2xx to the method may hold our session description (RFC 3261 section 13.2.1, RFC 3262 section 5, RFC 3311). */
 function describesSession(method: string): boolean {
   return method === 'INVITE' || method === 'PRACK' || method === 'UPDATE';
 }
 
-/** What a client is shown for an INVITE that was taken back by other means. */
+/** The CANCEL for the client when an INVITE ended without a CANCEL of the peer. */
 function cancelOf(invite: SipRequest): SipRequest {
   return deriveRequest(invite, 'CANCEL', invite.get('to') ?? '');
 }

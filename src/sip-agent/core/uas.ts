@@ -14,14 +14,14 @@ import { waitsForTrying, type TransactionUser } from '../transaction/layer.js';
 import type { WireClient } from '../wire/client.js';
 import type { SipCommand } from '../wire/server.js';
 
-/** OPTIONS that wait for a client at once. */
+/** OPTIONS that may wait for clients at once. */
 const MAX_ASKED = 256;
 
-/** Requests from the network: which are refused, and to which client the others go. */
+/** User agent server (RFC 3261 section 8.2): refuses requests from the network, or gives them to a client. */
 export class UserAgentServer implements TransactionUser {
   readonly #core: Core;
   readonly #answers: UasAnswers;
-  /** OPTIONS that clients have been given, answered or not. */
+  /** OPTIONS given to clients; answered ones are removed when the set is full. */
   readonly #asked = new Set<IncomingRequest>();
 
   constructor(core: Core) {
@@ -54,12 +54,12 @@ export class UserAgentServer implements TransactionUser {
     this.#answers.answer(client, command, given);
   }
 
-  /** Nobody is left to answer what this client has been given. */
+  /** Answers the pending requests of a client whose connection is lost. */
   clientGone(client: WireClient): void {
     this.#answers.clientGone(client);
   }
 
-  /** Whoever names a dialog by our tag has had it from us. */
+  /** A request with our tag proves that its sender receives our messages. */
   #hear(usage: InviteUsage | undefined, flow: Flow): void {
     if (!usage) return;
     usage.heard = true;
@@ -82,7 +82,7 @@ export class UserAgentServer implements TransactionUser {
     else this.#forward({ incoming, client, usage: undefined });
   }
 
-  /** Whether one more OPTIONS may wait for a client: many come, and one that is slow has more important things to do. */
+  /** Whether one more OPTIONS may wait for a client: peers send many of them, and a slow client has calls to handle. */
   #mayAsk(incoming: IncomingRequest): boolean {
     if (this.#asked.size >= MAX_ASKED) for (const each of this.#asked) if (!each.open) this.#asked.delete(each);
     if (this.#asked.size >= MAX_ASKED) return false;
@@ -171,7 +171,7 @@ export class UserAgentServer implements TransactionUser {
     }
   }
 
-  /** RFC 3262 section 3: the client hears of it before what waited for it goes out. */
+  /** RFC 3262 section 3: the client gets the PRACK before the next response is sent. */
   #receivePrack(incoming: IncomingRequest, usage: InviteUsage): void {
     const { message } = incoming;
     const rack = parseRAck(message.get('rack') ?? '');
@@ -180,18 +180,18 @@ export class UserAgentServer implements TransactionUser {
       incoming.reply(481);
       return;
     }
-    // drachtio-srf would answer 501 once it has answered the INVITE: its dialogs know no PRACK.
+    // After its 2xx drachtio-srf would answer 501: its dialogs do not handle PRACK.
     const answered = reliable.holdsSuccess || usage.dialog.state === 'confirmed';
     if (answered && message.body.length === 0) incoming.reply(200);
     else this.#forward({ incoming, client: usage.client, usage });
     reliable.proceed();
   }
 
-  /** Clients know a dialog from its 2xx on, and would refuse what comes before as if there were none. */
+  /** In an early dialog the agent answers itself: clients know a dialog only from its 2xx on. */
   #receiveEarly(incoming: IncomingRequest): void {
     const { methods } = this.#core;
     const { method } = incoming;
-    // No subscription can have been made (RFC 6665 section 4.1.3), and for no other method is there anybody yet.
+    // There can be no subscription yet (RFC 6665 section 4.1.3), and no client for other methods.
     const response = incoming.response(method === 'NOTIFY' ? 481 : method === 'REFER' ? 403 : 200);
     if (method === 'OPTIONS') response.add('allow', methods.allow).add('accept', ACCEPT).add('supported', SUPPORTED);
     incoming.send(response);
@@ -221,14 +221,14 @@ export class UserAgentServer implements TransactionUser {
   }
 }
 
-/** RFC 3261 section 12.1.1: when our Contact has to be a SIPS URI. */
+/** RFC 3261 section 12.1.1: whether our Contact has to be a SIPS URI. */
 function asksForSips(invite: SipRequest): boolean {
   const [route] = splitHeaderList(invite.get('record-route') ?? '');
   const next = route === undefined ? contactUri(invite) : parseNameAddr(route)?.uri;
   return isSips(invite.uri) || (next !== undefined && isSips(next));
 }
 
-/** RFC 3261 section 14.2: between 0 and 10 seconds. */
+/** Retry-After of RFC 3261 section 14.2: between 0 and 10 seconds. */
 function retryLater(): readonly [string, string] {
   return ['retry-after', String(randomInt(0, 11))];
 }

@@ -4,21 +4,20 @@ import type { SipTimers } from '../transaction/timers.js';
 export interface AnswerRetransmissionOptions {
   readonly clock: AgentClock;
   readonly timers: SipTimers;
-  /** Whether the peer has shown that it hears us; absent: it has. */
+  /** Whether the peer is proven reachable, see `HeardPeers`; absent: it is. */
   readonly heard?: boolean | undefined;
   readonly send: () => void;
   /** 64·T1 without an ACK: the dialog is to be ended with a BYE. */
   readonly gaveUp: () => void;
 }
 
-/** Repetitions to a peer never heard: the last of them after 31 times T1. */
+/** Retransmissions to an unproven peer: the last one after 31·T1. */
 const MAX_REPETITIONS_UNHEARD = 5;
 
 /**
- * The repetition of a 2xx to an INVITE until its ACK comes: after T1, doubling up to T2, for 64·T1
- * (RFC 3261 section 13.3.1.4). It runs on TCP too, where a hop further on may be UDP. To a peer never heard, who may be anybody
- * whose address somebody else has written on the INVITE, the interval doubles beyond T2, so that half as many go out.
- * Starts when made; the first copy is the transaction's to send.
+ * Retransmission of a 2xx to an INVITE until its ACK (RFC 3261 section 13.3.1.4): after T1, doubling up to T2, for
+ * 64·T1. It runs on TCP too, where a later hop may use UDP. To an unproven peer, whose address may be forged, the
+ * interval doubles beyond T2, so that half as many are sent. Starts when created; the transaction sends the first copy.
  */
 export class AnswerRetransmission {
   readonly #options: AnswerRetransmissionOptions;
@@ -34,7 +33,7 @@ export class AnswerRetransmission {
     });
   }
 
-  /** The ACK came, or nobody cares any more. */
+  /** The ACK was received, or the dialog has ended. */
   stop(): void {
     this.#next();
     this.#giveUp();

@@ -3,34 +3,34 @@ import type { Flow } from '../transport/flow.js';
 import { LogThrottle } from '../transport/log-throttle.js';
 import { SourceCounts } from '../transport/source-counts.js';
 
-/** Calls of one address's peers that were never heard: half a second's worth of a busy trunk, until its first ACK. */
+/** Pending calls of one unproven address: half a second of a busy trunk, until its first ACK. */
 const MAX_UNHEARD = 64;
-/** Calls of its other peers that are answered and not acknowledged: more than a second's worth. */
+/** Answered calls of one proven address without an ACK: more than a second of a busy trunk. */
 const MAX_UNACKNOWLEDGED = 128;
-/** How long a source never heard that has all its calls may take to its first ACK: an agent may be that slow to answer. */
+/** How long an unproven source at its limit may take to its first ACK: an agent may be that slow to answer. */
 const FIRST_ACK_MS = 4_000;
 
-/** What becomes of an INVITE: it is taken, refused, or as if it had been lost, to be sent again. */
+/** The decision on an INVITE: accept it, refuse it, or ignore it so that the peer retransmits it. */
 export type SetupVerdict = 'take' | 'refuse' | 'ignore';
 
-/** One call that is being set up. Its functions may be called in any order, and again. */
+/** One call during its setup. Its functions may be called in any order, and repeatedly. */
 export interface CallSetup {
-  /** Our 2xx went out. */
+  /** Our 2xx was sent. */
   answered(): void;
   /** It was acknowledged, or the call has ended. */
   over(): void;
 }
 
 /**
- * The calls that nobody has acknowledged, by their source. Each is held for half a minute once it is answered, so that INVITEs
- * alone, their addresses forged or not, could take every call there is; a phone or PBX acknowledges after a round trip.
+ * Limits the calls of each source that are not acknowledged yet. Such a call is held for 32 s after its answer, so INVITEs
+ * alone, also with forged addresses, could take all calls; a phone or PBX acknowledges after one round trip.
  */
 export class CallSetups {
   readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
   readonly #throttle: LogThrottle;
   readonly #unheard = new SourceCounts();
-  /** Since when sources never heard have had all their calls and sent more INVITEs, until they have half of them. */
+  /** Since when unproven sources have been at their limit; removed when they are below half of it. */
   readonly #fullSinceMs = new Map<string, number>();
   readonly #unacknowledged = new SourceCounts();
 
@@ -41,8 +41,8 @@ export class CallSetups {
   }
 
   /**
-   * Whether the source of an INVITE may have another call. `heard`: see `HeardPeers`. A PBX that has begun with more calls at
-   * once than that is not refused: it sends its INVITEs again, and by then has acknowledged the first.
+   * Whether the source of an INVITE may have another call. `heard`: see `HeardPeers`. A PBX that starts with more calls than
+   * that is not refused: it retransmits its INVITEs, and by then has acknowledged the first calls.
    */
   judge({ remote: { address } }: Flow, heard: boolean): SetupVerdict {
     const calls = (heard ? this.#unacknowledged : this.#unheard).of(address);

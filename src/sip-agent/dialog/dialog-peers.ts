@@ -2,18 +2,18 @@ import { isIP, isIPv6 } from 'node:net';
 import { owned } from '../syntax/owned.js';
 import { parseSipUri } from '../syntax/uri.js';
 
-/** Addresses remembered of one dialog, the one longest unused making room: a call has a phone and a few proxies. */
+/** Addresses remembered for one dialog, the least recently used is dropped: a call has a phone and a few proxies. */
 const MAX_ADDRESSES = 16;
-/** Names waiting to be looked up. */
+/** Host names waiting for a lookup. */
 const MAX_NAMED = 8;
 
 /**
- * The addresses that have been part of one dialog: where its messages came from, where ours went, and what its remote
- * target and route set say. Who sends from another one has no part in it, whatever tags they know.
+ * The addresses that are part of one dialog: sources and destinations of its messages, and the hosts of its remote target and
+ * route set. A request from another address does not belong to the dialog, even with the right tags.
  */
 export class DialogPeers {
   readonly #addresses = new Set<string>();
-  /** URIs whose host is a name that nobody has looked up yet. */
+  /** URIs whose host is a name that was not looked up yet. */
   readonly #named = new Set<string>();
   #lookingUp: Promise<void> | undefined;
 
@@ -21,7 +21,7 @@ export class DialogPeers {
     return this.#addresses.has(canonicalAddress(address));
   }
 
-  /** An address a message of the dialog came from or went to; anything else is ignored. */
+  /** Adds the source or destination of a message of the dialog; other than IP addresses are ignored. */
   add(address: string): void {
     if (isIP(address) === 0) return;
     const known = owned(canonicalAddress(address));
@@ -30,7 +30,7 @@ export class DialogPeers {
     this.#addresses.add(known);
   }
 
-  /** A remote target, or a URI of the route set. */
+  /** Adds a remote target or a URI of the route set. */
   addUri(uri: string): void {
     const parsed = parseSipUri(uri);
     const host = parsed?.params.get('maddr') ?? parsed?.host ?? '';
@@ -38,12 +38,12 @@ export class DialogPeers {
     else if (host !== '' && this.#named.size < MAX_NAMED) this.#named.add(owned(uri));
   }
 
-  /** Whether an address that is not among them may turn out to be one of theirs. */
+  /** Whether there are names to look up: their addresses belong to the dialog too. */
   get hasNames(): boolean {
     return this.#named.size > 0;
   }
 
-  /** Looks the names up, once however many ask; `find` never rejects. */
+  /** Looks the names up; concurrent calls share one lookup. `find` never rejects. */
   lookUp(find: (uri: string) => Promise<readonly string[]>): Promise<void> {
     this.#lookingUp ??= this.#resolve(find).finally(() => (this.#lookingUp = undefined));
     return this.#lookingUp;
@@ -57,7 +57,7 @@ export class DialogPeers {
   }
 }
 
-/** One spelling for each address: an IPv4 one that is mapped into IPv6 is the IPv4 one, and a zone says nothing. */
+/** The canonical text of an address: an IPv4-mapped IPv6 address becomes the IPv4 address, a zone is removed. */
 function canonicalAddress(address: string): string {
   if (!isIPv6(address)) return address;
   const [text = ''] = address.split('%', 1);

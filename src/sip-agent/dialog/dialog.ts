@@ -10,10 +10,10 @@ import { asRequestUri, parseSipUri } from '../syntax/uri.js';
 
 const MAX_FORWARDS = '70';
 
-/** Early until the INVITE has its 2xx; ending from our BYE to its answer; ended when nothing is to be said any more. */
+/** Early until the 2xx to the INVITE; ending from our BYE to its response; then ended. */
 export type DialogState = 'early' | 'confirmed' | 'ending' | 'ended';
 
-/** Which side sent the INVITE that made it. */
+/** Our role in the INVITE that made the dialog. */
 export type DialogRole = 'uac' | 'uas';
 
 interface DialogSeed {
@@ -32,13 +32,12 @@ interface DialogSeed {
 }
 
 /**
- * A dialog's own state (RFC 3261 section 12): who the two sides are, how requests get to the other one and which
- * numbers they carry. It sends nothing.
+ * The state of a dialog (RFC 3261 section 12): both parties, remote target, route set and sequence numbers. It sends nothing.
  */
 export class Dialog {
-  /** `<Call-ID>;from-tag=<tag of the INVITE's From>`, the name drachtio gives it. */
+  /** `<Call-ID>;from-tag=<tag of the INVITE's From>`, drachtio's dialog id. */
   readonly id: string;
-  /** Whose requests are its peer's. */
+  /** The addresses whose requests are accepted. */
   readonly peers = new DialogPeers();
   state: DialogState = 'early';
   readonly #seed: DialogSeed;
@@ -63,7 +62,7 @@ export class Dialog {
     this.#notePeers();
   }
 
-  /** The dialog an INVITE from the network is about to make (RFC 3261 section 12.1.1). It has a Contact. */
+  /** The dialog that an INVITE from the network will make (RFC 3261 section 12.1.1). The INVITE has a Contact. */
   static fromInvite({ message, envelope, flow, toTag }: IncomingRequest, contact: string): Dialog {
     const remoteTag = envelope.from.tag ?? '';
     const dialog = new Dialog({
@@ -84,7 +83,7 @@ export class Dialog {
     return dialog;
   }
 
-  /** The dialog an INVITE of ours may make; its other side is known from the responses. */
+  /** The dialog that an INVITE of ours may make; the remote side is taken from its responses. */
   static forInvite(invite: SipRequest, localTag: string, sequence: number, flow: Flow): Dialog {
     const callId = invite.get('call-id') ?? '';
     return new Dialog({
@@ -123,7 +122,7 @@ export class Dialog {
     return this.#seed.contact;
   }
 
-  /** What the peer last used to reach us, or we to reach it. */
+  /** The flow last used by the peer to reach us, or by us to reach the peer. */
   get flow(): Flow {
     return this.#flow;
   }
@@ -132,7 +131,7 @@ export class Dialog {
     return this.#remoteTarget;
   }
 
-  /** The dialog another 2xx to the same INVITE makes: a proxy has forked it (RFC 3261 section 13.2.2.4). */
+  /** The dialog of another 2xx to the same INVITE, which a proxy has forked (RFC 3261 section 13.2.2.4). */
   fork(response: ReceivedResponse): Dialog {
     const fork = new Dialog({ ...this.#seed, localSequence: response.envelope.cseq.number });
     fork.learnFrom(response);
@@ -140,8 +139,8 @@ export class Dialog {
   }
 
   /**
-   * Takes the other side from a response to our INVITE (RFC 3261 section 12.1.2). A provisional one may come from
-   * another fork than the final one, so each response overwrites what the one before it said.
+   * Takes the remote side from a response to our INVITE (RFC 3261 section 12.1.2). A provisional response may come from
+   * another fork than the final one, so each response replaces the earlier values.
    */
   learnFrom({ status, message, envelope, source }: ReceivedResponse): void {
     if (status >= 200) this.state = 'confirmed';
@@ -154,7 +153,7 @@ export class Dialog {
     this.#notePeers();
   }
 
-  /** A target refresh request or response of the peer's (RFC 3261 section 12.2): its Contact is the new target. */
+  /** A target refresh request or response of the peer (RFC 3261 section 12.2): its Contact is the new remote target. */
   refreshTarget(message: SipMessage, flow: Flow): void {
     this.#remoteTarget = contactUri(message) ?? this.#remoteTarget;
     this.#flow = flow;
@@ -163,8 +162,8 @@ export class Dialog {
   }
 
   /**
-   * Whether a request from the peer comes in order, and if so remembers its number (RFC 3261 section 12.2.2).
-   * A number used before belongs to a transaction that is over: such a request is late, whoever sent it.
+   * Whether a request from the peer is in order; if so, its number is remembered (RFC 3261 section 12.2.2). A number
+   * used before belongs to a transaction that has ended.
    */
   acceptSequence(sequence: number): boolean {
     if (this.#remoteSequence !== undefined && sequence <= this.#remoteSequence) return false;
@@ -174,7 +173,7 @@ export class Dialog {
 
   /**
    * A request inside the dialog, complete but for Via, Contact and body (RFC 3261 section 12.2.1.1).
-   * `sequence` is given for an ACK, and by a client that counts for itself; else the next number is taken.
+   * `sequence` is given for an ACK, and by a client that counts itself; otherwise the next number is used.
    */
   request(method: string, sequence = this.#localSequence + 1): SipRequest {
     this.#localSequence = Math.max(this.#localSequence, sequence);
@@ -186,10 +185,10 @@ export class Dialog {
   }
 
   /**
-   * How a request leaves: by a flow that is there already, or to the URI of the next hop.
+   * The next hop of a request: an existing flow, or a URI.
    *
-   * Without Record-Route, a Contact that is not where the peer's messages come from cannot be reached from here, or
-   * is behind a NAT: the request goes to the source. A connection is used again when the next hop is at its other end.
+   * Without Record-Route, a Contact that differs from the source of the peer's messages is unreachable or behind a NAT: the
+   * request goes to the source. A connection is reused when the next hop is its remote end.
    */
   nextHop(): { readonly flow: Flow } | { readonly uri: string } {
     const [firstRoute] = this.#routeSet;
@@ -206,7 +205,7 @@ export class Dialog {
     for (const route of this.#routeSet) this.peers.addUri(routeUri(route));
   }
 
-  /** Request-URI and Route, for loose and for strict routers (RFC 3261 section 12.2.1.1). */
+  /** Request-URI and Route headers, for loose and for strict routers (RFC 3261 section 12.2.1.1). */
   #path(): { uri: string; routes: readonly string[] } {
     const [first, ...rest] = this.#routeSet;
     if (first === undefined || isLooseRouter(first)) {

@@ -5,7 +5,7 @@ import type { SipResponse } from '../syntax/message.js';
 import { addOptionTag, RELIABLE } from '../syntax/option-tags.js';
 import type { SipTimers } from '../transaction/timers.js';
 
-/** Reliable provisional responses one INVITE may get: each has to be remembered. */
+/** Reliable provisional responses to one INVITE: each is kept in memory. */
 const MAX_RESPONSES = 32;
 /** RFC 3262 section 3: the first RSeq is from 1 to 2^31 - 1. */
 const MAX_FIRST_RSEQ = 2 ** 31 - MAX_RESPONSES;
@@ -13,7 +13,7 @@ const MAX_FIRST_RSEQ = 2 ** 31 - MAX_RESPONSES;
 export interface ReliableProvisionalsOptions {
   readonly clock: AgentClock;
   readonly timers: SipTimers;
-  /** CSeq number of the INVITE they answer. */
+  /** CSeq number of the INVITE. */
   readonly sequence: number;
   readonly send: (response: SipResponse) => void;
   /** 64·T1 without a PRACK: the INVITE is to be refused with a 5xx. */
@@ -26,14 +26,14 @@ interface Provisional {
 }
 
 /**
- * The provisional responses to one INVITE that are sent until their PRACK comes (RFC 3262 section 3): one after the other,
- * each repeated after T1, 2·T1 and so on, over any transport. A 2xx waits for the session descriptions before it.
+ * Reliable provisional responses to one INVITE (RFC 3262 section 3): sent one after the other, each retransmitted after T1,
+ * 2·T1 and so on until its PRACK, over any transport. A 2xx waits for the PRACK to an earlier session description.
  */
 export class ReliableProvisionals {
   readonly #options: ReliableProvisionalsOptions;
-  /** In order; the first of them is on its way, the others wait. */
+  /** In order; the first one is being sent, the others wait. */
   readonly #queue: Provisional[] = [];
-  /** RSeq numbers of what was sent and then overtaken by the final response: a late PRACK for one is still answered. */
+  /** RSeq numbers of responses that the final response overtook: a late PRACK for one is still accepted. */
   readonly #overtaken = new Set<number>();
   readonly #firstRseq = randomInt(1, MAX_FIRST_RSEQ);
   #made = 0;
@@ -45,7 +45,7 @@ export class ReliableProvisionals {
     this.#options = options;
   }
 
-  /** Whether one with a session description still waits for its PRACK. */
+  /** Whether a response with a session description still waits for its PRACK. */
   get holdsDescription(): boolean {
     return this.#queue.some(({ response }) => response.body.length > 0);
   }
@@ -56,8 +56,7 @@ export class ReliableProvisionals {
   }
 
   /**
-   * Makes a response reliable, and sends it when its turn comes. False: there have been too many.
-   * Not to be called after the final response.
+   * Makes a response reliable and queues it. False: there are too many. Not to be called after the final response.
    */
   send(response: SipResponse): boolean {
     if (this.#made === MAX_RESPONSES) return false;
@@ -69,7 +68,7 @@ export class ReliableProvisionals {
     return true;
   }
 
-  /** A 2xx is to be sent: now, or when the session descriptions before it have been acknowledged. */
+  /** Calls `deliver` for a 2xx: at once, or when the earlier session descriptions are acknowledged. */
   sendSuccess(deliver: () => void): void {
     if (this.holdsDescription) {
       this.#held = deliver;
@@ -79,7 +78,7 @@ export class ReliableProvisionals {
     deliver();
   }
 
-  /** Whether it is for one of these that a PRACK came; if so, that one is repeated no more. `proceed` has to follow. */
+  /** Whether a PRACK acknowledges one of these; if so, its retransmission ends. `proceed` has to be called next. */
   acknowledge({ rseq, sequence, method }: RAck): boolean {
     if (sequence !== this.#options.sequence || method !== 'INVITE') return false;
     if (this.#queue[0]?.rseq !== rseq) return this.#overtaken.delete(rseq);
@@ -88,7 +87,7 @@ export class ReliableProvisionals {
     return true;
   }
 
-  /** After a PRACK: sends what waited for it. */
+  /** After a PRACK: sends the next response. */
   proceed(): void {
     const held = this.holdsDescription ? undefined : this.#held;
     if (held) {
@@ -99,7 +98,7 @@ export class ReliableProvisionals {
     }
   }
 
-  /** The INVITE is answered, or nobody cares any more. */
+  /** The INVITE is answered, or the dialog has ended. */
   stop(): void {
     const [first] = this.#queue;
     if (first) this.#overtaken.add(first.rseq);

@@ -4,20 +4,20 @@ import type { SipResponse } from '../syntax/message.js';
 import { hasOptionTag, RELIABLE } from '../syntax/option-tags.js';
 import type { OutgoingInvite, ReceivedResponse } from '../transaction/outgoing-request.js';
 
-/** Forks of one INVITE whose responses are heeded; a proxy has no reason to make more. */
+/** Forks of one INVITE whose responses are handled; no sound proxy makes more. */
 const MAX_FORKS = 8;
 
-/** An INVITE of ours from its sending to the end of what its 2xx may still demand. */
+/** An INVITE of ours, until no further 2xx can arrive for it. */
 export class SentInvite {
   invite: OutgoingInvite | undefined;
-  /** Whether its final response is still to come. */
+  /** Whether it has no final response yet. */
   pending = true;
-  /** Dialogs that further 2xx responses of a forked INVITE made, by their To tag: the way to repeat each one's ACK. */
+  /** Dialogs of further 2xx responses to a forked INVITE, by To tag: a function that retransmits the ACK of each. */
   readonly #forks = new Map<string, () => void>();
-  /** RSeq of the last reliable provisional response of each fork, by its To tag. */
+  /** RSeq of the last reliable provisional response of each fork, by To tag. */
   readonly #lastRseq = new Map<string, number>();
   #answeredEarly = false;
-  /** The ACK for its 2xx, once there is one, and the flow it went by: every further 2xx gets it again. */
+  /** The ACK for the 2xx, and its flow: a retransmitted 2xx gets it again. */
   #ack: { readonly bytes: Buffer; readonly flow: Flow } | undefined;
 
   constructor(
@@ -31,18 +31,18 @@ export class SentInvite {
     return !this.pending && !this.#ack;
   }
 
-  /** Its offer has no answer yet; only a reliable response is one (RFC 3261 section 13.2.1). */
+  /** Its offer is unanswered; only a reliable response can hold the answer (RFC 3261 section 13.2.1). */
   get awaitsAnswer(): boolean {
     return this.pending && this.offers && !this.#answeredEarly;
   }
 
-  /** A reliable provisional response came that a PRACK may acknowledge. */
+  /** A reliable provisional response was received, which a PRACK may acknowledge. */
   get reliablyAnswered(): boolean {
     return this.#lastRseq.size > 0;
   }
 
   /**
-   * Whether a provisional response is to be heeded: one that is reliable has to come in order, once (RFC 3262 section 4).
+   * Whether a provisional response is accepted: a reliable one has to be in order and new (RFC 3262 section 4).
    */
   takeProvisional({ message, envelope }: ReceivedResponse): boolean {
     const rseq = reliableNumber(message);
@@ -64,7 +64,7 @@ export class SentInvite {
     this.#ack?.flow.send(this.#ack.bytes);
   }
 
-  /** Another fork has answered as well: `release` ends it, once, and returns the way to repeat its ACK. */
+  /** A 2xx of another fork. `release` ends that fork, once, and returns a function that retransmits its ACK. */
   releaseFork(tag: string, release: () => () => void): void {
     const repeatAck = this.#forks.get(tag);
     if (repeatAck) repeatAck();

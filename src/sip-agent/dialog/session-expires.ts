@@ -4,21 +4,21 @@ import { LIMITS } from '../syntax/limits.js';
 import type { SipMessage, SipRequest, SipResponse } from '../syntax/message.js';
 import { addOptionTag, hasOptionTag, TIMER } from '../syntax/option-tags.js';
 
-/** RFC 4028 section 4: no session interval is shorter. */
+/** The shortest session interval (RFC 4028 section 4). */
 export const SHORTEST_SESSION_S = 90;
 
-/** The roles of one session refresh request and its response: not of the dialog, where they can be the other way round. */
+/** The roles in one session refresh request; those of the dialog can be the other way round. */
 export type Refresher = 'uac' | 'uas';
 
-/** What the agent asks of session timers. */
+/** The agent's policy for session timers. */
 export interface SessionPolicy {
-  /** The shortest session interval to agree to, in seconds. */
+  /** The shortest accepted session interval, in seconds. */
   readonly minimumS: number;
-  /** The session interval to ask for where the peer asks for none; absent: none. In seconds. */
+  /** The session interval, in seconds, to ask for when the peer asks for none; undefined: none. */
   readonly wantedS: number | undefined;
 }
 
-/** What a 2xx to a session refresh request has settled. */
+/** The session timer agreed by a 2xx to a session refresh request. */
 export interface SessionTerms {
   readonly intervalS: number;
   readonly refresher: Refresher;
@@ -30,27 +30,30 @@ export interface SessionExpires {
   readonly refresher?: Refresher;
 }
 
-/** The Session-Expires of a message; undefined when it has none that makes sense. */
+/** The Session-Expires of a message; undefined when it is missing or malformed. */
 export function sessionExpiresOf(message: SipMessage): SessionExpires | undefined {
   const value = message.get('session-expires');
   return value === undefined ? undefined : parseSessionExpires(value);
 }
 
-/** The Min-SE of a message in seconds; 0 when it has none that makes sense. */
+/** The Min-SE of a message in seconds; 0 when it is missing or malformed. */
 export function minSeOf(message: SipMessage): number {
   const value = message.get('min-se');
   return value === undefined ? 0 : (parseDeltaSeconds(value) ?? 0);
 }
 
-/** Whether the session interval of a request is one to refuse with a 422: its sender understands that (RFC 4028 section 9). */
+/**
+ * Whether a request is to be refused with a 422: its interval is too short and its sender supports timers (RFC 4028
+ * section 9).
+ */
 export function isSessionTooShort(request: SipRequest, { minimumS }: SessionPolicy): boolean {
   const asked = sessionExpiresOf(request);
   return asked !== undefined && asked.intervalS < minimumS && hasOptionTag(request, 'supported', TIMER);
 }
 
 /**
- * What our 2xx to a session refresh request says of the session (RFC 4028 section 9); undefined when it is to have no
- * timer. `current` is the side that refreshes so far: without a wish of the peer's it stays.
+ * The session timer for our 2xx to a session refresh request (RFC 4028 section 9); undefined for none. `current` is the
+ * present refresher, which stays unless the peer asks for a change.
  */
 export function termsForRequest(
   request: SipRequest,
@@ -65,15 +68,15 @@ export function termsForRequest(
   return { intervalS: Math.max(intervalS, policy.minimumS, minSeOf(request)), refresher };
 }
 
-/** What a client wrote into its 2xx, for the agent to keep to. */
+/** The session timer that a client wrote into its 2xx. */
 export function termsGiven(given: SipResponse, policy: SessionPolicy): SessionTerms | undefined {
   const { intervalS, refresher = 'uac' } = sessionExpiresOf(given) ?? {};
   return intervalS === undefined ? undefined : { intervalS: Math.max(intervalS, policy.minimumS), refresher };
 }
 
 /**
- * What the 2xx to a session refresh request of ours has settled (RFC 4028 section 7.2). A peer that knows nothing of
- * session timers does not mention them; the one we asked for is then ours to keep.
+ * The session timer agreed by the 2xx to our session refresh request (RFC 4028 section 7.2). A peer without support for
+ * session timers sends none; then we refresh at the interval we asked for.
  */
 export function termsOfResponse(
   request: SipRequest,
@@ -83,23 +86,23 @@ export function termsOfResponse(
   const given = sessionExpiresOf(response);
   const settled = given ?? sessionExpiresOf(request);
   if (!settled) return undefined;
-  // A shorter interval than that would have us refresh as often as the peer pleases.
+  // The minimum limits how often a peer can make us refresh.
   return { intervalS: Math.max(settled.intervalS, policy.minimumS), refresher: given?.refresher ?? 'uac' };
 }
 
-/** Writes into a session refresh request of ours what it asks for, and the shortest interval we would agree to, in seconds. */
+/** Writes Session-Expires and, when above the RFC's minimum, Min-SE (in seconds) into our session refresh request. */
 export function askForSession(request: SipRequest, { intervalS, refresher }: SessionExpires, minSeS: number): void {
   request.set('session-expires', formatSessionExpires(intervalS, refresher));
   if (minSeS > SHORTEST_SESSION_S) request.set('min-se', String(minSeS));
 }
 
-/** Writes the terms into our 2xx. The peer has to look at them if it knows how to (RFC 4028 section 9). */
+/** Writes the terms into our 2xx, with a Require for a peer that supports session timers (RFC 4028 section 9). */
 export function settleSession(response: SipResponse, request: SipRequest, terms: SessionTerms): void {
   response.set('session-expires', formatSessionExpires(terms.intervalS, terms.refresher));
   if (terms.refresher === 'uac' || hasOptionTag(request, 'supported', TIMER)) addOptionTag(response, 'require', TIMER);
 }
 
-/** RFC 4028 table 2: a UAC that knows nothing of session timers cannot refresh. */
+/** RFC 4028 table 2: a UAC without support for session timers cannot refresh. */
 function defaultRefresher(request: SipRequest, current: 'local' | 'remote' | undefined): Refresher {
   return current === 'local' || !hasOptionTag(request, 'supported', TIMER) ? 'uas' : 'uac';
 }
@@ -113,7 +116,7 @@ function parseSessionExpires(value: string): SessionExpires | undefined {
   return refresher === 'uac' || refresher === 'uas' ? { intervalS, refresher } : { intervalS };
 }
 
-/** More than the longest interval a timer can hold means that. */
+/** Values above the longest possible timer are cut to it. */
 function parseDeltaSeconds(text: string): number | undefined {
   const seconds = parseDecimal(text.trim(), LIMITS.deltaSeconds);
   return seconds === undefined ? undefined : Math.min(seconds, LIMITS.sessionIntervalS);

@@ -2,21 +2,21 @@ import type { StopTimer, AgentClock } from '../environment.js';
 
 export interface SessionTimerOptions {
   readonly clock: AgentClock;
-  /** It is our turn to refresh the session. Answered by `agree`, `retry` or nothing: then it ends at its time. */
+  /** The session has to be refreshed by us now. Call `agree` or `retry` next; otherwise the session expires. */
   readonly refresh: () => void;
-  /** Nobody has refreshed the session: it is to be ended with a BYE. */
+  /** The session was not refreshed: it is to be ended with a BYE. */
   readonly expired: () => void;
 }
 
-/** RFC 4028 section 10: a session that nobody refreshed ends so long before it expires, at most. */
+/** RFC 4028 section 10: the BYE is sent at most this long before the session expires. */
 const MAX_EARLY_MS = 32_000;
 
-/** With less of the interval left than this part of it, another refresh would come too late. */
+/** With less than this part of the interval left, another refresh would be too late. */
 const LAST_TRY = 1 / 16;
 
-/** The session timer of one dialog (RFC 4028 section 10): at any moment it waits for one thing only. */
+/** The session timer of one dialog (RFC 4028 section 10): one timer, for the next refresh or for the end. */
 export class SessionTimer {
-  /** The longest Min-SE the peer has refused a refresh with, in seconds. */
+  /** The largest Min-SE in a 422 of the peer, in seconds. */
   minSeS = 0;
   readonly #options: SessionTimerOptions;
   #cancel: StopTimer = () => undefined;
@@ -39,7 +39,7 @@ export class SessionTimer {
     return this.#refresher;
   }
 
-  /** A session refresh request has its 2xx: the interval begins anew. */
+  /** A session refresh request has its 2xx: the interval starts again. */
   agree(intervalS: number, refresher: 'local' | 'remote'): void {
     if (this.#stopped) return;
     const intervalMs = intervalS * 1_000;
@@ -51,8 +51,8 @@ export class SessionTimer {
   }
 
   /**
-   * A refresh could not be made or was refused: it is tried again after `delayMs`, else after half of the time that is left,
-   * unless that is too short for one.
+   * A refresh failed or was refused: it is tried again after `delayMs`, by default after half of the remaining time, unless
+   * too little time is left.
    */
   retry(delayMs?: number): void {
     if (this.#stopped) return;
@@ -61,7 +61,7 @@ export class SessionTimer {
     if (waitMs < leftMs && leftMs > this.#intervalS * 1_000 * LAST_TRY) this.#refreshAfter(waitMs);
   }
 
-  /** Nothing more is told. */
+  /** Neither callback is called any more. */
   stop(): void {
     this.#stopped = true;
     this.#cancel();

@@ -6,7 +6,7 @@ import type { SipResponse } from '../syntax/message.js';
 import { parseDecimal } from '../syntax/grammar.js';
 import type { WireClient } from '../wire/client.js';
 
-/** An hour: what a subscription lasts at most, and when nobody says how long. */
+/** One hour: the longest subscription, and the default. */
 const LONGEST_S = 3_600;
 const MAX_SUBSCRIPTIONS = 10_000;
 
@@ -17,8 +17,8 @@ interface Subscription {
 }
 
 /**
- * Dialogs that a SUBSCRIBE from the network made and a client accepted: what its NOTIFYs go out on (RFC 6665 section
- * 4.2). They are not refreshed: whoever wants more subscribes again.
+ * Dialogs of SUBSCRIBEs from the network that a client accepted; its NOTIFYs are sent in them (RFC 6665 section 4.2). They
+ * cannot be refreshed: a subscriber has to subscribe again.
  */
 export class Subscriptions {
   readonly #clock: AgentClock;
@@ -33,7 +33,7 @@ export class Subscriptions {
     return this.#subscriptions.size;
   }
 
-  /** Takes a SUBSCRIBE that is being accepted. Returns the dialog's id; empty when there are too many. */
+  /** Adds an accepted SUBSCRIBE. Returns the dialog's id; '' when there are too many. */
   add(incoming: IncomingRequest, accepted: SipResponse, client: WireClient): string {
     if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) return '';
     const dialog = Dialog.fromInvite(incoming, ownContact(incoming.flow));
@@ -46,13 +46,13 @@ export class Subscriptions {
     return dialog.id;
   }
 
-  /** The dialog, when it is this client's. */
+  /** The dialog, if it belongs to this client. */
   get(id: string, client: WireClient): Dialog | undefined {
     const subscription = this.#subscriptions.get(id);
     return subscription?.client === client ? subscription.dialog : undefined;
   }
 
-  /** Does nothing the second time. */
+  /** Idempotent. */
   remove(id: string): void {
     this.#subscriptions.get(id)?.cancelExpiry();
     this.#subscriptions.delete(id);

@@ -3,7 +3,7 @@ import type { InviteUsage } from './invite-usage.js';
 import type { Envelope } from '../syntax/message.js';
 import type { WireClient } from '../wire/client.js';
 
-/** Every dialog there is, by its id. */
+/** All INVITE dialogs, by id. */
 export class UsageStore {
   readonly #usages = new Map<string, InviteUsage>();
 
@@ -15,14 +15,14 @@ export class UsageStore {
     return this.#usages.get(id);
   }
 
-  /** False when the id is taken: two dialogs would have the same name. */
+  /** False when another dialog has the same id. */
   add(usage: InviteUsage): boolean {
     if (this.#usages.has(usage.id)) return false;
     this.#usages.set(usage.id, usage);
     return true;
   }
 
-  /** The dialog a request from the network belongs to (RFC 3261 section 12.2.2). */
+  /** The dialog of a request from the network (RFC 3261 section 12.2.2). */
   match({ callId, from, to }: Envelope): InviteUsage | undefined {
     if (to.tag === undefined) return undefined;
     // A caller of RFC 2543 has no tag (RFC 3261 section 12.1.1).
@@ -36,7 +36,7 @@ export class UsageStore {
     return [...this.#usages.values()].filter((usage) => usage.client === client);
   }
 
-  /** Ends a dialog and forgets it. Does nothing the second time. */
+  /** Ends a dialog and removes it. Idempotent. */
   remove(usage: InviteUsage): void {
     if (this.#usages.get(usage.id) !== usage) return;
     this.#usages.delete(usage.id);

@@ -6,25 +6,25 @@ import { optionTags } from '../syntax/option-tags.js';
 import { isSessionTooShort, type SessionPolicy } from '../dialog/session-expires.js';
 import { uriScheme } from '../syntax/uri.js';
 
-/** Why a request is refused before anybody is asked. */
+/** The response that refuses a request before it is given to a client. */
 export interface Refusal {
   readonly status: number;
   readonly header?: readonly [name: string, value: string];
 }
 
-/** The checks of RFC 3261 section 8.2 on a request outside a dialog; undefined when it may go on. */
+/** The checks of RFC 3261 section 8.2 on a request outside a dialog; undefined when it is accepted. */
 export function refusalOutsideDialog(
   request: SipRequest,
   envelope: Envelope,
   policy: SessionPolicy,
 ): Refusal | undefined {
-  // Behind us calls can be forwarded, so that they may come round again (RFC 7332); a probe may end here.
+  // We may forward the call, which could loop (RFC 7332); an OPTIONS ends here.
   if (envelope.maxForwards === 0 && request.method !== 'OPTIONS') return { status: 483 };
   if (request.method === 'INVITE' && !canFormDialog(request, envelope)) return { status: 400 };
   return refusalOfExtensions(request, policy);
 }
 
-/** What it asks for that cannot be had, inside a dialog as outside. */
+/** The checks on extensions, inside a dialog and outside. */
 export function refusalOfExtensions(request: SipRequest, policy: SessionPolicy): Refusal | undefined {
   // RFC 3261 section 8.2.2.3.
   const unsupported = optionTags(request, 'require').filter((tag) => !isSupported(tag));
@@ -37,8 +37,8 @@ export function refusalOfExtensions(request: SipRequest, policy: SessionPolicy):
 }
 
 /**
- * A From tag that can be part of a dialog's name, or none as RFC 2543 had it (RFC 3261 section 12.1.1), and one SIP Contact
- * to reach the caller at (section 8.1.1.8).
+ * Whether an INVITE can form a dialog: its From tag is a token, or missing as in RFC 2543 (RFC 3261 section 12.1.1),
+ * and it has a SIP Contact (section 8.1.1.8).
  */
 function canFormDialog(request: SipRequest, { from }: Envelope): boolean {
   const contact = contactUri(request);

@@ -2,10 +2,10 @@ import type { Dialog } from '../dialog/dialog.js';
 import type { AgentLogger, AgentClock } from '../environment.js';
 import { TokenBucket, type RateVerdict } from './token-bucket.js';
 
-/** Requests a second in one dialog, and twice as many at once: a hundred digits that were typed ahead, and a re-INVITE. */
+/** Requests a second in one dialog, twice as many in a burst: a hundred digits typed ahead, and a re-INVITE. */
 const PER_SEC = 50;
 
-/** A token bucket for each dialog: a peer may say much in a call, but not without end. */
+/** Rate limit (token bucket) for the requests of each dialog. */
 export class DialogRates {
   readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
@@ -17,7 +17,7 @@ export class DialogRates {
     this.#logger = logger;
   }
 
-  /** Requests not taken, since the start. */
+  /** Requests not accepted, since the start. */
   get limited(): number {
     return this.#limited;
   }

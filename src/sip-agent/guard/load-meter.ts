@@ -3,17 +3,17 @@ import type { AgentLogger, StopTimer, AgentClock } from '../environment.js';
 export interface LoadMeterOptions {
   readonly clock: AgentClock;
   readonly logger: AgentLogger;
-  /** How late, on average, a timer may come before new work is turned away, in milliseconds. */
+  /** Average lateness of a timer, in milliseconds, beyond which new requests are refused. */
   readonly maxLagMs: number;
 }
 
 const PERIOD_MS = 100;
-/** What one reading counts for: a single pause is forgotten, a lasting one is believed after about four. */
+/** Weight of one reading in the moving average: a single pause is smoothed out, a lasting one counts after about four. */
 const WEIGHT = 0.25;
 
 /**
- * Watches how late the event loop comes to what is due. Past a peer's T1, requests are answered so late that they come
- * again, which makes it later still: from there on new ones are better turned away (RFC 3261 section 21.5.4).
+ * Overload detection: measures the lag of the event loop. Beyond a peer's T1, requests are answered so late that they are
+ * retransmitted, which adds load: then new ones are refused (RFC 3261 section 21.5.4).
  */
 export class LoadMeter {
   readonly #options: LoadMeterOptions;
@@ -29,7 +29,7 @@ export class LoadMeter {
     return this.#overloaded;
   }
 
-  /** Begins to watch, until `stop`. */
+  /** Measures until `stop`. */
   start(): void {
     const { clock } = this.#options;
     const dueMs = clock.nowMs() + PERIOD_MS;
@@ -46,7 +46,7 @@ export class LoadMeter {
   #take(lagMs: number): void {
     const { logger, maxLagMs } = this.#options;
     this.#lagMs += WEIGHT * (lagMs - this.#lagMs);
-    // It has to be well over before it counts as over.
+    // Hysteresis: the overload ends at half the limit.
     const overloaded = this.#lagMs > (this.#overloaded ? maxLagMs / 2 : maxLagMs);
     if (overloaded === this.#overloaded) return;
     this.#overloaded = overloaded;

@@ -6,7 +6,7 @@ const MAX_URI_LENGTH = 128;
 const MAX_USER_LENGTH = 64;
 const MAX_AGENT_LENGTH = 64;
 
-/** What the log is told of a request that is turned away: who sent it to whom, but no password of a URI. */
+/** The log fields of a refused request: who sent it to whom, without the password in a URI. */
 export function aboutRefused(request: SipRequest, { from }: Envelope, why: RefusedRequest): RefusedRequest {
   const userAgent = request.get('user-agent')?.slice(0, MAX_AGENT_LENGTH);
   const did = parseSipUri(request.uri)?.user?.slice(0, MAX_USER_LENGTH);

@@ -11,7 +11,7 @@ import { replyStateless } from '../transaction/layer.js';
 import type { UsageStore } from '../dialog/usage-store.js';
 import { stampSource } from '../transport/via.js';
 
-/** Why a request was turned away: for its source, for the name of what sent it, for coming too fast. */
+/** Why a request was refused: its source, its User-Agent, or its rate. */
 export type FilterRefusal = 'forbidden' | 'scanners' | 'limited';
 
 export interface RequestFilterOptions {
@@ -19,39 +19,42 @@ export interface RequestFilterOptions {
   readonly logger: AgentLogger;
   readonly usages: UsageStore;
   readonly allow: (address: string) => boolean;
-  /** The name by which a User-Agent is turned away, if it is. */
+  /** The scanner name that a User-Agent matches; undefined when it matches none. */
   readonly scannerName: (userAgent: string) => string | undefined;
-  /** Requests a second one source may send outside its calls. */
+  /** Requests a second that one source may send outside its calls. */
   readonly maxRequestsPerSec: number;
-  /** Whether a request is a copy of one that still has its transaction. */
+  /** Whether a request is a retransmission of one that still has its transaction. */
   readonly isRepetition: (request: SipRequest, envelope: Envelope) => boolean;
   /** The addresses of a URI's host; never rejects. */
   readonly addressesOf: (uri: string) => Promise<readonly string[]>;
-  /** Takes a request up again that had to wait. */
+  /** Handles a request again that had to wait for a lookup. */
   readonly again: (request: SipRequest, envelope: Envelope, flow: Flow) => void;
   readonly onRefused: (kind: FilterRefusal) => void;
 }
 
-/** A rate of a second or two ago is over soon. */
+/** A burst is over within a second or two. */
 const RETRY_AFTER_SEC = '2';
-/** Requests that wait for a name to be looked up; more of them are lost, and sent again. */
+/** Requests that may wait for a name lookup; further ones are dropped, and the peer retransmits them. */
 const MAX_WAITING = 64;
 
-/** A reason to turn a source away: for the log, and in words for whoever is turned away. */
+/** Why a source is refused: the fields for the log, and the Warning text for the peer. */
 interface Objection {
   readonly kind: 'forbidden' | 'scanners';
   readonly log: RefusedRequest;
   readonly warning: string;
 }
 
-/** Which requests are worth a transaction. It refuses the others without one: they shall cost no memory. */
+/**
+ * Request filter: decides which requests get a transaction. The others are refused statelessly, so that they cost no
+ * memory.
+ */
 export class RequestFilter {
   readonly #unknownSources: UnknownSources;
-  /** Who is let in, but not with such a User-Agent: what they send otherwise is not counted against them. */
+  /** Allowed sources that sent a scanner's User-Agent; their other requests are accepted. */
   readonly #scanners: UnknownSources;
   readonly #rates: RequestRates;
   readonly #dialogRates: DialogRates;
-  /** BYEs apart: what ends a call is worth more than what goes on in it. */
+  /** BYEs have a limit of their own, so that other requests cannot keep a call from ending. */
   readonly #byeRates: DialogRates;
   readonly #options: RequestFilterOptions;
   #waiting = 0;
@@ -66,29 +69,29 @@ export class RequestFilter {
     this.#byeRates = new DialogRates(clock, logger);
   }
 
-  /** Requests refused because of their source, since the start. */
+  /** Requests refused for their source or User-Agent, since the start. */
   get refused(): number {
     return this.#unknownSources.refused + this.#scanners.refused;
   }
 
-  /** Requests of such sources that were not answered at all, since the start. */
+  /** Requests of such sources that got no response, since the start. */
   get ignored(): number {
     return this.#unknownSources.ignored + this.#scanners.ignored;
   }
 
-  /** Requests that came too fast, since the start. */
+  /** Requests beyond a rate limit, since the start. */
   get limited(): number {
     return this.#rates.limited + this.#dialogRates.limited + this.#byeRates.limited;
   }
 
-  /** False: the request has been dealt with, or is going to be. */
+  /** False: the request was refused or dropped, or waits for a lookup. */
   admits(request: SipRequest, envelope: Envelope, flow: Flow): boolean {
     const { address } = flow.remote;
     const dialog = this.#options.usages.match(envelope)?.dialog;
     if (dialog?.peers.has(address) !== true && !this.#options.allow(address)) {
       return this.#admitsUnknown(request, envelope, flow, dialog);
     }
-    // An ACK is never answered.
+    // An ACK is never answered, so it has no rate limit.
     if (request.method === 'ACK') return true;
     if (dialog) {
       const rates = request.method === 'BYE' ? this.#byeRates : this.#dialogRates;
@@ -99,7 +102,7 @@ export class RequestFilter {
     return this.#admitsAtRate(this.#rates.judge(address), request, envelope, flow);
   }
 
-  /** Whether something malformed is to be answered. */
+  /** Whether a malformed request is to be answered. */
   answersMalformed(address: string): boolean {
     return this.#options.allow(address) && this.#rates.judge(address) === 'take';
   }
@@ -115,13 +118,13 @@ export class RequestFilter {
       return false;
     }
     if (request.method === 'ACK') return false;
-    // Its dialog may be over, but for the answer that was lost.
+    // The dialog may have ended, and the response to this request been lost.
     if (!dialog && envelope.to.tag !== undefined && this.#options.isRepetition(request, envelope)) return true;
     const { address } = flow.remote;
     return this.#reject(request, envelope, flow, dialog ? notInCall(dialog, address) : notAllowed(address));
   }
 
-  /** The peers of a dialog may be known by name: then their addresses are found out before anybody is turned away. */
+  /** The route set of a dialog may hold host names: these are looked up before its request is refused. */
   #resolvePeers(request: SipRequest, envelope: Envelope, flow: Flow, { peers }: Dialog): void {
     const { addressesOf, again } = this.#options;
     if (this.#waiting >= MAX_WAITING) return;

@@ -1,15 +1,15 @@
 import type { AgentLogger, AgentClock } from '../environment.js';
 import { TokenBucket, type RateVerdict } from './token-bucket.js';
 
-/** Sources remembered; one that is forgotten begins anew with a full bucket. */
+/** Sources remembered; a forgotten one starts again with a full bucket. */
 const MAX_SOURCES = 10_000;
 
-/** A token bucket for each source of requests, so that one that runs wild takes nothing from the others. */
+/** Rate limit (token bucket) for each source, so that one faulty source does not affect the others. */
 export class RequestRates {
   readonly #perSec: number;
   readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
-  /** The one longest quiet first. */
+  /** Ordered by last use, oldest first. */
   readonly #buckets = new Map<string, TokenBucket>();
   #limited = 0;
 
@@ -19,7 +19,7 @@ export class RequestRates {
     this.#logger = logger;
   }
 
-  /** Requests not taken, since the start. */
+  /** Requests not accepted, since the start. */
   get limited(): number {
     return this.#limited;
   }

@@ -1,12 +1,12 @@
-/** What may come at once after a pause, in seconds' worth of the rate. */
+/** Burst after a pause, in seconds of the rate. */
 const BURST_SEC = 2;
-/** What beyond that is refused rather than ignored, likewise. */
+/** Requests beyond the burst that are refused before further ones are ignored, in seconds of the rate. */
 const REFUSED_SEC = 1;
 const LOG_INTERVAL_MS = 60_000;
 
 export type RateVerdict = 'take' | 'refuse' | 'ignore';
 
-/** How many requests a second are taken, after a pause some more at once (token bucket). */
+/** Token bucket: accepts a number of requests a second, and a burst after a pause. */
 export class TokenBucket {
   readonly #perSec: number;
   /** Below 1 requests are refused, far below 0 ignored. */
@@ -25,12 +25,12 @@ export class TokenBucket {
     this.#tokens = Math.min(BURST_SEC * this.#perSec, this.#tokens + earned);
     this.#atMs = nowMs;
     if (this.#tokens < 1 - REFUSED_SEC * this.#perSec) return 'ignore';
-    // What is refused is answered, and is paid for as well, down to a floor.
+    // A refusal costs a token too, down to a floor.
     this.#tokens -= 1;
     return this.#tokens >= 0 ? 'take' : 'refuse';
   }
 
-  /** Whether the log is to be told now that something was not taken: once a minute. */
+  /** Whether a refusal is to be logged now: at most once a minute. */
   mayLog(nowMs: number): boolean {
     if (nowMs - this.#loggedAtMs < LOG_INTERVAL_MS) return false;
     this.#loggedAtMs = nowMs;

@@ -1,39 +1,39 @@
 import type { AgentLogFields, AgentLogger, StopTimer, AgentClock } from '../environment.js';
 
-/** Answers a stranger gets before there is silence: enough for somebody who has set up a phone wrongly to see why. */
+/** Refusals sent to an unknown source before its requests are ignored: enough to see the reason of a wrong setup. */
 const REFUSALS = 3;
-/** A source that has been quiet for this long is met as a new one. */
+/** A source that is silent for this long is forgotten. */
 const QUIET_MS = 10 * 60_000;
 const SUMMARY_INTERVAL_MS = 60 * 60_000;
 const SWEEP_INTERVAL_MS = 60_000;
-/** Sources remembered; with more of them at once the one longest quiet is met as a new one too soon. */
+/** Sources remembered; beyond this the one silent for longest is forgotten earlier. */
 const MAX_SOURCES = 10_000;
-/** Lines about new sources between two sweeps: source addresses can be forged, and each would be a line. */
+/** Log lines about new sources between two sweeps: with forged source addresses each request would be a line. */
 const MAX_LINES = 20;
 
 interface UnknownSource {
   lastMs: number;
   requests: number;
-  /** What the log has been told of them. */
+  /** Requests that the log has reported. */
   loggedRequests: number;
   loggedMs: number;
   readonly logged: boolean;
 }
 
-/** What a request of a stranger gets. */
+/** How a request of an unknown source is treated. */
 export type UnknownSourceVerdict = 'refuse' | 'ignore';
 
-/** What the log is told of the first request of a stranger: what it was, and which setting turned it away. */
+/** Log fields of the first request of an unknown source: what it was, and which setting refused it. */
 export type RefusedRequest = Omit<AgentLogFields, 'event' | 'address'>;
 
 /**
- * Sources that have no business here, scanners above all: their first requests are refused, those after them are not
- * answered. The log has a line when one appears and a summary later, however much it sends.
+ * Unknown sources, mostly scanners: the first requests of each are refused, later ones are ignored. The log gets one line for
+ * a new source and a summary every hour, however much it sends.
  */
 export class UnknownSources {
   readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
-  /** The one longest quiet first. */
+  /** Ordered by the last request, oldest first. */
   readonly #sources = new Map<string, UnknownSource>();
   #lines = 0;
   #unloggedSources = 0;
@@ -51,7 +51,7 @@ export class UnknownSources {
     return this.#refused;
   }
 
-  /** Requests not answered at all, since the start. */
+  /** Requests that got no response, since the start. */
   get ignored(): number {
     return this.#ignored;
   }
@@ -61,7 +61,7 @@ export class UnknownSources {
     return this.#sources.size;
   }
 
-  /** `describe` is asked when the source is a new one. */
+  /** `describe` is called when the source is new. */
   judge(address: string, describe: () => RefusedRequest): UnknownSourceVerdict {
     const source = this.#sources.get(address) ?? this.#add(address, describe);
     source.lastMs = this.#clock.nowMs();

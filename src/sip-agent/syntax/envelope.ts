@@ -17,11 +17,11 @@ interface EnvelopeDraft {
   recordRouteHops: number;
 }
 
-/** Takes one header value into the draft; returns what is wrong with it, if anything. */
+/** Parses one header value into the draft; returns its fault, if it has one. */
 type FieldCheck = (draft: EnvelopeDraft, value: string) => string | undefined;
 
 /**
- * The header fields whose syntax decides over the whole message: those every element needs, and those the agent or
+ * The header fields whose syntax errors make the whole message malformed: those every element needs, and those the agent or
  * the SIP client behind it acts upon. All others stay uninterpreted text.
  */
 const FIELD_CHECKS = new Map<HeaderName, FieldCheck>([
@@ -34,8 +34,8 @@ const FIELD_CHECKS = new Map<HeaderName, FieldCheck>([
   ['contact', checkContact],
   ['route', checkRoute],
   ['record-route', checkRecordRoute],
-  // No call is refused for what these say, but the client's parsers of them are quadratic. Of a Refer-To, peers leave
-  // away the brackets that its "?Replaces=" asks for (RFC 3261 section 20).
+  // Only the length of these is checked: the client's parsers of them are quadratic. Some peers leave out the brackets that
+  // a "?Replaces=" in a Refer-To requires (RFC 3261 section 20).
   ['refer-to', (_, value) => checkEntryLengths(value, 'Refer-To too long')],
   ['referred-by', (_, value) => checkEntryLengths(value, 'Referred-By too long')],
   ['p-asserted-identity', (_, value) => checkEntryLengths(value, 'P-Asserted-Identity too long')],
@@ -44,8 +44,8 @@ const FIELD_CHECKS = new Map<HeaderName, FieldCheck>([
 ]);
 
 /**
- * Checks the header fields of a received message and parses the mandatory ones (RFC 3261 section 8.1.1).
- * Returns a text that says what is wrong when the message is malformed.
+ * Checks the header fields of a received message and parses the mandatory ones (RFC 3261 section 8.1.1). Returns the fault
+ * as a text when the message is malformed.
  */
 export function checkEnvelope(message: SipMessage): Envelope | string {
   const draft: EnvelopeDraft = { viaHops: 0, contacts: 0, routeHops: 0, recordRouteHops: 0 };
@@ -59,7 +59,7 @@ export function checkEnvelope(message: SipMessage): Envelope | string {
   return envelope;
 }
 
-/** The topmost Via of a message that may be malformed elsewhere: where an answer to it goes. */
+/** The topmost Via of a message that may be malformed elsewhere: its response needs it. */
 export function topVia(message: SipMessage): Via | undefined {
   const value = message.get('via');
   const entry = value === undefined ? undefined : splitAtCommas(value)[0];
@@ -153,7 +153,7 @@ function checkEntryLengths(value: string, fault: string): string | undefined {
   return splitAtCommas(value).every((entry) => entry.length <= LIMITS.nameAddrLength) ? undefined : fault;
 }
 
-/** The number of entries of a Route or Record-Route, which are always in angle brackets; undefined when malformed. */
+/** The number of entries of a Route or Record-Route, each in angle brackets; undefined when malformed. */
 function countRouteHops(value: string): number | undefined {
   const entries = splitAtCommas(value);
   return entries.every((entry) => entry.includes('<') && parseBoundedAddress(entry)) ? entries.length : undefined;
@@ -164,8 +164,8 @@ function parseBoundedAddress(value: string): NameAddr | undefined {
 }
 
 /**
- * Visible ASCII without what separates things elsewhere (space, comma, semicolon, bar): more than the callid of
- * RFC 3261 section 25.1, since peers put base64 there, and safe in a dialog's name.
+ * Visible ASCII without comma, semicolon and bar: wider than the callid of RFC 3261 section 25.1, since some peers use
+ * base64, and safe inside a dialog id.
  */
 function isCallId(value: string): boolean {
   if (value.length === 0 || value.length > LIMITS.callIdLength) return false;

@@ -1,6 +1,6 @@
 /**
- * Character classes and scanning of RFC 3261 section 25.1. Everything here moves forward over its input once: no
- * regular expression that could backtrack is let near text from the network.
+ * Character classes and scanners of RFC 3261 section 25.1. Each function scans its input once, forwards: text from the
+ * network is never given to a regular expression that could backtrack.
  */
 
 const TOKEN = 1;
@@ -26,7 +26,7 @@ mark(DIGIT, DIGITS);
 mark(HEX, `${DIGITS}abcdefABCDEF`);
 mark(TOKEN, DIGITS + LETTERS + TOKEN_MARKS);
 mark(HOSTNAME, `${DIGITS}${LETTERS}-._`);
-// token / host, and what base64 and careless peers put there; nothing that separates, quotes or frames.
+// token / host, and further characters of base64 and careless peers; no separator, quote or bracket pair of a name-addr.
 mark(PARAM_VALUE, `${DIGITS}${LETTERS}${TOKEN_MARKS}[]:=/@&$?#^()`);
 
 export const CODE = {
@@ -71,7 +71,7 @@ export function skipBlanks(text: string, start: number): number {
   return at;
 }
 
-/** `text` between two indexes without the blanks around it; String.trim() would eat parts of UTF-8 text too. */
+/** `text` between two indexes without the blanks around it; String.trim() would remove Unicode spaces too. */
 export function sliceTrimmed(text: string, start = 0, end = text.length): string {
   let from = start;
   let to = end;
@@ -85,7 +85,7 @@ export function tokenEnd(text: string, start: number): number {
   return classEnd(text, start, TOKEN);
 }
 
-/** Likewise for an unquoted parameter value. */
+/** The same for an unquoted parameter value. */
 export function paramValueEnd(text: string, start: number): number {
   return classEnd(text, start, PARAM_VALUE);
 }
@@ -126,7 +126,7 @@ export function hasSoundEscapes(text: string): boolean {
   return true;
 }
 
-/** A decimal number of digits alone, any leading zeros; undefined when it is none or beyond `max`. */
+/** A decimal number of digits only, leading zeros allowed; undefined when it is malformed or beyond `max`. */
 export function parseDecimal(text: string, max: number): number | undefined {
   if (text.length === 0) return undefined;
   let value = 0;

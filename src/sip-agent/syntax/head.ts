@@ -13,14 +13,14 @@ export interface ParseFault {
   readonly reason: string;
 }
 
-/** Start line and header fields of a message: all that could be read, and the first thing that was wrong. */
+/** Start line and header fields of a message: all that could be parsed, and the first fault. */
 export interface MessageHead {
-  /** Absent when the start line is not that of a SIP message. */
+  /** Absent when the start line is not one of a SIP message. */
   readonly message?: SipRequest | SipResponse;
   readonly fault?: ParseFault;
-  /** The one valid Content-Length; "unknown" when there are several or it is no number. */
+  /** The valid Content-Length; "unknown" when there are several or it is not a number. */
   readonly contentLength: number | 'absent' | 'unknown';
-  /** Holds characters that must never be sent on. */
+  /** The head holds control characters that must never be sent on. */
   readonly unsafe: boolean;
 }
 
@@ -53,7 +53,7 @@ function parseStartLine(line: string): StartLine {
   return /^SIP\//i.test(line) ? parseStatusLine(line) : parseRequestLine(line);
 }
 
-/** "SIP/2.0 200 OK"; the reason phrase may be empty, and its space is then forgiven. */
+/** "SIP/2.0 200 OK"; without a reason phrase, the space before it may be missing too. */
 function parseStatusLine(line: string): StartLine {
   const status = parseDecimal(line.slice(8, 11), 699);
   const reason = line.slice(12);
@@ -76,7 +76,7 @@ function parseRequestLine(line: string): StartLine {
   const uri = line.slice(methodEnd + 1, uriEnd < 0 ? line.length : uriEnd);
   const fault =
     uriEnd < 0 ? malformed('Malformed request line') : requestLineFault(method, uri, line.slice(uriEnd + 1));
-  // What cannot be repeated safely is not kept: such a request is only ever answered.
+  // A malformed request is only answered; its Request-URI is not kept, as it may not be safe to send.
   return fault ? { message: new SipRequest(method, ''), fault } : { message: new SipRequest(method, owned(uri)) };
 }
 
@@ -86,7 +86,7 @@ function requestLineFault(method: string, uri: string, version: string): ParseFa
     return isOtherVersion ? { status: 505, reason: 'Version Not Supported' } : malformed('Malformed request line');
   }
   if (uri.length > LIMITS.requestUriLength) return { status: 414, reason: 'Request-URI Too Long' };
-  // RFC 3261 section 13.2.2.4: what an ACK acknowledges its dialog tells. Where it was sent ends no call.
+  // RFC 3261 section 13.2.2.4: an ACK is matched by its dialog. A wrong Request-URI in it must not end a call.
   return method === 'ACK' && isUriText(uri) ? undefined : requestUriFault(uri);
 }
 
@@ -101,7 +101,7 @@ function requestUriFault(uri: string): ParseFault | undefined {
   return parsed && parsed.headers === undefined ? undefined : malformed('Malformed Request-URI');
 }
 
-/** Adds every sound header field to the message; returns what is wrong with the first one that is not. */
+/** Adds every well-formed header field to the message; returns the fault of the first one that is malformed. */
 function readHeaders(text: string, start: number, message: SipMessage): ParseFault | undefined {
   let fault: ParseFault | undefined;
   let count = 0;
@@ -130,12 +130,12 @@ function readHeader(
   if (nameEnd === start || text.charCodeAt(colon) !== CODE.colon) return 'Malformed header field';
   const value = firstEnd === end ? sliceTrimmed(text, colon + 1, end) : unfold(text.slice(colon + 1, end));
   if (nameEnd - start + value.length > LIMITS.headerLength) return 'Header field too long';
-  // Each for itself: whoever keeps one of them keeps no more than that.
+  // Own strings: one that is kept does not keep the whole message alive.
   message.headers.push([owned(canonicalHeaderName(text.slice(start, nameEnd))), owned(value)]);
   return undefined;
 }
 
-/** Every fold, with the blanks around it, means one space (RFC 3261 section 7.3.1). */
+/** Unfolding (RFC 3261 section 7.3.1): every fold, with the blanks around it, becomes one space. */
 function unfold(folded: string): string {
   return sliceTrimmed(
     folded
@@ -171,16 +171,16 @@ function contentLengthFault(contentLength: MessageHead['contentLength']): ParseF
 }
 
 /**
- * SIP text is UTF-8. Some peers still put Latin-1 into a display name; their call is worth more than their charset,
- * so what is not UTF-8 is read as Latin-1 and goes on as UTF-8.
+ * SIP text is UTF-8. Some peers send Latin-1 in a display name: text that is not valid UTF-8 is read as Latin-1, and sent on
+ * as UTF-8, so that their calls do not fail.
  */
 function decode(bytes: Buffer): string {
   return isAscii(bytes) || !isUtf8(bytes) ? bytes.toString('latin1') : bytes.toString('utf8');
 }
 
 /**
- * True when a line break is not a CRLF or a control character other than a tab stands outside a quoted-pair: what
- * one element reads as text and the next one as the end of a line.
+ * True when a line break is not a CRLF, or when a control character other than a tab stands outside a quoted-pair: one
+ * element could read it as text and the next one as the end of a line.
  */
 function hasUnsafeControl(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {

@@ -25,7 +25,7 @@ const COMPACT_FORMS: Readonly<Record<string, HeaderName>> = {
   y: 'identity',
 };
 
-/** Names whose customary spelling is not every word capitalised. */
+/** Names whose usual spelling does not capitalise every word. */
 const IRREGULAR_SPELLINGS = [
   'Call-ID',
   'CSeq',
@@ -37,7 +37,7 @@ const IRREGULAR_SPELLINGS = [
   'SIP-ETag',
 ];
 
-/** The names seen in nearly every message, so that neither way needs to build a string for them. */
+/** Names in nearly every message: parsing and writing them builds no new string. */
 const COMMON_SPELLINGS = [
   ...IRREGULAR_SPELLINGS,
   ...['Via', 'From', 'To', 'Contact', 'Max-Forwards', 'Route', 'Record-Route', 'Content-Type', 'Content-Length'],

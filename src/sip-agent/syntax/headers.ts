@@ -32,14 +32,14 @@ export interface NameAddr {
 
 /** One Via entry (RFC 3261 section 20.42). */
 export interface Via {
-  /** Lower case: "udp", "tcp", "tls", or whatever the peer says. */
+  /** In lower case: "udp", "tcp", "tls", or any other token. */
   readonly transport: string;
   /** Host name, IPv4 address or IPv6 address without its brackets. */
   readonly host: string;
   readonly port?: number;
   readonly params: Params;
   readonly branch?: string;
-  /** The sender asks for the response at its source port: "rport" is present (RFC 3581). */
+  /** "rport" is present (RFC 3581): the sender wants the response at its source port. */
   readonly rport: boolean;
 }
 
@@ -59,8 +59,8 @@ export interface RAck {
 }
 
 /**
- * The entries of a comma-separated header value, trimmed; commas within quotes and angle brackets separate nothing.
- * Empty entries are left out.
+ * The entries of a comma-separated header value, trimmed; commas within quotes and angle brackets do not separate. Empty
+ * entries are left out.
  */
 export function splitHeaderList(value: string): string[] {
   return splitAtCommas(value).filter((entry) => entry !== '');
@@ -103,13 +103,14 @@ export function parseNameAddr(text: string): NameAddr | undefined {
 }
 
 /**
- * `""unknown"" <sip:…>` and `Bell, Alexander <sip:…>`: a display name that is quoted wrongly, or not at all. The one pair of
- * brackets there is says what the address is (RFC 4475 section 3.1.2.15); a quote that never closes may hide another one.
+ * A display name that is quoted wrongly or not at all: `""unknown"" <sip:…>`, `Bell, Alexander <sip:…>`. With exactly
+ * one pair of brackets the address is clear (RFC 4475 section 3.1.2.15); an unclosed quote is refused, as it may hide
+ * another address.
  */
 function parseMisquoted(text: string): NameAddr | undefined {
   const open = text.indexOf('<');
   const close = text.indexOf('>', open);
-  // What begins with an address has its brackets in a parameter.
+  // A value that begins with a URI is an addr-spec: its brackets belong to a parameter.
   if (/^[ \t]*(?:sips?|tel):/i.test(text)) return undefined;
   if (open < 0 || close < 0 || text.includes('<', open + 1) || text.includes('>', close + 1)) return undefined;
   const display = text.slice(0, open).split('"');
@@ -132,9 +133,9 @@ export function formatParams(params: ReadonlyMap<string, string | undefined>): s
 }
 
 /**
- * Parses header parameters, `text` beginning with the first one's ";". Undefined when one has no name, has neither
- * token nor quoted string after its "=", or appears twice (RFC 3261 section 7.3.1). Where it is done leniently none of
- * that matters: a value goes on to the next ";", and the first of a name counts.
+ * Parses header parameters; `text` begins with the first ";". Undefined when a parameter has no name, has neither token nor
+ * quoted string after its "=", or appears twice (RFC 3261 section 7.3.1). In lenient mode these are accepted: a value extends
+ * to the next ";", and of a repeated name the first counts.
  */
 export function parseParams(text: string, mode: 'strict' | 'lenient' = 'strict'): Params | undefined {
   const lenient = mode === 'lenient';
@@ -168,7 +169,7 @@ export function parseParams(text: string, mode: 'strict' | 'lenient' = 'strict')
   return params;
 }
 
-/** Parses one Via entry: "SIP/2.0/UDP host:port;branch=…" with blanks wherever RFC 3261 allows them. */
+/** Parses one Via entry, "SIP/2.0/UDP host:port;branch=…", with blanks wherever RFC 3261 allows them. */
 export function parseVia(text: string): Via | undefined {
   const transportStart = afterProtocolVersion(text);
   const transportEnd = tokenEnd(text, transportStart);
@@ -203,7 +204,7 @@ export function parseCSeq(text: string): CSeq | undefined {
 
 /** Parses an RAck value: two numbers and a method. */
 export function parseRAck(text: string): RAck | undefined {
-  // What some write behind the method means nothing.
+  // Some peers append text after the method; it is ignored.
   const [rseqText = '', number = '', method = ''] = sliceTrimmed(text).split(/[ \t]+/, 3);
   const rseq = parseRSeq(rseqText);
   const cseq = parseCSeq(`${number} ${method}`);
@@ -220,7 +221,7 @@ function closingQuote(value: string, opening: number): number {
   return end < 0 ? value.length : end - 1;
 }
 
-/** Where an unquoted display name or an addr-spec ends; -1 when a character in it ought to be quoted. */
+/** The end of an unquoted display name or of an addr-spec; -1 when it holds a character that must be quoted. */
 function unquotedNameEnd(text: string, start: number): number {
   for (let at = start; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -230,7 +231,7 @@ function unquotedNameEnd(text: string, start: number): number {
   return text.length;
 }
 
-/** Without brackets, a ";" begins header parameters and a "?" may not be there (RFC 3261 section 20.10). */
+/** Without brackets, a ";" begins header parameters and a "?" is not allowed (RFC 3261 section 20.10). */
 function parseAddrSpec(text: string, start: number, end: number): NameAddr | undefined {
   const uri = sliceTrimmed(text, start, end);
   return uri.includes('?') ? undefined : nameAddr('', uri, text.slice(end));
@@ -238,12 +239,12 @@ function parseAddrSpec(text: string, start: number, end: number): NameAddr | und
 
 function nameAddr(display: string, uriText: string, paramsText: string): NameAddr | undefined {
   const uri = sliceTrimmed(uriText);
-  // Phones that append their tag to every To, be there one or not, are many.
+  // Many phones append their tag to every To, also to one that has a tag already.
   const params = parseParams(paramsText, 'lenient');
   if (!params || !isAcceptableUri(uri)) return undefined;
   const address: Mutable<NameAddr> = { uri, params };
   const tag = params.get('tag');
-  // A dialog's name has to be the same for both sides.
+  // A tag is part of the dialog id, which has to be the same on both sides: a malformed tag is refused.
   if (params.has('tag') && (tag === undefined || tag === '' || paramEnd(tag, 0) !== tag.length)) return undefined;
   if (display !== '') address.display = display;
   if (tag !== undefined) address.tag = owned(tag);

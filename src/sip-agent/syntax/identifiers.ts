@@ -5,7 +5,7 @@ const STATELESS_KEY = randomBytes(16);
 /** Marks a branch as unique over space and time (RFC 3261 section 8.1.1.7). */
 export const BRANCH_COOKIE = 'z9hG4bK';
 
-/** A Via branch nobody can guess: whoever knows it can answer the transaction. */
+/** An unguessable Via branch: a response is accepted by its branch. */
 export function newBranch(): string {
   return BRANCH_COOKIE + randomHex(12);
 }
@@ -16,8 +16,8 @@ export function newTag(): string {
 }
 
 /**
- * A To tag for a response that is not remembered: the same for every copy of a request, told by its parts, and for no other
- * (RFC 3261 section 8.2.7).
+ * The To tag of a stateless response (RFC 3261 section 8.2.7): the same for every copy of a request, which `parts` identify,
+ * and different for every other request.
  */
 export function statelessTag(...parts: readonly (string | number | undefined)[]): string {
   return createHmac('sha256', STATELESS_KEY).update(parts.join('\n')).digest('hex').slice(0, 16);
@@ -32,7 +32,7 @@ export function newSequenceNumber(): number {
   return randomInt(1, 10_000);
 }
 
-/** Random octets in stock: to ask the system for a handful costs as much as for a few thousand. */
+/** A pool of random octets: asking the system for a few octets costs as much as for a few thousand. */
 const stock = Buffer.alloc(4_096);
 let used = stock.length;
 

@@ -1,14 +1,13 @@
 /**
- * How much of anything a peer may send. A message beyond one of these is malformed, whatever else it
- * says: every length here bounds the work and the memory one message can cost, ours and that of the
- * SIP client behind us, whose own parser is quadratic in the length of a From or To.
+ * Limits on received messages. A message beyond one of them is malformed: each limit bounds the work and the memory that one
+ * message costs us and the SIP client behind us, whose parser is quadratic in the length of a From or To.
  */
 export const LIMITS = {
   /** Octets of a whole message, start line to end of body. */
   messageBytes: 65_536,
-  /** The same over UDP: twice what a SIPREC client or a carrier with all its headers sends. Anything longer goes by TCP. */
+  /** The same over UDP: twice what a SIPREC client or a carrier with many headers sends. Longer messages use TCP. */
   datagramBytes: 32_768,
-  /** Octets of a longer one that are looked at, for the header fields its refusal needs. */
+  /** Octets of an oversized message that are parsed, for the header fields its refusal needs. */
   oversizedHeadBytes: 4_096,
   /** Characters of a start line beside its Request-URI: method, version, status, reason phrase. */
   startLineLength: 1_024,
@@ -22,7 +21,7 @@ export const LIMITS = {
   nameAddrLength: 1_024,
   /** Characters of one Via entry. */
   viaLength: 1_024,
-  /** Via entries over all Via header fields: a request that took more hops than that is looping. */
+  /** Via entries over all Via header fields: a request with more hops is looping. */
   viaHops: 100,
   /** Entries over all Contact header fields: every one is parsed. */
   contacts: 100,
@@ -30,13 +29,13 @@ export const LIMITS = {
   routeHops: 100,
   /** Characters of a Call-ID: it is a key in every table of the agent. */
   callIdLength: 512,
-  /** RFC 3261 section 8.1.1.5: a CSeq number is of 32 bits. Those sent have to be less than 2^31, and are not always. */
+  /** RFC 3261 section 8.1.1.5: a CSeq number has 32 bits. Senders have to stay below 2^31, and some do not. */
   cseqNumber: 4_294_967_295,
-  /** RFC 3262 section 7.1: an RSeq number is at least 1 and below 2^31 when it is the first, and below 2^32 later on. */
+  /** RFC 3262 section 7.1: the first RSeq number is from 1 to below 2^31, later ones are below 2^32. */
   rseqNumber: 4_294_967_295,
   /** RFC 3261 section 25.1: delta-seconds. */
   deltaSeconds: 4_294_967_295,
-  /** Seconds of a session interval (RFC 4028): 23 days, as far ahead as a timer of Node's reaches. */
+  /** Seconds of a session interval (RFC 4028): 23 days, close to the longest timer of Node. */
   sessionIntervalS: 2_000_000,
   /** RFC 3261 section 20.22. */
   maxForwards: 255,

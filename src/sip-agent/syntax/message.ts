@@ -3,12 +3,12 @@ import type { CSeq, NameAddr, Via } from './headers.js';
 
 export type { HeaderName } from './header-names.js';
 
-/** One header field: its canonical name and its value, unfolded and without blanks around it. */
+/** One header field: its canonical name and its value, unfolded and trimmed. */
 export type HeaderField = [name: HeaderName, value: string];
 
 const NO_BODY = Buffer.alloc(0);
 
-/** What requests and responses share: header fields in their order on the wire, and a body (RFC 3261 section 7). */
+/** The common part of requests and responses (RFC 3261 section 7): header fields in their order on the wire, and a body. */
 export abstract class SipMessage {
   readonly headers: HeaderField[] = [];
   body: Buffer = NO_BODY;
@@ -22,7 +22,7 @@ export abstract class SipMessage {
     return undefined;
   }
 
-  /** The value of every header field of that name, in order, each as it stood: lists are not split. */
+  /** The value of every header field of that name, in order; lists are not split. */
   getAll(name: HeaderName): string[] {
     const values: string[] = [];
     for (const field of this.headers) if (field[0] === name) values.push(field[1]);
@@ -34,8 +34,8 @@ export abstract class SipMessage {
   }
 
   /**
-   * Makes this the only header field of that name, in the place of the first one or else at the end.
-   * Throws a TypeError, as all methods that take a value do, when the value holds a line break.
+   * Makes this the only header field of that name, in the place of the first one, else at the end. Throws a TypeError when
+   * the value holds a line break, as do all methods that take a value.
    */
   set(name: HeaderName, value: string): this {
     refuseLineBreak(value);
@@ -53,7 +53,7 @@ export abstract class SipMessage {
     return this;
   }
 
-  /** Puts a header field before all others: where a new Via or Record-Route belongs. */
+  /** Puts a header field before all others, as a new Via or Record-Route has to be. */
   prepend(name: HeaderName, value: string): this {
     refuseLineBreak(value);
     this.headers.unshift([name, value]);
@@ -66,7 +66,7 @@ export abstract class SipMessage {
     return this;
   }
 
-  /** How much memory it keeps, near enough: its text and its body. */
+  /** The memory it holds, approximately: its text and its body, in octets. */
   get octets(): number {
     let octets = this.body.length;
     for (const [name, value] of this.headers) octets += name.length + value.length;
@@ -127,7 +127,7 @@ export class SipResponse extends SipMessage {
   }
 }
 
-/** The checked, parsed mandatory header fields of a received message, made once. */
+/** The mandatory header fields of a received message, checked and parsed once. */
 export interface Envelope {
   /** The topmost Via. */
   readonly via: Via;

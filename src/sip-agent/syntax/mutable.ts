@@ -1,5 +1,5 @@
 /**
- * A value while it is being made. What is parsed for every message is filled in member by member: to spread it together
- * costs more than all the rest of its parsing.
+ * A type without `readonly`, for a value under construction. Values parsed for every message are filled in member by member:
+ * object spread costs more than the rest of the parsing.
  */
 export type Mutable<T> = { -readonly [Member in keyof T]: T[Member] };

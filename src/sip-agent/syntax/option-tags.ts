@@ -21,7 +21,7 @@ export function hasOptionTag(message: SipMessage, header: OptionTagHeader, tag: 
   return optionTags(message, header).includes(tag);
 }
 
-/** Lists an option tag beside those that stand there. */
+/** Adds an option tag to those already listed. */
 export function addOptionTag(message: SipMessage, header: OptionTagHeader, tag: string): void {
   if (hasOptionTag(message, header, tag)) return;
   message.set(header, [...message.getAll(header), tag].filter((value) => value !== '').join(', '));

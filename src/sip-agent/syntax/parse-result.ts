@@ -2,17 +2,17 @@ import { checkEnvelope, topVia } from './envelope.js';
 import { malformed, type ParseFault, type MessageHead } from './head.js';
 import { SipRequest, type Envelope, type SipMessage, type SipResponse } from './message.js';
 
-/** A message that is refused, and how to say so. */
+/** A refused message, and how to answer it. */
 export interface ParseFailure {
   readonly kind: 'malformed';
   /** The status to refuse a request with. */
   readonly status: 400 | 413 | 414 | 416 | 505 | 513;
-  /** For the log and the reason phrase: plain ASCII, nothing of the peer's text in it. */
+  /** For the log and the reason phrase: plain ASCII, with no text of the peer's. */
   readonly reason: string;
   /**
-   * Enough of a malformed request to answer it: its method, every Via (the topmost one parses), and From, To, Call-ID
-   * and CSeq as far as present; its `uri` may be empty. Absent when there is nothing to answer: a response, no usable
-   * Via, or control characters that an answer would carry back. An ACK is never answered, whatever stands here.
+   * The part of a malformed request that its response needs: method, every Via (the topmost one is valid), and From, To,
+   * Call-ID and CSeq as far as present; `uri` may be empty. Absent when it cannot be answered: a response, no usable Via, or
+   * control characters that a response would send back. An ACK is never answered, even when this is present.
    */
   readonly partial?: SipRequest;
 }
@@ -21,7 +21,7 @@ export type ParseResult =
   | { readonly ok: true; readonly message: SipRequest | SipResponse; readonly envelope: Envelope }
   | { readonly ok: false; readonly failure: ParseFailure };
 
-/** The verdict on a message of which all is there: its head as parsed and its body. */
+/** Checks a complete message: its parsed head and its body. */
 export function judge(head: MessageHead, body: Buffer): ParseResult {
   const { message, fault } = head;
   if (!message || fault) return refuse(head, fault ?? malformed('Malformed start line'));
@@ -38,7 +38,7 @@ export function refuse(head: MessageHead, fault: ParseFault): ParseResult {
 
 const ECHOED_ONCE = ['from', 'to', 'call-id', 'cseq'] as const;
 
-/** What RFC 3261 section 8.2.6.2 copies from a request into its response. */
+/** The fields that RFC 3261 section 8.2.6.2 copies from a request into its response; undefined without a usable Via. */
 function answerable(message: SipMessage | undefined): SipRequest | undefined {
   if (!(message instanceof SipRequest) || !topVia(message)) return undefined;
   const partial = new SipRequest(message.method, message.uri);

@@ -11,9 +11,9 @@ const LINE_BREAK = Buffer.from('\r\n');
 const EMPTY_LINE = Buffer.from('\r\n\r\n');
 
 /**
- * Parses one datagram and checks what every element has to check (RFC 3261 sections 7, 8.1.1, 16.3 and 18.3).
- * Never throws; octets beyond the Content-Length are ignored. A datagram of nothing but line breaks is the
- * keep-alive some peers send and fails without a `partial`, as all noise does.
+ * Parses one datagram and makes the checks of every element (RFC 3261 sections 7, 8.1.1, 16.3 and 18.3). Never throws;
+ * octets beyond the Content-Length are ignored. A datagram of line breaks only is a keep-alive of some peers and fails
+ * without a `partial`, as all noise does.
  */
 export function parseDatagram(bytes: Buffer): ParseResult {
   const start = skipLineBreaks(bytes);
@@ -28,7 +28,7 @@ export function parseDatagram(bytes: Buffer): ParseResult {
   return judge(head, Buffer.from(bytes.subarray(bodyStart, bodyStart + wanted)));
 }
 
-/** What a datagram beyond `LIMITS.datagramBytes` gets: only its beginning is read, for whom to tell (RFC 3261 section 21.5.7). */
+/** Refuses a datagram beyond `LIMITS.datagramBytes` with a 513 (RFC 3261 section 21.5.7); only its beginning is parsed. */
 export function refuseOversized(bytes: Buffer): ParseResult {
   const beginning = bytes.subarray(skipLineBreaks(bytes), LIMITS.oversizedHeadBytes);
   const headEnd = beginning.indexOf(EMPTY_LINE);
@@ -38,8 +38,8 @@ export function refuseOversized(bytes: Buffer): ParseResult {
 }
 
 /**
- * Parses a message of our own side, which lacks the header fields still to be added: its syntax alone is checked, and
- * all that follows the empty line is the body. Undefined when malformed.
+ * Parses a message of our own client, which lacks the header fields that the agent adds: only its syntax is checked, and
+ * everything after the empty line is the body. Undefined when malformed.
  */
 export function parseMessage(bytes: Buffer): SipRequest | SipResponse | undefined {
   const headEnd = bytes.indexOf(EMPTY_LINE);

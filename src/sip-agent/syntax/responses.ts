@@ -1,6 +1,6 @@
 import { SipResponse, type SipRequest } from './message.js';
 
-/** Reason phrases of the statuses the agent gives on its own. */
+/** Reason phrases of the statuses that the agent sends itself. */
 const REASONS: Readonly<Record<number, string>> = {
   100: 'Trying',
   200: 'OK',
@@ -31,12 +31,12 @@ export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-/** What a response copies from its request, in the order it is written (RFC 3261 section 8.2.6.2). */
+/** The header fields a response copies from its request, in this order (RFC 3261 section 8.2.6.2). */
 const COPIED = ['via', 'from', 'to', 'call-id', 'cseq'] as const;
 
 /**
- * The bare response to a request. `toTag` goes into a To that has none (every response but 100 needs it).
- * A header that the request lacks, being malformed, is lacking here as well.
+ * The minimal response to a request. `toTag` is added to a To that has none (every response but 100 needs it). A header
+ * field that a malformed request lacks is missing here too.
  */
 export function responseTo(request: SipRequest, status: number, toTag?: string, reason?: string): SipResponse {
   const response = new SipResponse(status, reason ?? REASONS[status] ?? 'Unknown');
@@ -53,7 +53,7 @@ function addToTag(response: SipResponse, toTag: string): void {
   if (to !== undefined && !hasTag(to)) response.set('to', `${to};tag=${toTag}`);
 }
 
-/** Whether a From or To value carries a tag: a parameter after the address, not one inside it or in a display name. */
+/** Whether a From or To value has a tag: a header parameter after the address, not a URI parameter or a display name. */
 function hasTag(value: string): boolean {
   return /;\s*tag\s*=/i.test(value.slice(value.lastIndexOf('>') + 1));
 }

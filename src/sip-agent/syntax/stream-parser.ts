@@ -3,12 +3,12 @@ import { parseHead, type MessageHead } from './head.js';
 import { LIMITS } from './limits.js';
 import { judge, refuse, type ParseResult } from './parse-result.js';
 
-/** A double CRLF between messages: the peer wants a single CRLF back (RFC 5626 section 3.5.1). */
+/** A double CRLF between messages: a keep-alive ping, to be answered by a single CRLF (RFC 5626 section 3.5.1). */
 export interface StreamPing {
   readonly kind: 'ping';
 }
 
-/** The stream cannot be framed any more: close the connection. */
+/** The stream cannot be framed any more: the connection is to be closed. */
 export interface StreamFatal {
   readonly kind: 'fatal';
   readonly reason: string;
@@ -22,12 +22,11 @@ const INCOMPLETE = 0;
 const FATAL = -1;
 
 /**
- * Cuts a byte stream into messages by their Content-Length (RFC 3261 section 18.3). Holds no more than one
- * incomplete message of at most `LIMITS.messageBytes`, looks at every octet a bounded number of times however the
- * stream is cut into chunks, and never throws.
+ * Splits a byte stream into messages by their Content-Length (RFC 3261 section 18.3). Holds at most one incomplete message of
+ * at most `LIMITS.messageBytes`, examines every octet a bounded number of times whatever the chunks, and never throws.
  */
 export class StreamParser {
-  /** The unread octets are those before `#end`. */
+  /** Octets before `#end` are unread. */
   #buffer = NOTHING;
   #end = 0;
   /** How far the current message has been searched for its empty line. */
@@ -36,18 +35,18 @@ export class StreamParser {
   #head: { readonly parsed: MessageHead; readonly bytes: number } | undefined;
   /** CRLFs in a row since the last message. */
   #lineBreaks = 0;
-  /** The push under way has reported a ping. */
+  /** The present push has reported a ping. */
   #pinged = false;
   #dead = false;
 
-  /** True while a message has begun and is not complete: what a transport puts a deadline on. */
+  /** True while a message has begun and is incomplete: transports put a deadline on this state. */
   get midMessage(): boolean {
     return this.#end > 0;
   }
 
   /**
-   * Takes what arrived and returns what it completes, in order: messages, at most one ping, and as the last item ever
-   * a fatal fault. `chunk` is not kept.
+   * Takes received octets and returns what they complete, in order: messages, at most one ping, and a fatal fault, which is
+   * the last item of the stream. `chunk` is not kept.
    */
   push(chunk: Buffer): StreamItem[] {
     if (this.#dead) return [];
@@ -69,7 +68,7 @@ export class StreamParser {
 
   /** Reads the message that `unread` begins with; returns its length, or INCOMPLETE, or FATAL. */
   #next(unread: Buffer, items: StreamItem[]): number {
-    // A lone CR may yet be a keep-alive.
+    // A lone CR may be the beginning of a keep-alive.
     if (unread.length < 2) return INCOMPLETE;
     this.#head ??= this.#readHead(unread);
     if (!this.#head) {
@@ -120,7 +119,7 @@ export class StreamParser {
     return FATAL;
   }
 
-  /** Puts the chunk behind the octets already waiting; returns them all. */
+  /** Appends the chunk to the unread octets; returns all of them. */
   #append(chunk: Buffer): Buffer {
     const end = this.#end + chunk.length;
     if (end > this.#buffer.length) {
@@ -132,7 +131,7 @@ export class StreamParser {
     return this.#buffer.subarray(0, end);
   }
 
-  /** Keeps what follows `start`: an incomplete message, in the caller's chunk or already in the buffer. */
+  /** Keeps the octets from `start` on, an incomplete message: they are in the caller's chunk or already in the buffer. */
   #keep(unread: Buffer, start: number, inChunk: boolean): void {
     if (start === unread.length) {
       this.#release();

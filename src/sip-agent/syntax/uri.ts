@@ -5,7 +5,7 @@ import type { Mutable } from './mutable.js';
 
 const METHOD_PARAM = /;method(?:=[^;]*)?(?=;|$)/gi;
 
-/** A SIP, SIPS or tel URI (RFC 3261 section 19.1, RFC 3966). Nothing is unescaped: every part is as it stood. */
+/** A SIP, SIPS or tel URI (RFC 3261 section 19.1, RFC 3966). Every part is unchanged, with its escapes. */
 export interface SipUri {
   readonly scheme: 'sip' | 'sips' | 'tel';
   /** The user part; of a tel URI, the number. */
@@ -16,7 +16,7 @@ export interface SipUri {
   readonly port?: number;
   /** URI parameters by lower-case name. */
   readonly params: ReadonlyMap<string, string | undefined>;
-  /** What follows "?", as it stood. */
+  /** The text after "?", unchanged. */
   readonly headers?: string;
 }
 
@@ -43,7 +43,7 @@ export function parseSipUri(text: string): SipUri | undefined {
   return scheme === 'tel' ? parseTelNumber(rest) : undefined;
 }
 
-/** A URI of any scheme that may stand in a From, To or Contact: sound, and if it is a SIP URI, a valid one. */
+/** Whether a URI of any scheme may stand in a From, To or Contact: well-formed and, if it is a SIP URI, valid. */
 export function isAcceptableUri(text: string): boolean {
   const scheme = uriScheme(text);
   if (scheme === undefined) return false;
@@ -52,8 +52,7 @@ export function isAcceptableUri(text: string): boolean {
 }
 
 /**
- * hostport of RFC 3261 section 25.1, with blanks allowed around the colon as a Via has them.
- * A port is 0 to 65535.
+ * Parses the hostport of RFC 3261 section 25.1, with blanks allowed around the colon as in a Via. A port is 0 to 65535.
  */
 export function parseHostPort(text: string): HostPort | undefined {
   const bracketed = text.charCodeAt(0) === CODE.bracket;
@@ -78,7 +77,7 @@ function parseIpv6Reference(reference: string): string | undefined {
 }
 
 function parseAfterScheme(scheme: 'sip' | 'sips', rest: string): SipUri | undefined {
-  // An "@" has to be escaped everywhere else, so the only one ends the user part, which may itself hold ";" and "?".
+  // An "@" elsewhere has to be escaped, so the only one ends the user part, which may itself hold ";" and "?".
   const at = rest.indexOf('@');
   if (at >= 0 && rest.includes('@', at + 1)) return undefined;
   const question = rest.indexOf('?', at + 1);
@@ -126,7 +125,7 @@ function parseUriParams(text: string): Map<string, string | undefined> | undefin
   return params;
 }
 
-/** No blank, control character, quote, backslash, angle bracket or bar: nothing that could end a URI early. */
+/** Whether a text has no blank, control character, quote, backslash, angle bracket or bar, which could end a URI early. */
 export function isUriText(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -137,14 +136,14 @@ export function isUriText(text: string): boolean {
 }
 
 /**
- * A URI as it may stand in a Request-URI: without headers and without a "method" parameter, which the table of RFC 3261
- * section 19.1.1 forbids there. Anything but a SIP URI stays as it is.
+ * Makes a URI valid as a Request-URI: removes its headers and its "method" parameter, which the table of RFC 3261 section
+ * 19.1.1 forbids there. Other than SIP URIs stay unchanged.
  */
 export function asRequestUri(uri: string): string {
   const parsed = parseSipUri(uri);
   if (!parsed || parsed.scheme === 'tel' || (parsed.headers === undefined && !parsed.params.has('method'))) return uri;
   const end = parsed.headers === undefined ? uri.length : uri.length - parsed.headers.length - 1;
-  // What looks like a parameter before the "@" is part of the user.
+  // A ";method=" before the "@" is part of the user.
   const host = uri.indexOf('@') + 1;
   return uri.slice(0, host) + uri.slice(host, end).replace(METHOD_PARAM, '');
 }

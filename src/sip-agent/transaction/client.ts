@@ -2,10 +2,10 @@ import type { StopTimer, AgentClock } from '../environment.js';
 import { isSuccess } from '../syntax/responses.js';
 import type { SipTimers } from './timers.js';
 
-/** Why a request will never get a final response. */
+/** Why a request gets no final response. */
 export type ClientFailure = 'timeout' | 'transport';
 
-/** All a transaction needs to know of a response. */
+/** The part of a response that a transaction needs. */
 export interface AnyResponse {
   readonly status: number;
 }
@@ -20,14 +20,14 @@ export interface ClientTransactionOptions<R extends AnyResponse> {
   readonly response: (response: R) => void;
   /** Instead of a final response. */
   readonly failed: (failure: ClientFailure) => void;
-  /** Called once, after everything else. */
+  /** Called once, last. */
   readonly terminated: () => void;
 }
 
 export interface InviteClientTransactionOptions<R extends AnyResponse> extends ClientTransactionOptions<R> {
   /** The ACK that answers a final response other than 2xx (RFC 3261 section 17.1.1.3). */
   readonly ackFor: (response: R) => Buffer;
-  /** Timer C: it has been ringing for too long, the INVITE should be cancelled. */
+  /** Timer C fired: it rings for too long, the INVITE is to be cancelled. */
   readonly ringingTooLong: () => void;
 }
 
@@ -36,7 +36,7 @@ export interface ClientTransaction<R extends AnyResponse> {
   receive(response: R): void;
   /** The flow cannot carry the request (RFC 3261 section 8.1.3.1). */
   transportFailed(): void;
-  /** Ends it at once, without a word to anybody: for an agent that stops. Does nothing the second time. */
+  /** Ends the transaction at once and sends nothing: for an agent that stops. Idempotent. */
   terminate(): void;
 }
 
@@ -49,7 +49,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
   #ack: Buffer | undefined;
   /** Timer A. */
   #retransmission: StopTimer | undefined;
-  /** Timer B, C, D or M, whichever the state has. */
+  /** Timer B, C, D or M, depending on the state. */
   #deadline: StopTimer | undefined;
   #cancelled = false;
 
@@ -75,11 +75,11 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
   }
 
   transportFailed(): void {
-    // Once the peer has answered it has the request, and may send the rest another way.
+    // After a first response the peer has the request, and may send further responses over another flow.
     if (this.#state === 'calling') this.#fail('transport');
   }
 
-  /** A CANCEL was sent: if even that brings no final response, the INVITE has failed (RFC 3261 section 9.1). */
+  /** A CANCEL was sent: without a final response within 64·T1 the INVITE has failed (RFC 3261 section 9.1). */
   expectEndAfterCancel(): void {
     if (this.#state !== 'proceeding') return;
     this.#cancelled = true;
@@ -189,7 +189,7 @@ export class NonInviteClientTransaction<R extends AnyResponse> implements Client
     const { clock, timers } = this.#options;
     this.#retransmission?.();
     this.#deadline?.();
-    // Timer K: repetitions of the response end here. On a reliable transport it is 0, see receive().
+    // Timer K: retransmitted responses are absorbed. On a reliable transport it is 0, see receive().
     this.#deadline = clock.after(timers.timerKMs, () => this.terminate());
   }
 

@@ -1,25 +1,25 @@
 import type { AgentClock } from '../environment.js';
 import { formatHostPort, type Flow } from '../transport/flow.js';
 
-/** A peer that has been quiet for this long has to be heard again. */
+/** A peer that is silent for this long has to prove its address again. */
 const REMEMBER_MS = 60 * 60_000;
-/** With more of them at once, the one quiet for longest is forgotten. */
+/** Beyond this, the peer that was silent for longest is forgotten. */
 const MAX_PEERS = 10_000;
 
 /**
- * UDP addresses whose owners have shown that they hear us: by something only we can have told them, such as a tag or branch of
- * ours. Anybody can write another's address on a datagram; what is sent to the others is sent as seldom as can be.
+ * Return routability of UDP peers: the addresses whose owners have proven that they receive what we send, by a message with a
+ * tag or branch of ours. A source address can be forged; to unproven addresses as little as possible is sent.
  */
 export class HeardPeers {
   readonly #clock: AgentClock;
-  /** When each was last heard, the one quiet for longest first. */
+  /** When each peer was heard last, oldest first. */
   readonly #heardAtMs = new Map<string, number>();
 
   constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 
-  /** The peer has shown it. */
+  /** The peer has proven its address. */
   note({ reliable, remote }: Flow): void {
     if (reliable) return;
     const key = formatHostPort(remote);
@@ -29,7 +29,7 @@ export class HeardPeers {
     this.#heardAtMs.set(key, this.#clock.nowMs());
   }
 
-  /** Whether the peer has. A connection shows it by being there. */
+  /** Whether the peer has proven its address. A TCP or TLS connection is a proof. */
   knows({ reliable, remote }: Flow): boolean {
     if (reliable) return true;
     const heardAtMs = this.#heardAtMs.get(formatHostPort(remote));

@@ -7,9 +7,9 @@ import type { ServerTransaction } from './server.js';
 
 /** A request from the network together with the server transaction that answers it. */
 export class IncomingRequest {
-  /** Names it towards the SIP client. */
+  /** The transaction id in the protocol with the SIP client. */
   readonly id = randomUUID();
-  /** Our tag, in every response to it that needs one (RFC 3261 section 8.2.6.2). */
+  /** Our To tag in the responses (RFC 3261 section 8.2.6.2). */
   readonly toTag: string;
   readonly #transaction: ServerTransaction;
   readonly #answered: (status: number, octets: number) => void;
@@ -17,13 +17,13 @@ export class IncomingRequest {
   constructor(
     readonly message: SipRequest,
     readonly envelope: Envelope,
-    /** Where it came from. */
+    /** The flow it was received on. */
     readonly flow: Flow,
-    /** Where responses go: the same address, perhaps another port. */
+    /** The flow for responses: the same address, possibly another port. */
     readonly back: Flow,
     transaction: ServerTransaction,
     toTag: string | undefined,
-    /** Called when a final response has been given, with its status and length. */
+    /** Called for a final response, with its status and length. */
     answered: (status: number, octets: number) => void,
   ) {
     this.#transaction = transaction;
@@ -35,37 +35,37 @@ export class IncomingRequest {
     return this.message.method;
   }
 
-  /** False once a final response was given. */
+  /** False after a final response. */
   get open(): boolean {
     return this.#transaction.open;
   }
 
-  /** Makes the response of that status, with everything that has to be in it, for the caller to complete and send. */
+  /** Makes a response with its mandatory header fields, for the caller to complete and send. */
   response(status: number, reason?: string): SipResponse {
     return responseTo(this.message, status, status > 100 ? this.toTag : undefined, reason);
   }
 
-  /** Sends it. False: a final response was given before, nothing was sent. */
+  /** Sends a response. False: a final response was already sent; nothing was sent now. */
   send(response: SipResponse): boolean {
     const bytes = response.toBuffer();
     if (response.status >= 200) this.#answered(response.status, bytes.length);
     return this.#transaction.respond(response.status, bytes);
   }
 
-  /** Sends a response that says nothing but its status, and perhaps one header more. */
+  /** Sends a response with its mandatory header fields and at most one more. */
   reply(status: number, header?: readonly [name: string, value: string]): void {
     const response = this.response(status);
     if (header) response.add(header[0], header[1]);
     this.send(response);
   }
 
-  /** As if it had been lost on its way: a copy of it is a new request. */
+  /** Drops the request as if it had been lost: a retransmission of it is a new request. */
   forget(): void {
     this.#transaction.terminate();
   }
 }
 
-/** Whether a request came before there was a dialog. */
+/** Whether a request is outside a dialog: its To has no tag. */
 export function isInitial(incoming: IncomingRequest): boolean {
   return incoming.envelope.to.tag === undefined;
 }

@@ -3,8 +3,8 @@ import type { Envelope } from '../syntax/message.js';
 import { owned } from '../syntax/owned.js';
 
 /**
- * What makes a request belong to a server transaction: branch, sent-by and method, an ACK counting as its INVITE
- * (RFC 3261 section 17.2.3). Requests of RFC 2543 have no usable branch; the rest of what identifies them stands in.
+ * The key that matches a request to its server transaction (RFC 3261 section 17.2.3): branch, sent-by and method, with ACK as
+ * INVITE. Requests of RFC 2543 have no usable branch: Call-ID, From tag and CSeq are added.
  */
 export function serverKey({ via, from, callId, cseq }: Envelope, method: string): string {
   const sentBy = `${via.host}:${via.port ?? ''}`;
@@ -13,12 +13,12 @@ export function serverKey({ via, from, callId, cseq }: Envelope, method: string)
   return owned(`2543 ${via.branch ?? ''} ${sentBy} ${of} ${callId} ${from.tag ?? ''} ${cseq.number}`);
 }
 
-/** What a response has in common with its request (RFC 3261 section 17.1.3). */
+/** The key that matches a response to its client transaction (RFC 3261 section 17.1.3). */
 export function clientKey(branch: string, method: string): string {
   return owned(`${branch} ${method}`);
 }
 
-/** The same for every copy of a request that reached us by different ways (RFC 3261 section 8.2.2.2). */
+/** The key of a merged request (RFC 3261 section 8.2.2.2): the same for all copies that arrive over different paths. */
 export function mergeKey({ callId, from, cseq }: Envelope): string {
   return owned(`${callId} ${from.tag ?? ''} ${cseq.number} ${cseq.method}`);
 }

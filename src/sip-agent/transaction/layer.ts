@@ -24,22 +24,22 @@ import { ownVia, responseFlow, stampSource } from '../transport/via.js';
 const MIN_RETRY_AFTER_S = 5;
 const MAX_RETRY_AFTER_S = 15;
 
-/** How long the 100 may take that nothing else makes needless (RFC 3261 section 17.2.1). */
+/** A 100 is sent after this time if there is no other response by then (RFC 3261 section 17.2.1). */
 const TRYING_AFTER_MS = 200;
 
-/** What the transactions serve: RFC 3261's transaction user, for requests from the network. */
+/** The transaction user (RFC 3261 section 5) for requests from the network. */
 export interface TransactionUser {
-  /** A new request, neither ACK nor CANCEL. It must be answered through `incoming`. */
+  /** A new request other than ACK and CANCEL. It has to be answered through `incoming`. */
   request(incoming: IncomingRequest): void;
-  /** An ACK that ended no transaction: it is for a 2xx, or for nothing. */
+  /** An ACK that matched no transaction: it is for a 2xx, or stray. */
   acknowledge(ack: SipRequest, envelope: Envelope, flow: Flow): void;
-  /** The peer takes back an INVITE that has no final response yet; the CANCEL itself has been answered. */
+  /** The peer cancels an INVITE that has no final response yet; the CANCEL itself has been answered. */
   cancel(invite: IncomingRequest, cancel: SipRequest): void;
-  /** Nobody answered the request in time, and now nobody can. */
+  /** The request was not answered in time; it cannot be answered any more. */
   abandoned(incoming: IncomingRequest): void;
 }
 
-/** How the fate of a sent request is told. `response` may come several times, `failed` instead of a final one. */
+/** Callbacks of a sent request. `response` may be called several times, `failed` in place of a final response. */
 export interface ResponseHandlers {
   response(response: ReceivedResponse): void;
   failed(failure: ClientFailure): void;
@@ -48,43 +48,43 @@ export interface ResponseHandlers {
 export interface TransactionLayerOptions {
   readonly clock: AgentClock;
   readonly timers: SipTimers;
-  /** Server transactions beyond which new work gets 503; what belongs to work under way may be a quarter more. */
+  /** Server transactions beyond which new requests get 503; requests inside dialogs may exceed it by a quarter. */
   readonly maxServerTransactions: number;
-  /** The same for the octets they hold: keys, requests not yet answered, responses given. Default: 64 MiB. */
+  /** The same for the octets they hold: keys, unanswered requests, final responses. Default: 64 MiB. */
   readonly maxServerOctets?: number | undefined;
-  /** Opens another connection to where a flow led, but to that port; rejects when there is none to be had. */
+  /** Opens a new connection to the address of a flow, at that port; rejects when that fails. */
   readonly reopen?: ((flow: Flow, port: number, name: string) => Promise<Flow>) | undefined;
-  /** Whether new work is to be turned away for the time being. */
+  /** Whether new requests are to be refused at present. */
   readonly overloaded?: (() => boolean) | undefined;
 }
 
 const MAX_SERVER_OCTETS = 64 * 1024 * 1024;
-/** How much of them one source may take. */
+/** Share of these octets that one source may hold. */
 const SOURCE_SHARE = 0.5;
-/** What belongs to work under way may go as far beyond these limits. */
+/** Factor by which requests inside dialogs, and CANCELs, may exceed these limits. */
 const STRETCH = 1.25;
 
 interface ServerEntry {
   readonly transaction: InviteServerTransaction | NonInviteServerTransaction;
   readonly toTag: string;
-  /** The To tag we gave the request; undefined when it came with one. */
+  /** The To tag we added; undefined when the request had one. */
   readonly givenTag: string | undefined;
   readonly source: string;
   octets: number;
-  /** Until a final response is given. For half a minute more the entry only absorbs repetitions, and holds little. */
+  /** Until the final response. For 32 s more the entry only absorbs retransmissions, and holds little memory. */
   incoming: IncomingRequest | undefined;
 }
 
-/** Finds or makes the transaction each message belongs to (RFC 3261 section 17). */
+/** The transaction layer (RFC 3261 section 17): finds or creates the transaction of each message. */
 export class TransactionLayer {
   readonly peers: HeardPeers;
   readonly #options: TransactionLayerOptions;
   readonly #servers = new Map<string, ServerEntry>();
   readonly #clients = new Map<string, ClientTransaction<ReceivedResponse>>();
   readonly #octets: OctetBudget;
-  /** Refusals, and requests outside calls that are answered: they only absorb repetitions, and make room. Oldest first. */
+  /** Answered requests that made no call, oldest first: they only absorb retransmissions, and are ended to make room. */
   readonly #spent = new Set<ServerEntry>();
-  /** Requests outside a dialog that have no final response yet: merge key to transaction key. */
+  /** Unanswered requests outside a dialog: merge key to transaction key. */
   readonly #unmerged = new Map<string, string>();
   #user: TransactionUser | undefined;
   #shed = 0;
@@ -97,7 +97,7 @@ export class TransactionLayer {
     this.#octets = new OctetBudget(maxOctets, maxOctets * SOURCE_SHARE);
   }
 
-  /** Octets the server transactions hold. */
+  /** Octets held by the server transactions. */
   get serverOctets(): number {
     return this.#octets.octets;
   }
@@ -110,7 +110,7 @@ export class TransactionLayer {
     return this.#clients.size;
   }
 
-  /** Requests turned away for want of capacity, since the start. */
+  /** Requests refused for lack of capacity, since the start. */
   get shed(): number {
     return this.#shed;
   }
@@ -130,12 +130,12 @@ export class TransactionLayer {
     else this.#receiveNewRequest(request, envelope, flow, key);
   }
 
-  /** Whether a request is a copy of one that still has its transaction. */
+  /** Whether a request is a retransmission of one that still has its transaction. */
   holds(request: SipRequest, envelope: Envelope): boolean {
     return this.#servers.has(serverKey(envelope, request.method));
   }
 
-  /** `source`: the address it came from. False: it answers nothing that was sent. */
+  /** `source`: the address it came from. False: it matches no client transaction. */
   receiveResponse(message: SipResponse, envelope: Envelope, source: string): boolean {
     const { branch } = envelope.via;
     if (branch === undefined) return false;
@@ -145,8 +145,8 @@ export class TransactionLayer {
   }
 
   /**
-   * Sends a request other than INVITE and ACK, complete but for its Via. Throws, as the other two, once closed.
-   * `once`: it is not repeated, whatever becomes of it.
+   * Sends a request other than INVITE and ACK, complete but for its Via. Throws an Error after `close`, as do the other two.
+   * `once`: it is not retransmitted.
    */
   send(request: SipRequest, flow: Flow, handlers: ResponseHandlers, { once = false } = {}): void {
     const branch = this.#addVia(request, flow);
@@ -156,12 +156,14 @@ export class TransactionLayer {
   /** Sends an INVITE, complete but for its Via. */
   sendInvite(request: SipRequest, flow: Flow, handlers: ResponseHandlers): OutgoingInvite {
     const branch = this.#addVia(request, flow);
-    const invite = new OutgoingInvite(request, flow, (cancel) => this.#startNonInvite(cancel, branch, flow, NOBODY));
+    const invite = new OutgoingInvite(request, flow, (cancel) =>
+      this.#startNonInvite(cancel, branch, flow, NO_HANDLERS),
+    );
     this.#startInvite(invite, branch, handlers);
     return invite;
   }
 
-  /** Sends an ACK for a 2xx, complete but for its Via. Returns what went out, to be repeated as it is. */
+  /** Sends an ACK for a 2xx, complete but for its Via. Returns the octets sent, for retransmission. */
   sendAck(ack: SipRequest, flow: Flow): Buffer {
     this.#addVia(ack, flow);
     const bytes = ack.toBuffer();
@@ -169,7 +171,7 @@ export class TransactionLayer {
     return bytes;
   }
 
-  /** Ends every transaction at once, telling nobody. */
+  /** Ends every transaction at once, without calling the transaction user. */
   close(): void {
     this.#closed = true;
     this.#user = undefined;
@@ -177,7 +179,7 @@ export class TransactionLayer {
     for (const transaction of this.#clients.values()) transaction.terminate();
   }
 
-  /** Returns the branch of what is to be sent. Throws when nothing is sent any more. */
+  /** Adds our Via and returns its branch. Throws an Error after `close`. */
   #addVia(request: SipRequest, flow: Flow): string {
     if (this.#closed) throw new Error('agent stopped');
     const branch = newBranch();
@@ -185,7 +187,7 @@ export class TransactionLayer {
     return branch;
   }
 
-  /** Who is refused a BYE or a CANCEL tries again, and what it would have ended goes on: those come last. */
+  /** In-dialog requests and CANCELs are refused last: a refused BYE or CANCEL would keep alive the call it should end. */
   #hasNoRoomFor({ method }: SipRequest, { to }: Envelope, flow: Flow): boolean {
     const isNewWork = to.tag === undefined && method !== 'CANCEL';
     if (isNewWork && this.#options.overloaded?.()) return true;
@@ -199,7 +201,7 @@ export class TransactionLayer {
     return this.#servers.size >= maxTransactions || this.#octets.isFull(stretch);
   }
 
-  /** A repetition of what is forgotten is answered anew, which outside a call is no worse. */
+  /** Ends the oldest answered transaction. A retransmission is then handled as a new request, harmless outside a call. */
   #makeRoom(): boolean {
     const [oldest] = this.#spent;
     oldest?.transaction.terminate();
@@ -208,7 +210,7 @@ export class TransactionLayer {
 
   #turnAway(request: SipRequest, envelope: Envelope, flow: Flow): void {
     this.#shed++;
-    // Not all of them are to come back in the same moment (RFC 3261 section 21.5.4).
+    // A random delay spreads the retries (RFC 3261 section 21.5.4).
     const retryAfterS = randomInt(MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S + 1);
     replyStateless(request, envelope, flow, 503, ['retry-after', String(retryAfterS)]);
   }
@@ -234,14 +236,14 @@ export class TransactionLayer {
     if (invite?.incoming?.open) this.#user?.cancel(invite.incoming, cancel.message);
   }
 
-  /** RFC 3261 section 8.2.2.2: another copy of the same request, forked somewhere, is being answered. */
+  /** Merged request (RFC 3261 section 8.2.2.2): another copy of the request, forked by a proxy, is unanswered. */
   #isMerged(merge: string, key: string): boolean {
     const first = this.#unmerged.get(merge);
     if (first === undefined) this.#unmerged.set(merge, key);
     return first !== undefined;
   }
 
-  /** What comes after the final response is sent on by a proxy that tries another way: a request of its own. */
+  /** After the final response, a copy is a new attempt of a proxy that forks sequentially: a new request. */
   #forgetMerge(merge: string, key: string): void {
     if (this.#unmerged.get(merge) === key) this.#unmerged.delete(merge);
   }
@@ -274,7 +276,7 @@ export class TransactionLayer {
       entry.incoming = undefined;
       this.#forgetMerge(merge, key);
       this.#hold(entry, keyOctets + octets);
-      // The 2xx to an INVITE makes a call, to which a repetition of the INVITE would be a stranger.
+      // The 2xx to an INVITE makes a call: a late retransmission of that INVITE must not make a second one.
       const makesCall = transaction instanceof InviteServerTransaction && isSuccess(status);
       if (givenTag !== undefined && !makesCall) this.#spent.add(entry);
     });
@@ -284,12 +286,12 @@ export class TransactionLayer {
     this.#servers.set(key, entry);
     this.#hold(entry, keyOctets + request.octets);
     if (transaction instanceof InviteServerTransaction && waitsForTrying(envelope, flow)) {
-      sayTryingLater(transaction, incoming);
+      sendTryingLater(transaction, incoming);
     }
     return incoming;
   }
 
-  /** An INVITE is answered later than others, when its connection may be gone. */
+  /** The flow for responses. An INVITE is answered late, when its connection may be closed. */
   #wayBack({ method }: SipRequest, { via }: Envelope, flow: Flow): Flow {
     const back = responseFlow(flow, via);
     const { reopen } = this.#options;
@@ -352,7 +354,7 @@ export class TransactionLayer {
   }
 }
 
-/** Answers a request without a transaction (RFC 3261 section 8.2.7): each copy of it is answered again, in the same way. */
+/** Stateless response (RFC 3261 section 8.2.7): sent without a transaction; each retransmission gets the same response. */
 export function replyStateless(
   request: SipRequest,
   envelope: Envelope,
@@ -368,20 +370,20 @@ export function replyStateless(
 }
 
 /**
- * Whether the 100 to an INVITE is left out when it is refused at once. Who has had a 100 repeats the INVITE no more, so that a
- * lost refusal has to be repeated by us, to whoever it may be.
+ * Whether the 100 to an INVITE is delayed, so that an INVITE that is refused at once gets none. After a 100 the peer no
+ * longer retransmits the INVITE, and we would have to retransmit the refusal, possibly to a forged address.
  */
 export function waitsForTrying({ to }: Envelope, { reliable }: Flow): boolean {
   return !reliable && to.tag === undefined;
 }
 
-/** By itself, since a function that is kept keeps all that the functions beside it use: here the request. */
-function sayTryingLater(transaction: InviteServerTransaction, incoming: IncomingRequest): void {
+/** A function of its own: closures made in one scope share its variables, and this one would keep the request alive. */
+function sendTryingLater(transaction: InviteServerTransaction, incoming: IncomingRequest): void {
   transaction.tryAfter(TRYING_AFTER_MS, () => incoming.response(100).toBuffer());
 }
 
-/** For a CANCEL of ours: what matters is the final response to its INVITE. */
-const NOBODY: ResponseHandlers = {
+/** For a CANCEL of ours: only the final response to its INVITE matters. */
+const NO_HANDLERS: ResponseHandlers = {
   response: () => undefined,
   failed: () => undefined,
 };

@@ -1,6 +1,6 @@
 import { SourceCounts } from '../transport/source-counts.js';
 
-/** How many octets a table may hold: all of it, and what belongs to one source, which shall not take all from the others. */
+/** Limits the octets a table may hold: in total, and for each source, so that one source cannot take all of them. */
 export class OctetBudget {
   readonly #max: number;
   readonly #maxPerSource: number;
@@ -12,22 +12,22 @@ export class OctetBudget {
     this.#maxPerSource = maxPerSource;
   }
 
-  /** Held at present. */
+  /** Octets held at present. */
   get octets(): number {
     return this.#total;
   }
 
-  /** Whether there is no room left. `stretch`: 1, or more for what must not be refused easily. */
+  /** Whether the table is full. `stretch` multiplies the limit: above 1 for requests that must not be refused early. */
   isFull(stretch: number): boolean {
     return this.#total >= this.#max * stretch;
   }
 
-  /** Whether the source has taken all that one may; likewise. */
+  /** Whether the share of one source is used up; `stretch` as above. */
   isFullFor(source: string, stretch: number): boolean {
     return this.#bySource.of(source) >= this.#maxPerSource * stretch;
   }
 
-  /** Takes octets, or gives them back where the number is negative. */
+  /** Adds octets; a negative number gives them back. */
   take(source: string, octets: number): void {
     this.#total += octets;
     this.#bySource.add(source, octets);

@@ -2,7 +2,7 @@ import type { InviteClientTransaction } from './client.js';
 import type { Flow } from '../transport/flow.js';
 import { SipRequest, type Envelope, type SipResponse } from '../syntax/message.js';
 
-/** A response from the network, checked. */
+/** A checked response from the network. */
 export interface ReceivedResponse {
   readonly status: number;
   readonly message: SipResponse;
@@ -11,10 +11,10 @@ export interface ReceivedResponse {
   readonly source: string;
 }
 
-/** Headers to put into a CANCEL, such as Reason. */
+/** Header fields to add to a CANCEL, such as Reason. */
 export type ExtraHeaders = readonly (readonly [name: string, value: string])[];
 
-/** An INVITE that was sent: the only request that can be taken back. */
+/** An INVITE that was sent: the only request that can be cancelled. */
 export class OutgoingInvite {
   readonly #sendCancel: (cancel: SipRequest) => void;
   #transaction: InviteClientTransaction<ReceivedResponse> | undefined;
@@ -22,7 +22,7 @@ export class OutgoingInvite {
   #cancelSent = false;
 
   constructor(
-    /** As it went out, Via and all. */
+    /** As it was sent, with its Via. */
     readonly request: SipRequest,
     readonly flow: Flow,
     sendCancel: (cancel: SipRequest) => void,
@@ -30,7 +30,7 @@ export class OutgoingInvite {
     this.#sendCancel = sendCancel;
   }
 
-  /** Whether the wish to cancel it came before its final response. */
+  /** Whether `cancel` was called. */
   get cancelled(): boolean {
     return this.#cancelHeaders !== undefined;
   }
@@ -40,8 +40,8 @@ export class OutgoingInvite {
   }
 
   /**
-   * Cancels it: now, or as soon as a provisional response shows that the peer has it (RFC 3261 section 9.1).
-   * A final response that is already here stands. Returns the CANCEL as it goes out.
+   * Cancels the INVITE: at once, or after the first provisional response (RFC 3261 section 9.1). Without effect after a final
+   * response. Returns the CANCEL.
    */
   cancel(headers: ExtraHeaders = []): SipRequest {
     this.#cancelHeaders ??= headers;
@@ -65,8 +65,8 @@ export class OutgoingInvite {
 }
 
 /**
- * An ACK for a failure or a CANCEL: hop by hop, so with the Via, route and Request-URI of the INVITE
- * (RFC 3261 sections 9.1 and 17.1.1.3).
+ * An ACK for a final response other than 2xx, or a CANCEL. Both are hop-by-hop: they have the Via, Route and
+ * Request-URI of the INVITE (RFC 3261 sections 9.1 and 17.1.1.3).
  */
 export function deriveRequest(invite: SipRequest, method: 'ACK' | 'CANCEL', to: string): SipRequest {
   const request = new SipRequest(method, invite.uri);

@@ -1,11 +1,11 @@
 import type { Endpoint, Flow, FlowFailureListener, TransportProtocol } from '../transport/flow.js';
 
-/** Responses that wait for the new connection: a final one and the provisional ones before it. */
+/** Responses queued for the new connection: a final one and the provisional ones before it. */
 const MAX_WAITING = 4;
 
 /**
- * The way back over a connection that may be gone when there is something to say. Then it goes over a new one, to the address
- * the request came from and the port its sender gave (RFC 3261 section 18.2.2).
+ * The flow for responses over a connection that may be closed before the response is sent. Then a new connection is
+ * opened, to the source address of the request and the port in its Via (RFC 3261 section 18.2.2).
  */
 export class ReturnFlow implements Flow {
   readonly protocol: TransportProtocol;
@@ -14,10 +14,10 @@ export class ReturnFlow implements Flow {
   readonly local: Endpoint;
   readonly #reopen: () => Promise<Flow>;
   #flow: Flow;
-  /** Empty unless a connection is being opened. */
+  /** Queued responses; empty unless a connection is being opened. */
   #waiting: Buffer[] = [];
 
-  /** `reopen` may reject: then what waits is lost, and what comes later is tried again. */
+  /** When `reopen` rejects, the queued responses are dropped; the next response tries again. */
   constructor(flow: Flow, reopen: () => Promise<Flow>) {
     this.protocol = flow.protocol;
     this.remote = flow.remote;

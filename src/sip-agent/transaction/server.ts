@@ -5,56 +5,56 @@ import type { SipTimers } from './timers.js';
 export interface ServerTransactionOptions {
   readonly clock: AgentClock;
   readonly timers: SipTimers;
-  /** True on TCP: nothing is retransmitted, and there is nothing to wait for at the end. */
+  /** True on TCP and TLS: nothing is retransmitted, and no retransmission has to be absorbed at the end. */
   readonly reliable: boolean;
-  /** Whether the peer has shown that it hears us; absent: it has. Asked when an INVITE is refused. */
+  /** Whether the peer is proven reachable, see `HeardPeers`; absent: it is. Called when an INVITE is refused. */
   readonly isHeard?: (() => boolean) | undefined;
   readonly send: (bytes: Buffer) => void;
-  /** Called once, when the transaction has forgotten everything. */
+  /** Called once, when the transaction has ended. */
   readonly terminated: () => void;
 }
 
-/** What both kinds of server transaction offer to the layer above and below. */
+/** The common interface of both kinds of server transaction. */
 export interface ServerTransaction {
-  /** False once a final response was given (or the transaction has ended): another one would go nowhere. */
+  /** False after a final response, or when the transaction has ended: no further response can be sent. */
   readonly open: boolean;
-  /** Sends a response as its state allows. False: refused, a final response was already given. */
+  /** Sends a response, if the state allows it. False: a final response was already sent. */
   respond(status: number, bytes: Buffer): boolean;
-  /** The request arrived once more. */
+  /** The request was received again. */
   receiveRetransmission(): void;
-  /** Ends it at once: for an agent that stops. Does nothing the second time. */
+  /** Ends the transaction at once: for an agent that stops. Idempotent. */
   terminate(): void;
 }
 
 /**
- * How often a refusal is repeated to a peer never heard that has had a provisional response, and so has stopped to repeat its
- * INVITE.
+ * Retransmissions of a refusal to an unproven peer that received a provisional response, and therefore no longer retransmits
+ * its INVITE.
  */
 const MAX_REPETITIONS_UNHEARD = 2;
 
 /**
- * How long a refusal that is not repeated is kept for copies of the INVITE, in T1: the first four copies (RFC 3261 section
- * 17.1.1.2) find it. A later one is refused anew, so that masses of forged INVITEs leave little behind.
+ * How long a refusal that is not retransmitted is kept, in units of T1: the first four copies of the INVITE (RFC 3261 section
+ * 17.1.1.2) get it again. A later copy is refused anew, so that floods of forged INVITEs leave little state.
  */
 const STATELESS_FOR_T1 = 16;
 
 type InviteServerState = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 
 /**
- * RFC 3261 section 17.2.1 with the accepted state of RFC 6026 section 7.1. To a peer never heard, who may be anybody whose
- * address somebody else has written on an INVITE, a refusal is sent as a stateless server sends it (sections 8.2.7 and
- * 26.3.2.4): once for each copy of the INVITE, which goes on coming as long as no answer arrives.
+ * INVITE server transaction: RFC 3261 section 17.2.1 with the accepted state of RFC 6026 section 7.1. To an unproven peer,
+ * whose address may be forged, a refusal is sent as a stateless server does (sections 8.2.7 and 26.3.2.4): once for each copy
+ * of the INVITE, which the peer retransmits until it gets a response. So no forged address can be flooded.
  */
 export class InviteServerTransaction implements ServerTransaction {
   readonly #options: ServerTransactionOptions;
   #state: InviteServerState = 'proceeding';
   #lastResponse: Buffer | undefined;
-  /** Says the 100 that is still to be said. */
-  #sayTrying: (() => void) | undefined;
+  /** Sends the 100 that is still due. */
+  #sendTrying: (() => void) | undefined;
   #cancelTrying: StopTimer | undefined;
   /** Timer G. */
   #retransmission: StopTimer | undefined;
-  /** Timer H, I or L, whichever the state has. */
+  /** Timer H, I or L, depending on the state. */
   #end: StopTimer | undefined;
 
   constructor(options: ServerTransactionOptions) {
@@ -67,8 +67,8 @@ export class InviteServerTransaction implements ServerTransaction {
 
   respond(status: number, bytes: Buffer): boolean {
     if (this.#state !== 'proceeding') return false;
-    // Peers expect it before whatever else is provisional.
-    if (status > 100 && status < 200) this.#sayTrying?.();
+    // Peers expect the 100 before any other provisional response.
+    if (status > 100 && status < 200) this.#sendTrying?.();
     this.#forgetTrying();
     const isFirst = this.#lastResponse === undefined;
     this.#lastResponse = bytes;
@@ -78,22 +78,22 @@ export class InviteServerTransaction implements ServerTransaction {
     return true;
   }
 
-  /** Says 100 within that time, unless the final response comes before. To be called once at most. */
+  /** Sends a 100 after that time, unless another response is sent before. To be called at most once. */
   tryAfter(delayMs: number, trying: () => Buffer): void {
-    this.#sayTrying = () => {
+    this.#sendTrying = () => {
       this.#forgetTrying();
       this.respond(100, trying());
     };
-    this.#cancelTrying = this.#options.clock.after(delayMs, this.#sayTrying);
+    this.#cancelTrying = this.#options.clock.after(delayMs, this.#sendTrying);
   }
 
   receiveRetransmission(): void {
-    // Accepted absorbs it: the 2xx is repeated by the dialog until the ACK, on its own schedule.
+    // In the accepted state it is absorbed: the dialog retransmits the 2xx until the ACK.
     if (this.#state !== 'proceeding' && this.#state !== 'completed') return;
     if (this.#lastResponse) this.#options.send(this.#lastResponse);
   }
 
-  /** True: the ACK ended here. False: it acknowledges a 2xx and belongs to the dialog. */
+  /** True: the ACK belongs to this transaction. False: it acknowledges a 2xx and belongs to the dialog. */
   receiveAck(): boolean {
     if (this.#state === 'accepted') return false;
     if (this.#state === 'completed') this.#confirm();
@@ -113,7 +113,7 @@ export class InviteServerTransaction implements ServerTransaction {
   #forgetTrying(): void {
     this.#cancelTrying?.();
     this.#cancelTrying = undefined;
-    this.#sayTrying = undefined;
+    this.#sendTrying = undefined;
   }
 
   #accept(): void {
@@ -167,7 +167,8 @@ export class NonInviteServerTransaction implements ServerTransaction {
 
   constructor(options: ServerTransactionOptions) {
     this.#options = options;
-    // The client's timer F ends its side then; a later answer, even a 408, would reach nobody (RFC 4320 section 4.2).
+    // By then the client's timer F has ended its transaction; a later response, even a 408, is useless (RFC 4320
+    // section 4.2).
     this.#end = this.#endAfter(options.timers.timerFMs);
   }
 

@@ -15,7 +15,7 @@ const DEFAULT_TIMER_BASE: SipTimerBase = { t1Ms: 500, t2Ms: 4_000, t4Ms: 5_000 }
  * A, E and G start at T1 and double: A without a ceiling, E and G up to T2. They are absent here.
  */
 export interface SipTimers extends SipTimerBase {
-  /** B, F, H, J, L and M are all 64·T1: how long a transaction waits for what the other side owes it. */
+  /** B, F, H, J, L and M are all 64·T1: how long a transaction waits for the other side. */
   readonly timerBMs: number;
   readonly timerFMs: number;
   readonly timerHMs: number;
@@ -23,8 +23,8 @@ export interface SipTimers extends SipTimerBase {
   readonly timerLMs: number;
   readonly timerMMs: number;
   /**
-   * A proxy's timer C (RFC 3261 section 16.6, more than three minutes), counted from the last provisional response.
-   * Nothing in the RFC ends a ringing INVITE of a UAC; a peer that rings for ever must not hold a transaction for ever.
+   * A proxy's timer C (RFC 3261 section 16.6, more than three minutes), restarted by each provisional response. The RFC
+   * has no limit for a UAC; here it ends a transaction whose peer rings without end.
    */
   readonly timerCMs: number;
   /** At least 32 s on UDP, 0 on a reliable transport. */

@@ -2,14 +2,14 @@ import type { AgentClock } from '../environment.js';
 import { formatHostPort } from './flow.js';
 import type { Hop } from './locate.js';
 
-/** A place that did not work is tried last for so long. */
+/** How long a failed hop is tried last. */
 const REMEMBER_MS = 30_000;
 const MAX_REMEMBERED = 1_000;
 
-/** Places that lately did not work, so that not every request has to find out for itself. */
+/** Blocklist of hops that failed lately, so that not every request has to wait for the same timeout again. */
 export class Blocklist {
   readonly #clock: AgentClock;
-  /** When each was noted, oldest first. */
+  /** When each hop failed last, oldest first. */
   readonly #blockedAtMs = new Map<string, number>();
 
   constructor(clock: AgentClock) {
@@ -24,7 +24,7 @@ export class Blocklist {
     this.#blockedAtMs.set(key, this.#clock.nowMs());
   }
 
-  /** The same places, those that did not work behind the others. */
+  /** The same hops, the blocked ones after the others. */
   blockedLast<H extends Hop>(hops: readonly H[]): H[] {
     if (this.#blockedAtMs.size === 0) return [...hops];
     return [...hops.filter((hop) => !this.#isBlocked(hop)), ...hops.filter((hop) => this.#isBlocked(hop))];

@@ -7,8 +7,8 @@ import {
 } from './flow.js';
 
 /**
- * The flow to a place nobody can find: whatever is sent fails. So a name that DNS does not know is a request that could
- * not be delivered, 503 to whoever sent it (RFC 3261 section 8.1.3.1), as with drachtio-server.
+ * The flow to an unknown host: every send fails. This way a name that DNS does not know is a transport error, which gives the
+ * client a 503 (RFC 3261 section 8.1.3.1), as drachtio-server does.
  */
 export class DeadFlow implements Flow {
   readonly reliable = true;

@@ -7,25 +7,25 @@ export interface Endpoint {
 }
 
 /**
- * The way to one peer: a UDP socket and an address, or a TCP or TLS connection. Everything above the transports
- * sends through one of these and never learns what is behind it.
+ * A flow to one peer (RFC 5626): a UDP socket and an address, or a TCP or TLS connection. The layers above the
+ * transports send through flows only.
  */
 export interface Flow {
   readonly protocol: TransportProtocol;
-  /** Retransmission is the transport's business: timers A, E and G stay off. */
+  /** The transport retransmits: timers A, E and G stay off. */
   readonly reliable: boolean;
   readonly remote: Endpoint;
-  /** Our side, as the peer can reach it: what Via and Contact say. */
+  /** Our address as the peer can reach it, for Via and Contact. */
   readonly local: Endpoint;
   /** False once the connection is gone; a UDP flow is always usable. */
   readonly usable: boolean;
-  /** The same peer at another port; a connection is itself whatever the port. */
+  /** The flow to another port of the same peer; a connection returns itself. */
   toPort(port: number): Flow;
-  /** Hands one message to the network. Never throws; a failure is told to the failure listeners. */
+  /** Sends one message. Never throws; a failure is reported to the failure listeners. */
   send(bytes: Buffer): void;
   /**
-   * Asks to be told when the flow turns out to be unusable: a failed UDP send, a TCP connection refused or lost.
-   * Never called synchronously. Returns the way to stop listening.
+   * Adds a listener for failures of the flow: a failed UDP send, a connection refused or lost. It is never called
+   * synchronously. Returns a function that removes the listener.
    */
   onFailure(listener: FlowFailureListener): () => void;
   /** Keeps an idle connection open until the returned function is called. */
@@ -34,7 +34,7 @@ export interface Flow {
 
 export type FlowFailureListener = (reason: string) => void;
 
-/** The failure listeners of one flow; made on first use, as most flows never have one. */
+/** The failure listeners of one flow; created on first use, as most flows never have one. */
 export class FailureListeners {
   #listeners: Set<FlowFailureListener> | undefined;
 

@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 import { formatHostPort, type Endpoint } from './flow.js';
 import { SourceCounts } from './source-counts.js';
 
-/** A peer sends its last octets of a handshake within this, or is given up. */
+/** A handshake has to be complete within this. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Handshakes under way beyond which further ones are refused. */
 const MAX_HANDSHAKES = 256;
-/** The same for one source, so that it cannot keep out the others. */
+/** The same for one source, so that it cannot block the others. */
 const MAX_HANDSHAKES_PER_SOURCE = MAX_HANDSHAKES / 4;
-/** The same for all sources together that may not call: they cannot keep out those that may. */
+/** The same for all unknown sources together, so that they cannot block the allowed ones. */
 const MAX_UNKNOWN_HANDSHAKES = 32;
 
 interface PendingHandshake {
@@ -16,18 +16,18 @@ interface PendingHandshake {
   readonly ready: (secured: Socket) => void;
   readonly isUnknown: boolean;
   readonly sinceMs: number;
-  /** Why it failed, as soon as that is known. */
+  /** Why it failed, once that is known. */
   reason: string;
 }
 
 export interface HandshakesOptions {
   readonly nowMs: () => number;
   readonly allow: (address: string) => boolean;
-  /** Hears once of each handshake that came to nothing. */
+  /** Called once for each handshake that failed. */
   readonly failed: (remote: Endpoint, reason: string) => void;
 }
 
-/** The TLS handshakes of accepted connections that are not over: bounded in number and in time. */
+/** Pending TLS handshakes of accepted connections, limited in number and time. */
 export class Handshakes {
   readonly #options: HandshakesOptions;
   /** By the peer's address and port. */
@@ -43,12 +43,12 @@ export class Handshakes {
     return this.#pending.size;
   }
 
-  /** Those of one source. */
+  /** Pending handshakes of one source. */
   from(address: string): number {
     return this.#bySource.of(address);
   }
 
-  /** Takes up a connection, for `ready` once it is secure. False: there are too many, and it has been closed. */
+  /** Adds a connection; `ready` is called when its handshake is complete. False: too many, the connection was closed. */
   begin(socket: Socket, remote: Endpoint, ready: (secured: Socket) => void): boolean {
     const { allow, nowMs } = this.#options;
     const isUnknown = !allow(remote.address);
@@ -70,7 +70,7 @@ export class Handshakes {
     return true;
   }
 
-  /** The handshake is over, and well. False: it had been given up already. */
+  /** The handshake succeeded. False: it had already timed out or was closed. */
   complete(remote: Endpoint, secured: Socket): boolean {
     const handshake = this.#pending.get(formatHostPort(remote));
     if (!handshake) return false;
@@ -79,7 +79,7 @@ export class Handshakes {
     return true;
   }
 
-  /** Notes why the connection is about to close. */
+  /** Sets the reason why the connection is about to close. */
   blame(remote: Endpoint, reason: string): void {
     const handshake = this.#pending.get(formatHostPort(remote));
     if (handshake) handshake.reason = reason;
@@ -93,7 +93,7 @@ export class Handshakes {
     }
   }
 
-  /** When all of them are under way, the oldest one yields to a source that has none. */
+  /** When the table is full, the oldest handshake is closed for an allowed source that has none pending. */
   #hasRoomFor(address: string, isUnknown: boolean): boolean {
     const ofSource = this.#bySource.of(address);
     if (ofSource >= MAX_HANDSHAKES_PER_SOURCE || (isUnknown && this.#unknown >= MAX_UNKNOWN_HANDSHAKES)) return false;
@@ -105,7 +105,7 @@ export class Handshakes {
     return true;
   }
 
-  /** Closes them all, with nothing said about it. */
+  /** Closes all of them without calling `failed`. */
   close(): void {
     const sockets = [...this.#pending.values()].map(({ socket }) => socket);
     this.#pending.clear();

@@ -42,7 +42,7 @@ export interface TransportLayerOptions {
   readonly allow: (address: string) => boolean;
 }
 
-/** Every listener of the agent, and the choice of the one a request leaves from. */
+/** The transport layer (RFC 3261 section 18): all listeners of the agent, and the choice of the one a request leaves from. */
 export class TransportLayer {
   readonly #options: TransportLayerOptions;
   readonly #localAddresses = new LocalAddresses();
@@ -82,7 +82,7 @@ export class TransportLayer {
     return this.#transports.reduce((sum, each) => sum + (each instanceof StreamTransport ? each.connections : 0), 0);
   }
 
-  /** New TLS connections use these from now on. Throws an Error, with nothing changed, when they are unusable. */
+  /** Uses these credentials for new TLS connections. Throws an Error, with nothing changed, when they are unusable. */
   renewTls(credentials: TlsCredentials): void {
     for (const sockets of this.#tls) sockets.renew(credentials);
   }
@@ -123,7 +123,7 @@ export class TransportLayer {
     }
   }
 
-  /** A connection to the peer of one that is gone, at a port it listens on. Rejects as above. */
+  /** Opens a new connection to the peer of a lost one, at a port the peer listens on. Rejects as above. */
   reopen({ protocol, remote: { address } }: Flow, port: number, name: string): Promise<Flow> {
     return this.#open({ protocol, address, port, name, mayUseTcp: false });
   }

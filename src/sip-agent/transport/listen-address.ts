@@ -4,7 +4,7 @@ import { DEFAULT_PORTS } from './target.js';
 import type { ListenerConfig } from './transport.js';
 import { parseHostPort } from '../syntax/uri.js';
 
-/** A listener that could not be opened; `cause` is what the system said. */
+/** A listener that could not be opened; `cause` is the system's error. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 

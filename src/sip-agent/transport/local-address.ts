@@ -1,22 +1,22 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
-/** Peers whose route is remembered; a forgotten one is looked up again. */
+/** Peers whose local address is remembered; others are looked up again. */
 const MAX_REMEMBERED = 4_096;
-/** Lookups under way beyond which further ones are refused: the work spoofed sources can cause is bounded. */
+/** Pending lookups beyond which further ones are refused: this limits the work that spoofed sources can cause. */
 const MAX_PENDING = 64;
-/** Any port does: connecting a UDP socket sends nothing, it only makes the system choose the route. */
+/** Any port: connecting a UDP socket sends nothing, it only makes the system choose a route. */
 const DISCARD_PORT = 9;
 
 /**
- * Which of this machine's addresses a peer sees us at: what Via and Contact have to say when we listen on
- * every interface. The system's own routing decides, asked once a peer.
+ * Finds the local address towards a peer, for Via and Contact when a listener is bound to every interface. The system's
+ * routing table decides; it is asked once for each peer.
  */
 export class LocalAddresses {
   readonly #known = new Map<string, string>();
   readonly #pending = new Map<string, Promise<string>>();
 
-  /** The address if it was found before. */
+  /** The address, if it is remembered. */
   known(remoteAddress: string): string | undefined {
     return this.#known.get(remoteAddress);
   }
@@ -53,7 +53,7 @@ function routeTo(remoteAddress: string): Promise<string> {
       reject(error);
     };
     probe.once('error', fail);
-    // With a callback Node reports a failed connect as an 'error' event or to the callback, by version.
+    // Depending on its version, Node reports a failed connect as an 'error' event or to the callback.
     probe.connect(DISCARD_PORT, remoteAddress, (error?: Error) => {
       if (error) {
         fail(error);

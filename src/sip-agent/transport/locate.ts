@@ -4,51 +4,50 @@ import type { Endpoint, TransportProtocol } from './flow.js';
 import type { NameService } from './name-cache.js';
 import { DEFAULT_PORTS, type RequestTarget } from './target.js';
 
-/** More of anything than this in an answer is left aside: the first ones do, or nothing does. */
+// Records of one answer beyond these are ignored.
 const MAX_SERVICES = 4;
 const MAX_SERVERS = 8;
 const MAX_ADDRESSES = 4;
 
-/** One place where a request may be sent. */
+/** The next hop of a request: address, port and protocol. */
 export interface Hop extends Endpoint {
   readonly protocol: TransportProtocol;
-  /** The host of the URI, which is what a certificate found there has to name (RFC 5922 section 4). */
+  /** The host of the URI: its server's certificate has to have this name (RFC 5922 section 4). */
   readonly name: string;
 }
 
-/** Nobody can say where a host is. */
+/** The host has no address. */
 export class UnknownHostError extends Error {
   override readonly name = 'UnknownHostError';
 }
 
 export interface LocateOptions {
   readonly names: NameService;
-  /** What can be sent at all, in our order of preference; never empty. */
+  /** The protocols that can be used, in our order of preference; never empty. */
   readonly protocols: readonly TransportProtocol[];
   /** From 0 to less than 1. */
   readonly random: () => number;
 }
 
-/** A name to ask SRV records of. */
+/** A name to look up SRV records for. */
 interface Service {
   readonly protocol: TransportProtocol;
   readonly srvName: string;
 }
 
 /**
- * Where a request to a target may go, best first (RFC 3263 section 4). Rejects with an UnknownHostError when that
- * cannot be found out.
+ * Locates the servers of a target, best first (RFC 3263 section 4). Rejects with an UnknownHostError when none is found.
  */
 export async function locate(target: RequestTarget, options: LocateOptions): Promise<Hop[]> {
   const { host, port, protocol = usualProtocol(options.protocols) } = target;
   if (isIP(host)) return [{ protocol, address: host, port: port ?? DEFAULT_PORTS[protocol], name: host }];
   const servers = port === undefined ? await serversOf(target, options) : undefined;
   if (servers) return servers;
-  // Section 4.2: a port was given, or nobody has any SRV records.
+  // Section 4.2: the URI has a port, or there are no SRV records.
   return addressesOf({ protocol, host, port: port ?? DEFAULT_PORTS[protocol] }, host, options.names);
 }
 
-/** RFC 2782: by priority, and among those of one priority drawn by weight. */
+/** Orders SRV records (RFC 2782): by priority, and at random by weight within one priority. */
 export function orderServers(records: readonly SrvRecord[], random: () => number): SrvRecord[] {
   const left = records.filter(isSound).sort((a, b) => a.priority - b.priority || a.weight - b.weight);
   const ordered: SrvRecord[] = [];
@@ -68,12 +67,12 @@ function draw(rivals: readonly SrvRecord[], random: () => number): SrvRecord | u
   return rivals.find(({ weight }) => (mark -= weight) <= 0);
 }
 
-/** Section 4.1: "If no transport protocol is specified": UDP for what is not secure. */
+/** Section 4.1, when the URI names no transport: UDP, unless only TLS is available. */
 function usualProtocol(protocols: readonly TransportProtocol[]): TransportProtocol {
   return protocols.find((protocol) => protocol !== 'tls') ?? 'tls';
 }
 
-/** What NAPTR and SRV say; undefined when there are no SRV records at all. */
+/** The servers by NAPTR and SRV records; undefined when there are no SRV records. */
 async function serversOf({ host, protocol }: RequestTarget, options: LocateOptions): Promise<Hop[] | undefined> {
   const { names, random } = options;
   const services = protocol ? [usualService(protocol, host)] : await servicesOf(host, options);
@@ -91,7 +90,7 @@ async function serversOf({ host, protocol }: RequestTarget, options: LocateOptio
   return found;
 }
 
-/** Section 4.1: the services a domain names in NAPTR records, else those we would like it to have. */
+/** Section 4.1: the services in a domain's NAPTR records, else the usual ones of our protocols. */
 async function servicesOf(host: string, { names, protocols }: LocateOptions): Promise<Service[]> {
   const records = await orNothing(names.naptr(host));
   const named = [...records]
@@ -140,7 +139,7 @@ async function orUnknown<T>(host: string, answer: Promise<T>): Promise<T> {
   }
 }
 
-/** A record that is not there and a server that does not answer leave us with the next best thing. */
+/** A missing record and a failed lookup are the same here: the next kind of record is tried. */
 async function orNothing<T>(answer: Promise<readonly T[]>): Promise<readonly T[]> {
   try {
     return await answer;
@@ -149,7 +148,7 @@ async function orNothing<T>(answer: Promise<readonly T[]>): Promise<readonly T[]
   }
 }
 
-/** A target of "." says that there is no such service (RFC 2782), and no request goes to port 0. */
+/** A target of "." means that there is no such service (RFC 2782); port 0 is not usable. */
 function isSound({ name, port }: SrvRecord): boolean {
   return isName(name) && Number.isInteger(port) && port > 0 && port <= 65_535;
 }

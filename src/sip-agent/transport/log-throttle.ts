@@ -1,20 +1,20 @@
 import type { AgentClock } from '../environment.js';
 
 const INTERVAL_MS = 60_000;
-/** Keys remembered; with more of them at once some are let through again too soon. */
+/** Keys remembered; with more of them at once some are logged again too early. */
 const MAX_KEYS = 1_000;
 
-/** Lets a thing be logged once a minute, whoever else makes it happen how often. */
+/** Limits log lines to one a minute for each key. */
 export class LogThrottle {
   readonly #clock: AgentClock;
-  /** When a key was last let through, oldest first. */
+  /** When each key passed last, oldest first. */
   readonly #passedAtMs = new Map<string, number>();
 
   constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 
-  /** Whether what `key` stands for is to be logged now. */
+  /** Whether a line for `key` is to be logged now. */
   passes(key: string): boolean {
     const nowMs = this.#clock.nowMs();
     const lastMs = this.#passedAtMs.get(key);
@@ -27,10 +27,10 @@ export class LogThrottle {
   }
 }
 
-/** Kinds of trouble one thing can have; more are not told apart. */
+/** Different reasons logged by one `logOnce`; further ones are dropped. */
 const MAX_REASONS = 16;
 
-/** Writes each reason once only: a socket in trouble says the same again and again. */
+/** Writes each reason once: a failing socket reports the same error again and again. */
 export function logOnce(write: (reason: string) => void): (reason: string) => void {
   const written = new Set<string>();
   return (reason) => {

@@ -2,7 +2,7 @@ import { lookup, Resolver } from 'node:dns/promises';
 import type { NaptrRecord, SrvRecord } from 'node:dns';
 import type { AgentClock } from '../environment.js';
 
-/** What is known of a name. Each rejects with an Error when that is nothing, or nobody answers. */
+/** Name lookups. Each rejects with an Error when there is no such record, or no answer. */
 export interface NameService {
   naptr(name: string): Promise<readonly NaptrRecord[]>;
   srv(name: string): Promise<readonly SrvRecord[]>;
@@ -10,12 +10,12 @@ export interface NameService {
   addresses(name: string): Promise<readonly string[]>;
 }
 
-/** A call waits for the answer: two seconds a server, in place of the resolver's own 20. */
+/** A call waits for the lookup: at most 2 s for each server, instead of the resolver's 20 s. */
 const QUERY = { timeout: 1_000, tries: 2 };
 
 /**
- * The machine's own: DNS for NAPTR and SRV, which nobody else has; for addresses what every program sees, hosts file
- * and search list included.
+ * The machine's name service: NAPTR and SRV records from DNS; addresses as every program gets them, from the hosts file and
+ * with the search list too.
  */
 export class SystemNames implements NameService {
   readonly #resolver: Resolver;
@@ -38,21 +38,21 @@ export class SystemNames implements NameService {
   }
 }
 
-/** Neither the system's resolver nor Node's tells how long an answer is good for, so it is asked again after this. */
+/** How long an answer is kept: neither the system's resolver nor Node's returns its TTL. */
 const KEEP_MS = 30_000;
-/** The same for a name that has nothing of the kind, or that nobody answers for. */
+/** The same for a failed lookup (negative caching). */
 const KEEP_FAILURE_MS = 5_000;
 const MAX_ANSWERS = 1_000;
-/** Questions under way beyond which further ones fail at once: peers choose the names, and may choose slow ones. */
+/** Pending lookups beyond which further ones fail at once: peers choose the names, and may choose slow ones. */
 const MAX_PENDING = 64;
 
 interface Answer {
   readonly records: Promise<readonly unknown[]>;
-  /** When it is asked again; not while it is being asked. */
+  /** When the lookup is repeated; Infinity while it is pending. */
   expiresMs: number;
 }
 
-/** Asks for each thing once while the answer is fresh, however many want it. */
+/** DNS cache: concurrent and repeated lookups of one name share one query while the answer is fresh. */
 export class NameCache implements NameService {
   readonly #names: NameService;
   readonly #clock: AgentClock;
@@ -84,7 +84,7 @@ export class NameCache implements NameService {
 
   #ask<T>(question: string, ask: () => Promise<readonly T[]>): Promise<readonly T[]> {
     const known = this.#answers.get(question);
-    // What a question is answered with is of the question's type.
+    // The key holds the record type, so the records have the type asked for.
     if (known && known.expiresMs > this.#clock.nowMs()) return known.records as Promise<readonly T[]>;
     if (this.#pending >= MAX_PENDING) return Promise.reject(new Error('too many names are being looked up'));
     const records = ask();

@@ -1,4 +1,4 @@
-/** How much of something each source has; one that has none costs nothing. */
+/** Counts per source address; a source whose count is 0 takes no memory. */
 export class SourceCounts {
   readonly #counts = new Map<string, number>();
 
@@ -6,7 +6,7 @@ export class SourceCounts {
     return this.#counts.get(source) ?? 0;
   }
 
-  /** `amount` may be negative, where something is given back. */
+  /** A negative `amount` gives something back. */
   add(source: string, amount = 1): void {
     const left = this.of(source) + amount;
     if (left > 0) this.#counts.set(source, left);

@@ -5,12 +5,12 @@ import { StreamParser, type ParseResult, type StreamItem } from '../syntax/parse
 import type { StreamSockets } from './stream-sockets.js';
 import type { MessageSink } from './transport.js';
 
-/** Octets a peer may leave unread before its connection is given up. */
+/** Octets a peer may leave unread before its connection is closed. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 const KEEP_ALIVE_PROBE_MS = 60_000;
-/** A connection of ours has to be open within this, TLS handshake included. */
+/** An outgoing connection has to be open within this, TLS handshake included. */
 const OPEN_TIMEOUT_MS = 5_000;
-/** A message that has begun has to be complete within this. */
+/** A message has to be complete within this, from its first octet on. */
 const MESSAGE_TIMEOUT_MS = 10_000;
 const PONG = Buffer.from('\r\n');
 
@@ -21,15 +21,15 @@ export interface StreamConnectionOptions {
   readonly local: Endpoint;
   readonly sink: MessageSink;
   readonly nowMs: () => number;
-  /** Tells that it is open; absent when it is already. */
+  /** The socket's event for "open"; absent when it is open already. */
   readonly openEvent?: StreamSockets['openEvent'];
-  /** Called for a request that offers its sender's own port for requests to it (RFC 5923 section 8). */
+  /** Called for a request with an "alias" parameter: its sender takes requests to that port here (RFC 5923 section 8). */
   readonly alias: (port: number | undefined) => void;
-  /** Called once, with what went wrong, if anything did. */
+  /** Called once, with the error that closed it, if any. */
   readonly closed: (error: Error | undefined) => void;
 }
 
-/** One TCP or TLS connection: a flow, and the stream of messages that comes out of it (RFC 3261 section 18.3). */
+/** One TCP or TLS connection: a flow, and the messages parsed from its stream (RFC 3261 section 18.3). */
 export class StreamConnection implements Flow {
   readonly protocol: 'tcp' | 'tls';
   readonly reliable = true;
@@ -44,7 +44,7 @@ export class StreamConnection implements Flow {
   #error: Error | undefined;
   #closeReason = 'connection closed';
   #activeMs: number;
-  /** Since when a message has been incomplete, or the peer has been asked to close. */
+  /** Since when a message has been incomplete, or our side has been closed. */
   #stalledSinceMs: number | undefined;
   #finishing = false;
 
@@ -71,28 +71,28 @@ export class StreamConnection implements Flow {
     return this.socket.writable;
   }
 
-  /** Whether it has ever carried, or could have carried, a message. */
+  /** Whether it was ever open. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** Whether somebody depends on it. */
+  /** Whether a call depends on it. */
   get held(): boolean {
     return this.#holders > 0;
   }
 
-  /** When it last carried something. */
+  /** When it last sent or received something. */
   get activeMs(): number {
     return this.#activeMs;
   }
 
-  /** Why it should be closed now, if it should. `idleLimitMs`: how long nothing may be sent or received. */
+  /** Why it is to be closed now; undefined when it is not. `idleLimitMs`: how long nothing may be sent or received. */
   overdue(nowMs: number, idleLimitMs: number): string | undefined {
     const quietMs = nowMs - this.#activeMs;
     if (!this.#open) return quietMs > OPEN_TIMEOUT_MS ? 'connection not open in time' : undefined;
     const stalledMs = this.#stalledSinceMs === undefined ? 0 : nowMs - this.#stalledSinceMs;
     if (stalledMs > MESSAGE_TIMEOUT_MS) return 'message not completed in time';
-    // Somebody depends on a connection that is held.
+    // A held connection may be idle: a call depends on it.
     return this.#holders === 0 && quietMs > idleLimitMs ? 'idle' : undefined;
   }
 
@@ -138,12 +138,12 @@ export class StreamConnection implements Flow {
     });
   }
 
-  /** For a sender who came after the connection had gone. */
+  /** For a send after the connection was closed: its listeners were added too late for the 'close' event. */
   #failLater(): void {
     queueMicrotask(() => this.#failures.emit(this.#closeReason));
   }
 
-  /** The stream makes no sense any more: what has been answered is still sent, nothing else is read. */
+  /** The stream cannot be framed any more: pending responses are still sent, nothing else is read. */
   #finish(reason: string): void {
     this.#closeReason = reason;
     this.#finishing = true;

@@ -1,38 +1,38 @@
 import { connect, type Socket } from 'node:net';
 import type { Endpoint } from './flow.js';
 
-/** Where a connection of ours goes. */
+/** The destination of an outgoing connection. */
 export interface StreamDestination {
   readonly remote: Endpoint;
-  /** The host of the URI it is for: what a certificate has to name. */
+  /** The host of the URI it is for: the certificate has to have this name. */
   readonly name: string;
-  /** The address it leaves from; absent when the system chooses. */
+  /** Local address to bind to; undefined when the system chooses. */
   readonly localAddress: string | undefined;
 }
 
-/** How a stream transport comes by sockets that carry SIP: TCP's own, or those of TLS on top of them. */
+/** Source of sockets that carry SIP: plain TCP, or TLS over TCP. */
 export interface StreamSockets {
   readonly protocol: 'tcp' | 'tls';
-  /** The event that tells that a socket of `connect` may be written to. */
+  /** The event after which a socket of `connect` may be written to. */
   readonly openEvent: 'connect' | 'secureConnect';
   /** Accepted connections that do not carry SIP yet. */
   readonly pending: number;
-  /** Those of one source. */
+  /** The same for one source. */
   pendingFrom(address: string): number;
-  /** Prepares an accepted TCP connection. `ready` is called with what carries the SIP, unless nothing comes of it. */
+  /** Prepares an accepted TCP connection. `ready` is called with the socket that carries SIP, unless the handshake fails. */
   accept(socket: Socket, remote: Endpoint, ready: (socket: Socket) => void): void;
-  /** Opens a connection; it is told by `openEvent`, 'error' and 'close' what becomes of it. */
+  /** Opens a connection; the socket emits `openEvent`, 'error' and 'close'. */
   connect(destination: StreamDestination): Socket;
   /** Whether the other end of an open connection has shown that it is `name`. */
   isFor(socket: Socket, name: string): boolean;
-  /** Whether the other end has shown by a certificate who it is. */
+  /** Whether the other end has a verified certificate. */
   isAuthenticated(socket: Socket): boolean;
-  /** Gives up accepted connections that have taken too long. */
+  /** Closes accepted connections whose handshake takes too long. */
   closeOverdue(nowMs: number): void;
   close(): void;
 }
 
-/** Plain TCP: an accepted connection is ready at once, and nobody can show who he is. */
+/** Plain TCP: an accepted connection is ready at once; peers cannot be authenticated. */
 export const tcpSockets: StreamSockets = {
   protocol: 'tcp',
   openEvent: 'connect',

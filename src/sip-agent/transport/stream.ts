@@ -15,13 +15,13 @@ import {
   type Transport,
 } from './transport.js';
 
-/** A connection nothing goes over and no call depends on is closed after this. */
+/** An idle connection that no call depends on is closed after this. */
 const IDLE_MS = 15 * 60_000;
-/** The same for a source that is not allowed to call: time to read its 403. */
+/** The same for an unknown source: time to read its 403. */
 const UNKNOWN_IDLE_MS = 10_000;
-/** How much of all connections such sources may have: they cannot keep out those that may call. */
+/** Share of all connections that unknown sources may have, so that they cannot block the allowed ones. */
 const UNKNOWN_SHARE = 0.25;
-/** How much of them any one source may have. */
+/** Share of all connections that one source may have. */
 const SOURCE_SHARE = 0.25;
 const SWEEP_INTERVAL_MS = 1_000;
 
@@ -36,23 +36,23 @@ export interface StreamTransportOptions {
   /** Connections, made or accepted, beyond which further ones are closed at once. */
   readonly maxConnections: number;
   readonly allow: (address: string) => boolean;
-  /** Hears of a connection of ours that could not be opened, or that was lost to an error. */
+  /** Called when a connection could not be opened, or was lost to an error. */
   readonly failed: (remote: Endpoint, error: Error) => void;
 }
 
-/** SIP over TCP or TLS: a listener and the connections that came in or were opened (RFC 3261 section 18). */
+/** SIP over TCP or TLS: a listener, and its accepted and outgoing connections (RFC 3261 section 18). */
 export class StreamTransport implements Transport {
   readonly #options: StreamTransportOptions;
   readonly #server: Server;
   readonly bound: BoundAddress;
-  /** Accepted ones by the peer's address and port, ours also by the name they were opened for. */
+  /** Accepted connections by the peer's address and port; outgoing TLS ones also by the name they were opened for. */
   readonly #connections = new Map<string, StreamConnection>();
-  /** Accepted ones by the address and port their peer can be reached at (RFC 5923). */
+  /** Accepted connections by the address and port their peer listens on (RFC 5923). */
   readonly #aliases = new Map<string, StreamConnection>();
-  /** How many of the accepted ones each source has. */
+  /** Accepted connections per source. */
   readonly #accepted = new SourceCounts();
   readonly #throttle: LogThrottle;
-  /** Accepted ones of sources that may not call. */
+  /** Accepted connections of unknown sources. */
   readonly #unknown = new Set<StreamConnection>();
   #sweep: StopTimer | undefined;
   #closed: Promise<void> | undefined;
@@ -63,7 +63,7 @@ export class StreamTransport implements Transport {
     this.#throttle = new LogThrottle(options.clock);
     this.#server = server;
     this.bound = bound;
-    // No descriptor left, or the interface gone: what is open goes on.
+    // No descriptor left, or the interface is gone: open connections stay.
     server.on('error', (error) => warnOnce(error.message));
     server.on('connection', (socket) => this.#accept(socket));
   }
@@ -89,7 +89,7 @@ export class StreamTransport implements Transport {
     return this.#connections.size + this.#options.sockets.pending;
   }
 
-  /** The connection to that peer, opened when there is none. */
+  /** The connection to that peer; opens one when there is none. */
   flowTo(remote: Endpoint, localAddress: string, name: string): Flow {
     const key = this.#keyFor(remote, name);
     const existing = this.#connections.get(key);
@@ -113,12 +113,12 @@ export class StreamTransport implements Transport {
     return this.#closed;
   }
 
-  /** With TLS, a connection of ours is for the one name its other end has shown to be. */
+  /** A TLS connection may be used only for the name that its certificate was verified for. */
   #keyFor(remote: Endpoint, name: string): string {
     return this.bound.protocol === 'tls' ? `${formatHostPort(remote)} ${name.toLowerCase()}` : formatHostPort(remote);
   }
 
-  /** A connection that the peer opened and that may be used for what is meant for `name`. */
+  /** A connection that the peer opened and that may be used for requests to `name`. */
   #acceptedFrom(remote: Endpoint, name: string): StreamConnection | undefined {
     const key = formatHostPort(remote);
     const { sockets } = this.#options;
@@ -159,7 +159,7 @@ export class StreamTransport implements Transport {
     return false;
   }
 
-  /** Closes the connection longest idle that no call depends on, of a source that has more of them than the new one. */
+  /** Closes the longest idle connection that no call depends on, of a source with more connections than the new one. */
   #makeRoom(ofNewSource: number): boolean {
     let longest: StreamConnection | undefined;
     for (const each of this.#connections.values()) {
@@ -195,8 +195,8 @@ export class StreamTransport implements Transport {
   }
 
   /**
-   * RFC 5923 section 9: only a peer who has shown who he is may have requests for his listening port sent back over a
-   * connection of his; anybody else on his machine could ask for them too.
+   * RFC 5923 section 9: only an authenticated peer may register an alias; otherwise another program on its machine could
+   * take over the requests for its listening port.
    */
   #takeAlias(connection: StreamConnection, port = DEFAULT_PORTS[this.bound.protocol]): void {
     if (!this.#options.sockets.isAuthenticated(connection.socket)) return;

@@ -4,17 +4,17 @@ import { parseSipUri } from '../syntax/uri.js';
 /** RFC 3261 section 18.2.1. */
 export const DEFAULT_PORTS: Readonly<Record<TransportProtocol, number>> = { udp: 5060, tcp: 5060, tls: 5061 };
 
-/** Where a URI says a request goes, before its name is looked up. */
+/** The target of a request by its URI (RFC 3263 section 4), before its name is looked up. */
 export interface RequestTarget {
   readonly host: string;
   readonly port?: number;
-  /** What the URI asks for; absent when it leaves the choice to us. */
+  /** The transport the URI asks for; absent when it names none. */
   readonly protocol?: TransportProtocol;
 }
 
 /**
- * The target of a request to `uri`: its maddr or host, its port, its transport (RFC 3263 section 4).
- * Throws an Error that says what is wrong when nothing can be sent there.
+ * The target of a request to `uri`: its maddr or host, its port, its transport (RFC 3263 section 4). Throws an Error when no
+ * request can be sent to that URI.
  */
 export function targetOf(uri: string): RequestTarget {
   const parsed = parseSipUri(uri);
@@ -28,7 +28,7 @@ export function targetOf(uri: string): RequestTarget {
   };
 }
 
-/** RFC 3261 section 26.2.2: "sips" is TLS, whatever reliable transport it names below it. */
+/** RFC 3261 section 26.2.2: "sips" means TLS, also with "transport=tcp". */
 function protocolOf(secure: boolean, transport: string | undefined): TransportProtocol | undefined {
   if (secure && (transport === undefined || transport === 'tcp')) return 'tls';
   if (transport === undefined || transport === 'tls') return transport;

@@ -14,31 +14,31 @@ import type { Endpoint } from './flow.js';
 import { Handshakes, type HandshakesOptions } from './handshakes.js';
 import type { StreamDestination, StreamSockets } from './stream-sockets.js';
 
-/** Who the agent is and whom it believes; all of it in PEM. */
+/** The agent's certificate and key and its trusted authorities, in PEM. */
 export interface TlsCredentials {
-  /** Our certificate and those between it and its authority, ours first. */
+  /** Our certificate, followed by the intermediate ones. */
   readonly cert: string;
   readonly key: string;
-  /** The only authorities believed. Default: the well-known ones for servers, none for clients. */
+  /** The only trusted authorities. Default: the well-known ones for servers, none for clients. */
   readonly ca?: string | undefined;
 }
 
 export interface TlsOptions extends TlsCredentials {
-  /** Whether peers that connect to us are asked for a certificate, and refused without one. A wrong one always is. */
+  /** Whether peers that connect to us are asked for a certificate, and refused without one. A wrong one is always refused. */
   readonly clientCertificate: 'never' | 'optional' | 'required';
 }
 
-/** Makes the sockets of SIP over TLS. What fails in a handshake is told to `failed`, once each. */
+/** The sockets of SIP over TLS. Each failed handshake is reported once to `failed`. */
 export class TlsSockets implements StreamSockets {
   readonly protocol = 'tls';
   readonly openEvent = 'secureConnect';
   readonly #options: TlsOptions;
   readonly #handshakes: Handshakes;
-  /** Never listens: it is handed connections one by one. */
+  /** Never listens: accepted TCP connections are given to it one by one. */
   readonly #server: Server;
   #context: SecureContext;
 
-  /** Throws an Error when certificate, key or authorities are unusable. */
+  /** Throws an Error when the certificate, the key or the authorities are unusable. */
   constructor(options: TlsOptions, handshakes: HandshakesOptions) {
     if (options.clientCertificate !== 'never' && options.ca === undefined) {
       throw new Error('Client certificates need an authority of their own');
@@ -49,7 +49,7 @@ export class TlsSockets implements StreamSockets {
     this.#server = createServer({
       ...contextOf(options),
       requestCert: options.clientCertificate !== 'never',
-      // Judged in #secured, where it is known who is being refused.
+      // Checked in #secured, where the peer's address is known for the log.
       rejectUnauthorized: false,
     });
     this.#server.on('secureConnection', (socket) => this.#secured(socket));
@@ -67,7 +67,7 @@ export class TlsSockets implements StreamSockets {
     return this.#handshakes.from(address);
   }
 
-  /** New connections use these from now on; the others stay as they are. Throws as the constructor does. */
+  /** Uses these credentials for new connections; open ones stay unchanged. Throws as the constructor does. */
   renew(credentials: TlsCredentials): void {
     const context = createSecureContext(contextOf(credentials));
     this.#server.setSecureContext(contextOf(credentials));
@@ -83,7 +83,7 @@ export class TlsSockets implements StreamSockets {
       host: remote.address,
       port: remote.port,
       ...(localAddress === undefined ? {} : { localAddress }),
-      // RFC 6066 section 3: an address is no server name.
+      // RFC 6066 section 3: an IP address is not allowed as a server name.
       servername: isIP(name) ? '' : name,
       secureContext: this.#context,
       checkServerIdentity: (_, certificate) => identityFault(name, certificate),
@@ -135,10 +135,9 @@ function remoteOf({ remoteAddress: address, remotePort: port }: Socket): Endpoin
 }
 
 /**
- * Whether a certificate is that of the SIP domain or address `name`: by a "sip:" URI among its alternative names
- * (RFC 5922 section 7.1), or as for any other server by a DNS name or an address. Wildcards count, which RFC 5922
- * section 7.2 would rather not have: carriers use them.
- * Returns what is wrong, if anything.
+ * Checks that a certificate belongs to the SIP domain or address `name`: by a "sip:" URI among its alternative names
+ * (RFC 5922 section 7.1), or by a DNS name or an address, as for any other server. Wildcards are accepted although RFC 5922
+ * section 7.2 forbids them: carriers use them. Returns the fault, if there is one.
  */
 export function identityFault(name: string, certificate: PeerCertificate): Error | undefined {
   const domain = name.toLowerCase();
@@ -147,15 +146,15 @@ export function identityFault(name: string, certificate: PeerCertificate): Error
   return isIPv6(name) ? addressFault(name, certificate) : checkServerIdentity(name, certificate);
 }
 
-/** By OpenSSL: some versions of Node take an IPv6 address for a host name here (22.23). */
+/** OpenSSL checks an IPv6 address: some versions of Node (22.23) take it for a host name. */
 function addressFault(address: string, { raw, subjectaltname = '' }: PeerCertificate): Error | undefined {
   if (new X509Certificate(raw).checkIP(address.replace(/%.*$/, ''))) return undefined;
   return new Error(`Hostname/IP does not match certificate's altnames: ${address} is not in ${subjectaltname}`);
 }
 
 /**
- * `URI:sip:example.com`, `DNS:example.com` and so on. Node puts quotes around an entry that could be taken for several:
- * no SIP domain needs them, so a certificate that has any is left to Node.
+ * The alternative names: `URI:sip:example.com`, `DNS:example.com` and so on. Node quotes an ambiguous entry, which no SIP
+ * domain is: a certificate with quotes is checked by Node alone.
  */
 function alternativeNames({ subjectaltname = '' }: Partial<PeerCertificate>): string[] {
   return subjectaltname.includes('"') ? [] : subjectaltname.split(', ');

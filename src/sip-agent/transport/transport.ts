@@ -2,7 +2,7 @@ import type { Endpoint, Flow, TransportProtocol } from './flow.js';
 import type { Envelope, SipRequest, SipResponse } from '../syntax/message.js';
 import type { ParseFailure } from '../syntax/parse.js';
 
-/** Where a transport delivers what it receives. Neither function throws. */
+/** Receives the messages of a transport. Neither function throws. */
 export interface MessageSink {
   message(message: SipRequest | SipResponse, envelope: Envelope, flow: Flow): void;
   malformed(failure: ParseFailure, flow: Flow): void;
@@ -15,12 +15,12 @@ export interface BoundAddress {
   readonly port: number;
 }
 
-/** The host Via and Contact have to give a peer at an address; undefined for ours as the peer is reached from it. */
+/** The host for Via and Contact towards a peer's address; undefined for the local address that reaches the peer. */
 export type AdvertisedHost = (peerAddress: string) => string | undefined;
 
-/** What the configuration says about one listener. */
+/** One listener as configured. */
 export interface ListenerConfig extends BoundAddress {
-  /** As it was written, for error messages. */
+  /** The configured text, for error messages. */
   readonly text: string;
 }
 
@@ -28,7 +28,7 @@ export interface ListenerConfig extends BoundAddress {
 export interface Transport {
   readonly bound: BoundAddress;
   /**
-   * A flow to a peer. `localAddress` is the address of ours that peer can reach, `name` the host of the URI it is for.
+   * A flow to a peer. `localAddress` is our address as that peer can reach it, `name` the host of the URI the flow is for.
    * Never throws.
    */
   flowTo(remote: Endpoint, localAddress: string, name: string): Flow;

@@ -25,9 +25,9 @@ export interface UdpTransportOptions {
   readonly sink: MessageSink;
   readonly logger: AgentLogger;
   readonly localAddresses: LocalAddresses;
-  /** The address Via and Contact give a peer, whatever the route. */
+  /** Replaces the local address in Via and Contact. */
   readonly advertise: AdvertisedHost | undefined;
-  /** Whether a source is worth a route lookup. */
+  /** Whether a source is allowed: only then is its local address looked up. */
   readonly allow: (address: string) => boolean;
 }
 
@@ -44,7 +44,7 @@ export class UdpTransport implements Transport {
     const { address, port } = socket.address();
     this.bound = { protocol: 'udp', address, port };
     const warnOnce = logOnce((reason) => options.logger.warn({ event: 'sip.udp_error', reason }));
-    // An ICMP error, a full buffer, an interface that is gone: no reason to stop listening.
+    // An ICMP error, a full buffer or a lost interface does not stop the listener.
     socket.on('error', (error) => warnOnce(error.message));
     socket.on('message', (bytes, source) => this.#receive(bytes, source));
   }
@@ -52,7 +52,7 @@ export class UdpTransport implements Transport {
   /** Binds the socket. Rejects when the address cannot be bound. */
   static async open(options: UdpTransportOptions): Promise<UdpTransport> {
     const { address, port } = options.listen;
-    // Asked of an IPv4 socket, ipv6Only makes bind() fail.
+    // On an IPv4 socket, ipv6Only makes bind() fail.
     const ipv6 = isIPv6(address);
     const socket = createSocket({ type: ipv6 ? 'udp6' : 'udp4', ipv6Only: ipv6 });
     await new Promise<void>((resolve, reject) => {
@@ -76,7 +76,7 @@ export class UdpTransport implements Transport {
   /** `failed` is called at most once, never synchronously. */
   send(bytes: Buffer, { address, port }: Endpoint, failed: (reason: string) => void): void {
     if (this.#closed) return;
-    // Node throws at once when the port is 0, which a Via or a Contact may well say.
+    // Node throws when the port is 0, which a Via or a Contact can contain.
     if (port === 0) {
       queueMicrotask(() => failed('no such port'));
       return;
@@ -100,7 +100,7 @@ export class UdpTransport implements Transport {
       this.#deliver(bytes, source, local);
       return;
     }
-    // Datagrams of a peer wait for the same lookup and so stay in order; if it fails, SIP sends them again.
+    // Datagrams of one peer wait for the same lookup and stay in order; if it fails, the peer retransmits them.
     this.#options.localAddresses.find(source.address).then(
       (found) => this.#deliver(bytes, source, found),
       () => undefined,
@@ -157,11 +157,11 @@ class UdpFlow implements Flow {
   }
 }
 
-/** The system may grant less than what is asked for, or nothing: then it stays as it is. */
+/** The system may grant a smaller buffer, or refuse to change it. */
 function growReceiveBuffer(socket: Socket): void {
   try {
     socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
   } catch {
-    // Nothing is lost but the headroom.
+    // The default buffer works, with less headroom for bursts.
   }
 }

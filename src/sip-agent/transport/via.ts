@@ -7,8 +7,8 @@ import type { SipRequest } from '../syntax/message.js';
 const SOURCE_PARAMS = /;\s*(?:rport|received)\s*(?:=[^;]*)?(?=;|$)/gi;
 
 /**
- * Writes where a request really came from into its topmost Via: "received" when the sender's own idea differs
- * (RFC 3261 section 18.2.1), "rport" when it asked for it (RFC 3581 section 4).
+ * Writes the source of a request into its topmost Via: "received" when it differs from the Via's host (RFC 3261 section
+ * 18.2.1), "rport" when the sender asked for it (RFC 3581 section 4).
  */
 export function stampSource(request: SipRequest, via: Via, source: Endpoint): void {
   if (!via.rport && via.host === source.address) return;
@@ -20,8 +20,8 @@ export function stampSource(request: SipRequest, via: Via, source: Endpoint): vo
 }
 
 /**
- * The way back for a response: always to the address the request came from, whatever the Via says, so that nobody
- * else can be made to receive it; to the sender's port with "rport", else to the port in its Via.
+ * The flow for a response: always to the source address of the request, never to the host in its Via, which could direct
+ * responses to a victim; to the source port with "rport", else to the port in the Via.
  */
 export function responseFlow(flow: Flow, via: Via): Flow {
   return via.rport ? flow : flow.toPort(via.port ?? DEFAULT_PORTS[flow.protocol]);

@@ -3,18 +3,18 @@ import { formatNameAddr, parseNameAddr } from '../syntax/headers.js';
 import { SipRequest, type SipMessage } from '../syntax/message.js';
 import { parseSipUri, uriScheme } from '../syntax/uri.js';
 
-/** Header fields that are the agent's alone: routing, identity of the dialog, framing. */
+/** Header fields that only the agent writes: routing, dialog id, framing. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   ...['via', 'route', 'record-route', 'max-forwards', 'content-length', 'rseq'],
   ...['from', 'to', 'call-id', 'cseq'],
 ]);
 
-/** What a client writes for "the address we are reached at". */
+/** A client writes `@localhost` for our own address. */
 const PLACEHOLDER = /@localhost(?=[;>:\s]|$)/g;
 
 /**
- * Takes over into a message of ours the header fields and the body a client gave.
- * Throws an Error when the body's type is neither given nor plain to see.
+ * Copies the header fields and the body that a client gave into a message of ours. Throws an Error when the body has no
+ * Content-Type and is not SDP.
  */
 export function takeFromClient(message: SipMessage, given: SipMessage, flow: Flow): void {
   const secure = message instanceof SipRequest && isSips(message.uri);
@@ -27,7 +27,7 @@ export function takeFromClient(message: SipMessage, given: SipMessage, flow: Flo
   message.add('content-type', 'application/sdp');
 }
 
-/** Puts our address where a client wrote `@localhost`. */
+/** Replaces `@localhost` by our address. */
 export function replacePlaceholder(value: string, local: Endpoint): string {
   return value.includes('@localhost') ? value.replace(PLACEHOLDER, `@${formatHostPort(local)}`) : value;
 }
@@ -38,7 +38,7 @@ function takeHeader(name: string, value: string, { local, protocol }: Flow, secu
   return bracketed(ours === value ? ours : ownAddress(ours, protocol, secure));
 }
 
-/** A bare address in angle brackets, as drachtio-server writes it: peers look for them. */
+/** Puts a bare address in angle brackets, as drachtio-server does: some peers require them. */
 function bracketed(contact: string): string {
   const address = contact.includes('<') ? undefined : parseNameAddr(contact);
   return address ? formatNameAddr(address) : contact;
@@ -49,19 +49,19 @@ function ownAddress(contact: string, protocol: TransportProtocol, secure: boolea
   return secure ? contact.replace(/(?<=^|<)sip:/i, 'sips:') : withTransport(contact, protocol);
 }
 
-/** A Contact of ours on a connection has to say so, or requests to it come by UDP. */
+/** A Contact of ours on a connection needs a transport parameter, or requests to it are sent by UDP. */
 function withTransport(contact: string, protocol: TransportProtocol): string {
   const address = parseNameAddr(contact);
   if (!address || parseSipUri(address.uri)?.params.has('transport') !== false) return contact;
   return formatNameAddr({ ...address, uri: `${address.uri};transport=${protocol}` });
 }
 
-/** Whether a URI asks for TLS all the way. */
+/** Whether a URI requires TLS on every hop. */
 export function isSips(uri: string): boolean {
   return uriScheme(uri) === 'sips';
 }
 
-/** The Contact peers on this flow can reach us at; `secure`: by nothing but TLS, all the way. */
+/** Our Contact for the peers on a flow; `secure`: a SIPS URI. */
 export function ownContact({ local, protocol }: Flow, secure = false): string {
   if (secure) return `<sips:${formatHostPort(local)}>`;
   return `<sip:${formatHostPort(local)}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;

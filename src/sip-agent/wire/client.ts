@@ -4,10 +4,10 @@ import type { AgentClock } from '../environment.js';
 import type { Flow } from '../transport/flow.js';
 import { encodeFrame } from './codec.js';
 
-/** Octets a client may leave unread before it is given up. */
+/** Octets a client may leave unread before its connection is closed. */
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
 
-/** What a client is told of a message beside its text. */
+/** A message for a client, with what the protocol adds to it. */
 export interface MessageNote {
   readonly flow: Flow;
   readonly bytes: Buffer;
@@ -16,9 +16,9 @@ export interface MessageNote {
   readonly dialogId: string;
 }
 
-/** One connected SIP client, such as drachtio-srf, and what can be said to it. */
+/** One connected SIP client, such as drachtio-srf: sends it the messages of drachtio's protocol. */
 export class WireClient {
-  /** Methods it wants requests of, in lower case. */
+  /** Methods whose requests it handles, in lower case. */
   readonly verbs = new Set<string>();
   readonly #socket: Socket;
   readonly #clock: AgentClock;
@@ -35,18 +35,18 @@ export class WireClient {
     return this.#socket.writable;
   }
 
-  /** A message from the network: a request to be answered under its transaction id, or a response. */
+  /** A message from the network: a request, which the client answers by its transaction id, or a response. */
   fromNetwork(note: MessageNote): void {
     const { address, port } = note.flow.local;
     this.#send(`sip|network|${this.#describe(note)}|${note.transactionId}|${note.dialogId}|${address}|${port}|`, note);
   }
 
-  /** A BYE the agent sent on its own. */
+  /** A BYE that the agent sent itself. */
   unsolicited(note: Omit<MessageNote, 'transactionId'>): void {
     this.#send(`sip|application|${this.#describe(note)}|unsolicited|${note.dialogId}|`, note);
   }
 
-  /** The message the command asked for was sent. */
+  /** The message of a command was sent. */
   sent(commandId: string, note: MessageNote): void {
     const what = `${this.#describe(note)}|${note.transactionId}|${note.dialogId}`;
     this.#send(`response|${commandId}|OK|application|${what}||Msg sent:|`, note);
@@ -61,7 +61,7 @@ export class WireClient {
     this.#send(`response|${commandId}|NOK|${reason.replace(/[|\r\n]/g, ' ')}`);
   }
 
-  /** A last word, after which the connection is closed. */
+  /** Refuses a command and closes the connection. */
   dismiss(commandId: string, reason: string): void {
     this.#send(`response|${commandId}|NO|${reason}`);
     this.#socket.end();
@@ -74,7 +74,7 @@ export class WireClient {
     if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#socket.destroy();
   }
 
-  /** What is said while one round of the event loop reads its sockets goes out in one piece. */
+  /** Messages of one event-loop turn are written together. */
   #flushLater(): void {
     if (this.#socket.writableCorked > 0) return;
     this.#socket.cork();

@@ -10,7 +10,7 @@ export interface WireFrame {
   readonly payload: Buffer;
 }
 
-/** The peer does not speak the protocol: its connection is to be closed. */
+/** The client does not speak the protocol: its connection is to be closed. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
@@ -20,17 +20,17 @@ const HASH = 0x23;
 const CRLF = '\r\n';
 const NOTHING = Buffer.alloc(0);
 
-/** Cuts a byte stream into frames. */
+/** Splits a byte stream into frames. */
 export class WireDecoder {
   #buffered: Buffer = NOTHING;
-  /** Octets of one frame, its length not counted; may be changed as trust grows. */
+  /** Octets of one frame, without its length prefix; may be raised after authentication. */
   maxFrameBytes: number;
 
   constructor(maxFrameBytes: number) {
     this.maxFrameBytes = maxFrameBytes;
   }
 
-  /** Takes the next octets. Yields the frames they complete; throws a WireError when the stream makes no sense. */
+  /** Takes the next octets. Yields the frames they complete; throws a WireError when the framing is broken. */
   *push(chunk: Buffer): Generator<WireFrame> {
     this.#buffered = this.#buffered.length > 0 ? Buffer.concat([this.#buffered, chunk]) : chunk;
     for (let frame = this.#take(); frame; frame = this.#take()) yield parseFrame(frame);

@@ -6,18 +6,18 @@ import { parseMessage } from '../syntax/parse.js';
 import { WireClient } from './client.js';
 import { WireDecoder, WireError, type WireFrame } from './codec.js';
 
-/** The server version whose behaviour towards its client is kept; clients look at it before they ping. */
+/** The drachtio-server version whose behaviour is kept; clients check it before they ping. */
 const PROTOCOL_VERSION = 'v0.9.10';
 const HOST = '127.0.0.1';
 const MAX_CLIENTS = 16;
 const MAX_FRAME_BYTES = 1024 * 1024;
-/** Before the secret has been heard. */
+/** The same before authentication. */
 const MAX_UNAUTHENTICATED_FRAME_BYTES = 4_096;
 const AUTHENTICATION_TIMEOUT_MS = 5_000;
-/** For what clients have sent already when the server closes. */
+/** How long closing waits for commands that clients have already sent. */
 const LEAVE_MS = 250;
 
-/** A client's wish to have a message sent. */
+/** A client's command to send a message. */
 export interface SipCommand {
   readonly id: string;
   /** Of the request to respond to, or to cancel; else empty. */
@@ -29,11 +29,11 @@ export interface SipCommand {
   readonly message: SipRequest | SipResponse;
 }
 
-/** What the wire serves. */
+/** Handles the commands of clients. */
 export interface CommandHandler {
-  /** Never throws; every command gets its reply through `client`. */
+  /** Never throws; every command is answered through `client`. */
   command(client: WireClient, command: SipCommand): void;
-  /** The client's connection is gone, and with it whoever could speak for its calls. */
+  /** The client's connection is lost: no application handles its calls any more. */
   clientGone(client: WireClient): void;
 }
 
@@ -42,7 +42,7 @@ export interface WireServerOptions {
   readonly clock: AgentClock;
   readonly logger: AgentLogger;
   readonly handler: CommandHandler;
-  /** The addresses SIP is spoken at, as `protocol/address:port` separated by commas. */
+  /** The SIP listeners, as `protocol/address:port` separated by commas. */
   readonly hostPorts: string;
 }
 
@@ -51,7 +51,7 @@ export class WireServer {
   readonly #options: WireServerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Authenticated clients; the one to get the next request first. */
+  /** Authenticated clients; the first one gets the next request. */
   readonly #clients = new Set<WireClient>();
   #closing = false;
 
@@ -85,7 +85,7 @@ export class WireServer {
     return this.#clients.size;
   }
 
-  /** A client that wants requests of this method; several take turns. */
+  /** A client that handles requests of this method; several take turns. */
   pick(method: string): WireClient | undefined {
     if (this.#closing) return undefined;
     const verb = method.toLowerCase();
@@ -99,8 +99,8 @@ export class WireServer {
   }
 
   /**
-   * Closes every connection, once what clients have sent before has been done: the response to a BYE, for instance, of
-   * one that leaves now. None of the clients counts as gone. To be called once.
+   * Closes every connection after the commands that clients have already sent, such as the response to a BYE. `clientGone` is
+   * not called for them. To be called once.
    */
   close(): Promise<void> {
     this.#closing = true;
@@ -193,7 +193,7 @@ export class WireServer {
   }
 }
 
-/** Takes the same time however much of the secret is right. */
+/** Constant-time comparison. */
 function sameSecret(given: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));
