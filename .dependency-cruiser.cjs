@@ -112,7 +112,8 @@ module.exports = {
     builtins('media/', 'net', 'os'),
     packages('rtp/', 'ipaddr\\.js'),
     packages('media/freeswitch/', 'drachtio-fsmrf'),
-    packages('signaling/', 'drachtio-srf', 'ipaddr\\.js'),
+    packages('signaling/', 'drachtio-srf', 'ipaddr\\.js', 'lru-cache'),
+    packages('sip-agent/', 'lru-cache'),
     builtins('signaling/', 'net'), // the type of drachtio-srf's socket
     builtins('bridge/', 'worker_threads'),
     folders('bridge/', 'rtp/', 'audio/', 'pranthora/'),

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.js';
 import { sourceNetwork } from '../source-address.js';
 
@@ -33,8 +34,7 @@ export interface Guess {
  */
 export class GuessBackOff {
   readonly #clock: Clock;
-  /** Ordered by the time of the last guess, oldest first. */
-  readonly #sources = new Map<string, GuessingSource>();
+  readonly #sources = new LRUCache<string, GuessingSource>({ max: MAX_SOURCES });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -58,14 +58,11 @@ export class GuessBackOff {
     return { guesses, state: 'begins', waitMs: source.waitMs };
   }
 
-  /** The remembered source or a new one, moved to the end of the order. */
+  /** The remembered source or a new one. */
   #take(key: string): GuessingSource {
     const known = this.#sources.get(key);
-    this.#sources.delete(key);
-    const [oldest] = this.#sources.keys();
-    if (this.#sources.size >= MAX_SOURCES && oldest !== undefined) this.#sources.delete(oldest);
-    const isForgotten = !known || this.#clock.nowMs() >= known.waitUntilMs + FORGET_MS;
-    const source = isForgotten ? { guesses: 0, waitMs: 0, waitUntilMs: -Infinity } : known;
+    if (known && this.#clock.nowMs() < known.waitUntilMs + FORGET_MS) return known;
+    const source = { guesses: 0, waitMs: 0, waitUntilMs: -Infinity };
     this.#sources.set(key, source);
     return source;
   }

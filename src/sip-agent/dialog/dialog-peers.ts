@@ -12,6 +12,7 @@ const MAX_NAMED = 8;
  * route set. A request from another address does not belong to the dialog, even with the right tags.
  */
 export class DialogPeers {
+  /** Least recently used first. A plain Set: an LRUCache takes 2 KB, for each call. */
   readonly #addresses = new Set<string>();
   /** URIs whose host is a name that was not looked up yet. */
   readonly #named = new Set<string>();

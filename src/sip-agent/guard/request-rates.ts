@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { AgentLogger, AgentClock } from '../environment.js';
 import { TokenBucket, type RateVerdict } from './token-bucket.js';
 
@@ -9,8 +10,7 @@ export class RequestRates {
   readonly #perSec: number;
   readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
-  /** Ordered by last use, oldest first. */
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_SOURCES });
   #limited = 0;
 
   constructor(perSec: number, clock: AgentClock, logger: AgentLogger) {
@@ -41,10 +41,9 @@ export class RequestRates {
   }
 
   #bucketOf(address: string, nowMs: number): TokenBucket {
-    const bucket = this.#buckets.get(address) ?? new TokenBucket(this.#perSec, nowMs);
-    this.#buckets.delete(address);
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size >= MAX_SOURCES && oldest !== undefined) this.#buckets.delete(oldest);
+    const known = this.#buckets.get(address);
+    if (known) return known;
+    const bucket = new TokenBucket(this.#perSec, nowMs);
     this.#buckets.set(address, bucket);
     return bucket;
   }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { AgentLogFields, AgentLogger, StopTimer, AgentClock } from '../environment.js';
 
 /** Refusals sent to an unknown source before its requests are ignored: enough to see the reason of a wrong setup. */
@@ -33,8 +34,7 @@ export type RefusedRequest = Omit<AgentLogFields, 'event' | 'address'>;
 export class UnknownSources {
   readonly #clock: AgentClock;
   readonly #logger: AgentLogger;
-  /** Ordered by the last request, oldest first. */
-  readonly #sources = new Map<string, UnknownSource>();
+  readonly #sources = new LRUCache<string, UnknownSource>({ max: MAX_SOURCES });
   #lines = 0;
   #unloggedSources = 0;
   #refused = 0;
@@ -66,8 +66,6 @@ export class UnknownSources {
     const source = this.#sources.get(address) ?? this.#add(address, describe);
     source.lastMs = this.#clock.nowMs();
     source.requests += 1;
-    this.#sources.delete(address);
-    this.#sources.set(address, source);
     this.#scheduleSweep();
     if (source.requests > REFUSALS) {
       this.#ignored += 1;
@@ -84,15 +82,15 @@ export class UnknownSources {
   }
 
   #add(address: string, describe: () => RefusedRequest): UnknownSource {
-    const [oldest] = this.#sources.keys();
-    if (this.#sources.size >= MAX_SOURCES && oldest !== undefined) this.#sources.delete(oldest);
     const logged = this.#lines < MAX_LINES;
     if (logged) {
       this.#lines += 1;
       this.#logger.warn({ event: 'sip.forbidden', address, ...describe() });
     } else this.#unloggedSources += 1;
     const nowMs = this.#clock.nowMs();
-    return { lastMs: nowMs, requests: 0, loggedRequests: 1, loggedMs: nowMs, logged };
+    const source = { lastMs: nowMs, requests: 0, loggedRequests: 1, loggedMs: nowMs, logged };
+    this.#sources.set(address, source);
+    return source;
   }
 
   #scheduleSweep(): void {
@@ -105,7 +103,10 @@ export class UnknownSources {
 
   #logSummaries(): void {
     const nowMs = this.#clock.nowMs();
-    for (const [address, source] of this.#sources) {
+    // A copy of the keys, as the loop deletes; least recently used first.
+    for (const address of [...this.#sources.rkeys()]) {
+      const source = this.#sources.peek(address);
+      if (!source) continue;
       const gone = nowMs - source.lastMs >= QUIET_MS;
       if (gone || nowMs - source.loggedMs >= SUMMARY_INTERVAL_MS) this.#summarise(address, source, nowMs);
       if (gone) this.#sources.delete(address);

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { AgentClock } from '../environment.js';
 import { formatHostPort, type Flow } from '../transport/flow.js';
 
@@ -12,8 +13,8 @@ const MAX_PEERS = 10_000;
  */
 export class HeardPeers {
   readonly #clock: AgentClock;
-  /** When each peer was heard last, oldest first. */
-  readonly #heardAtMs = new Map<string, number>();
+  /** When each peer was heard last. Only `note` counts as a use. */
+  readonly #heardAtMs = new LRUCache<string, number>({ max: MAX_PEERS });
 
   constructor(clock: AgentClock) {
     this.#clock = clock;
@@ -21,18 +22,13 @@ export class HeardPeers {
 
   /** The peer has proven its address. */
   note({ reliable, remote }: Flow): void {
-    if (reliable) return;
-    const key = formatHostPort(remote);
-    this.#heardAtMs.delete(key);
-    const [oldest] = this.#heardAtMs.keys();
-    if (this.#heardAtMs.size >= MAX_PEERS && oldest !== undefined) this.#heardAtMs.delete(oldest);
-    this.#heardAtMs.set(key, this.#clock.nowMs());
+    if (!reliable) this.#heardAtMs.set(formatHostPort(remote), this.#clock.nowMs());
   }
 
   /** Whether the peer has proven its address. A TCP or TLS connection is a proof. */
   knows({ reliable, remote }: Flow): boolean {
     if (reliable) return true;
-    const heardAtMs = this.#heardAtMs.get(formatHostPort(remote));
+    const heardAtMs = this.#heardAtMs.peek(formatHostPort(remote));
     return heardAtMs !== undefined && this.#clock.nowMs() - heardAtMs < REMEMBER_MS;
   }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { AgentClock } from '../environment.js';
 import { formatHostPort } from './flow.js';
 import type { Hop } from './locate.js';
@@ -9,19 +10,15 @@ const MAX_REMEMBERED = 1_000;
 /** Blocklist of hops that failed lately, so that not every request has to wait for the same timeout again. */
 export class Blocklist {
   readonly #clock: AgentClock;
-  /** When each hop failed last, oldest first. */
-  readonly #blockedAtMs = new Map<string, number>();
+  /** When each hop failed last. Only a failure counts as a use. */
+  readonly #blockedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED });
 
   constructor(clock: AgentClock) {
     this.#clock = clock;
   }
 
   block(hop: Hop): void {
-    const key = keyOf(hop);
-    this.#blockedAtMs.delete(key);
-    const [oldest] = this.#blockedAtMs.keys();
-    if (this.#blockedAtMs.size >= MAX_REMEMBERED && oldest !== undefined) this.#blockedAtMs.delete(oldest);
-    this.#blockedAtMs.set(key, this.#clock.nowMs());
+    this.#blockedAtMs.set(keyOf(hop), this.#clock.nowMs());
   }
 
   /** The same hops, the blocked ones after the others. */
@@ -31,7 +28,7 @@ export class Blocklist {
   }
 
   #isBlocked(hop: Hop): boolean {
-    const blockedAtMs = this.#blockedAtMs.get(keyOf(hop));
+    const blockedAtMs = this.#blockedAtMs.peek(keyOf(hop));
     return blockedAtMs !== undefined && this.#clock.nowMs() - blockedAtMs < REMEMBER_MS;
   }
 }

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { LRUCache } from 'lru-cache';
 
 /** Peers whose local address is remembered; others are looked up again. */
 const MAX_REMEMBERED = 4_096;
@@ -13,7 +14,7 @@ const DISCARD_PORT = 9;
  * routing table decides; it is asked once for each peer.
  */
 export class LocalAddresses {
-  readonly #known = new Map<string, string>();
+  readonly #known = new LRUCache<string, string>({ max: MAX_REMEMBERED });
   readonly #pending = new Map<string, Promise<string>>();
 
   /** The address, if it is remembered. */
@@ -28,7 +29,7 @@ export class LocalAddresses {
     if (this.#pending.size >= MAX_PENDING) return Promise.reject(new Error('Too many route lookups'));
     const lookup = routeTo(remoteAddress)
       .then((address) => {
-        this.#remember(remoteAddress, address);
+        this.#known.set(remoteAddress, address);
         return address;
       })
       .finally(() => {
@@ -36,12 +37,6 @@ export class LocalAddresses {
       });
     this.#pending.set(remoteAddress, lookup);
     return lookup;
-  }
-
-  #remember(remoteAddress: string, address: string): void {
-    const [oldest] = this.#known.keys();
-    if (this.#known.size >= MAX_REMEMBERED && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.set(remoteAddress, address);
   }
 }
 

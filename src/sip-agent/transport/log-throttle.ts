@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { AgentClock } from '../environment.js';
 
 const INTERVAL_MS = 60_000;
@@ -7,8 +8,8 @@ const MAX_KEYS = 1_000;
 /** Limits log lines to one a minute for each key. */
 export class LogThrottle {
   readonly #clock: AgentClock;
-  /** When each key passed last, oldest first. */
-  readonly #passedAtMs = new Map<string, number>();
+  /** When each key passed last. Only passing counts as a use. */
+  readonly #passedAtMs = new LRUCache<string, number>({ max: MAX_KEYS });
 
   constructor(clock: AgentClock) {
     this.#clock = clock;
@@ -17,11 +18,8 @@ export class LogThrottle {
   /** Whether a line for `key` is to be logged now. */
   passes(key: string): boolean {
     const nowMs = this.#clock.nowMs();
-    const lastMs = this.#passedAtMs.get(key);
+    const lastMs = this.#passedAtMs.peek(key);
     if (lastMs !== undefined && nowMs - lastMs < INTERVAL_MS) return false;
-    this.#passedAtMs.delete(key);
-    const [oldest] = this.#passedAtMs.keys();
-    if (this.#passedAtMs.size >= MAX_KEYS && oldest !== undefined) this.#passedAtMs.delete(oldest);
     this.#passedAtMs.set(key, nowMs);
     return true;
   }

@@ -1,5 +1,6 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import type { NaptrRecord, SrvRecord } from 'node:dns';
+import { LRUCache } from 'lru-cache';
 import type { AgentClock } from '../environment.js';
 
 /** Name lookups. Each rejects with an Error when there is no such record, or no answer. */
@@ -56,8 +57,7 @@ interface Answer {
 export class NameCache implements NameService {
   readonly #names: NameService;
   readonly #clock: AgentClock;
-  /** Oldest first. */
-  readonly #answers = new Map<string, Answer>();
+  readonly #answers = new LRUCache<string, Answer>({ max: MAX_ANSWERS });
   #pending = 0;
 
   constructor(names: NameService, clock: AgentClock) {
@@ -99,9 +99,6 @@ export class NameCache implements NameService {
       answer.expiresMs = this.#clock.nowMs() + forMs;
     };
     this.#pending++;
-    this.#answers.delete(question);
-    const [oldest] = this.#answers.keys();
-    if (this.#answers.size >= MAX_ANSWERS && oldest !== undefined) this.#answers.delete(oldest);
     this.#answers.set(question, answer);
     records.then(
       () => keep(KEEP_MS),
