@@ -53,7 +53,7 @@ function read(headers: BodyHeaders, body: string, depth: number): SessionBody {
   }
   if (type.startsWith('multipart/')) {
     const parts = depth < MAX_DEPTH ? parseMultipart(body, params.get('boundary') ?? '') : undefined;
-    if (!parts) return refuse(400, 'multipart body cannot be taken apart', {});
+    if (!parts) return refuse(400, 'multipart body cannot be parsed', {});
     const inside =
       type === 'multipart/alternative' ? ofAlternatives(parts, depth) : ofParts(inOrder(parts, params), depth);
     return inside.kind === 'refused' && isOptional ? NONE : inside;

@@ -6,9 +6,14 @@ export function quotable(text: string): string {
     .slice(0, 200);
 }
 
-/** What went wrong, in one line. drachtio-srf rejects with strings, too. */
+/** An error in words. drachtio-srf rejects with strings too. */
 export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The same as an Error. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /**

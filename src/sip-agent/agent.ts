@@ -1,7 +1,7 @@
 import { endCall } from './core/call-ending.js';
 import { CallSetups } from './dialog/call-setups.js';
 import type { Core } from './core/core.js';
-import type { AgentLogger, AgentClock } from './environment.js';
+import { errorText, type AgentClock, type AgentLogger } from './environment.js';
 import { topVia } from './syntax/envelope.js';
 import { formatHostPort, type Flow } from './transport/flow.js';
 import { RequestFilter, type FilterRefusal } from './guard/request-filter.js';
@@ -228,7 +228,7 @@ export class SipAgent {
       hostPorts: bound.map((each) => `${each.protocol}/${formatHostPort(each)}`).join(','),
       handler: {
         command: (client, command) => {
-          this.#execute(client, command).catch((error: unknown) => client.failed(command.id, (error as Error).message));
+          this.#execute(client, command).catch((error: unknown) => client.failed(command.id, errorText(error)));
         },
         clientGone: (client) => this.#guard(() => this.#clientGone(client)),
       },

@@ -17,3 +17,8 @@ export interface AgentLogger {
   info(fields: AgentLogFields): void;
   warn(fields: AgentLogFields): void;
 }
+
+/** An error in words, also of a thrown value that is no Error. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -95,7 +95,7 @@ export class InboundAuth {
     const user = answer.user.slice(0, 64);
     this.#logger.warn({ event: 'sip.auth_failed', callId, address, user }, 'user or password is wrong');
     if (state === 'begins') {
-      const message = 'wrong answers from there get 403 for lockMs, a right one is taken';
+      const message = 'wrong passwords from this address get 403 for lockMs; a right one is accepted';
       this.#logger.warn({ event: 'sip.auth_locked', address, user, attempts, lockMs: waitMs }, message);
     }
     return undefined;

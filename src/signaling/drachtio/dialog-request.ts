@@ -1,4 +1,5 @@
 import type { DigestClient } from '../auth/digest-client.js';
+import { asError } from '../text.js';
 import type { SrfDialog, SrfDialogRequest, SrfResponse } from './srf-types.js';
 
 /**
@@ -24,7 +25,7 @@ export async function requestWithCredentials(
 function finalResponse(dialog: SrfDialog, request: SrfDialogRequest): Promise<SrfResponse> {
   return new Promise((resolve, reject) =>
     dialog.request(request, (error, response) => {
-      if (!response) reject(error instanceof Error ? error : new Error(String(error)));
+      if (!response) reject(asError(error));
       else if (response.status >= 200) resolve(response);
     }),
   );

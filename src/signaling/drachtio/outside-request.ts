@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { SrfInstance, SrfResponse } from './srf-types.js';
-import { owned } from '../text.js';
+import { asError, owned } from '../text.js';
 
 /** A request outside any dialog, other than INVITE. */
 export interface OutsideRequest {
@@ -35,7 +35,7 @@ export function sendOutside(srf: SrfInstance, request: OutsideRequest, clock: Cl
     const cancelTimer = clock.after(RESPONSE_TIMEOUT_MS, () => reject(new Error('no response')));
     const fail = (error: unknown): void => {
       cancelTimer();
-      reject(error instanceof Error ? error : new Error(String(error)));
+      reject(asError(error));
     };
     try {
       // drachtio-srf writes into the headers it is given.

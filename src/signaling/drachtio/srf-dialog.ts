@@ -17,7 +17,7 @@ import {
 } from '../sip-endpoint.js';
 import type { SrfDialog, SrfDialogRequest, SrfRequest, SrfResponse } from './srf-types.js';
 import { plainCallId } from './srf-wire.js';
-import { describe, owned, quotable } from '../text.js';
+import { asError, describe, owned, quotable } from '../text.js';
 
 /** An unanswered BYE must not delay a call's record; the SIP agent goes on retransmitting it. */
 const BYE_TIMEOUT_MS = 4_000;
@@ -159,7 +159,7 @@ export class SrfBackedDialog implements CallDialog {
     const headers = { Contact: this.#dialog.local.contact, 'Content-Type': 'application/sdp' };
     return new Promise((resolve, reject) =>
       this.#request({ method: 'INVITE', body: offer, headers }, (error, response) => {
-        if (!response) reject(error instanceof Error ? error : new Error(describe(error)));
+        if (!response) reject(asError(error));
         else if (response.status >= 200) resolve(response);
       }),
     );

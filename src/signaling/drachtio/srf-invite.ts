@@ -67,7 +67,7 @@ export class SrfInvite implements IncomingInvite {
   answer(localSdp: string, handlers: DialogHandlers): Promise<CallDialog> {
     return new Promise((resolve, reject) => {
       if (this.#isAnswered()) {
-        reject(new Error('the INVITE is gone'));
+        reject(new Error('the INVITE has already ended'));
         return;
       }
       let failed = false;
@@ -77,7 +77,7 @@ export class SrfInvite implements IncomingInvite {
         reject(new Error(why));
       };
       const cancelTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () =>
-        fail('the SIP server did not take the answer'),
+        fail('the SIP server did not confirm the answer'),
       );
       const options = { localSdp, headers: { Supported: 'replaces' } };
       this.#srf.createUAS(this.#request, this.#response, options, (error, srfDialog) => {

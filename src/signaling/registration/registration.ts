@@ -3,6 +3,7 @@ import type { CancelTimer, Clock } from '../../clock.js';
 import { DigestClient, type AuthenticatedResponse, type DigestRefusal } from '../auth/digest-client.js';
 import type { OutsideRequest, OutsideResponse } from '../drachtio/outside-request.js';
 import { describeGenerated, isFromPeer } from '../generated-response.js';
+import { describe } from '../text.js';
 import { grantedSec, leastExpiresSec, retryAfterSec } from './registration-bindings.js';
 
 /** One registration as configured. */
@@ -168,7 +169,7 @@ export class Registration {
         if (era === this.#era) this.#onResponse(result);
       },
       (error: unknown) => {
-        if (era === this.#era) this.#onFailure(error instanceof Error ? error.message : String(error));
+        if (era === this.#era) this.#onFailure(describe(error));
       },
     );
   }
@@ -191,7 +192,7 @@ export class Registration {
   #onSuccess(response: OutsideResponse): void {
     const granted = grantedSec(response, this.settings.contactUser, this.#askSec);
     if (granted === 0) {
-      this.#onFailure('the registrar said yes and did not bind us', response);
+      this.#onFailure('the registrar answered 2xx without a binding for our Contact', response);
       return;
     }
     const isNews = this.#state !== 'registered';

@@ -128,7 +128,7 @@ export class Registrations {
         ...{ event: 'sip.registration_unmatched', callId, address: source.address },
         ...{ registration: registration.settings.name, to: requestUri.user.slice(0, 64) },
       },
-      'an INVITE from the registrar is not for our Contact: if it is no forgery, set contactUser of this registration to the ' +
+      'an INVITE from the registrar is not for our Contact: if it is not forged, set contactUser of this registration to the ' +
         'user it is for or, where that changes from call to call, add the address to sip.allow',
     );
   }

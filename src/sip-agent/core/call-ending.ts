@@ -1,4 +1,5 @@
 import type { Core } from './core.js';
+import { errorText } from '../environment.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { Flow } from '../transport/flow.js';
 import type { InviteUsage } from '../dialog/invite-usage.js';
@@ -65,7 +66,7 @@ async function sendBye(core: Core, usage: InviteUsage, bye: SipRequest, done: ()
   try {
     core.layer.send(bye, await flowInside(core, dialog), handlers, { once: !heard });
   } catch (error) {
-    core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: (error as Error).message });
+    core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: errorText(error) });
     done();
   }
 }

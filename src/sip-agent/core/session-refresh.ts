@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { endCall, flowInside } from './call-ending.js';
 import type { ClientFailure } from '../transaction/client.js';
 import type { Core } from './core.js';
+import { errorText } from '../environment.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { Flow } from '../transport/flow.js';
 import type { InviteUsage } from '../dialog/invite-usage.js';
@@ -62,7 +63,7 @@ function newSession(core: Core, usage: InviteUsage): SessionTimer {
     refresh: () => {
       usage.refreshing = refresh(core, usage, session)
         .catch((error: unknown) => {
-          core.logger.warn({ event: 'sip.session_not_refreshed', callId, reason: (error as Error).message });
+          core.logger.warn({ event: 'sip.session_not_refreshed', callId, reason: errorText(error) });
           session.retry();
         })
         .finally(() => {
@@ -149,7 +150,7 @@ function acknowledge(core: Core, dialog: Dialog, invite: SentInvite, { message }
   flowInside(core, dialog)
     .then((flow) => invite.acknowledged(core.layer.sendAck(ack, flow), flow))
     .catch((error: unknown) =>
-      core.logger.warn({ event: 'sip.ack_not_sent', callId: dialog.callId, reason: (error as Error).message }),
+      core.logger.warn({ event: 'sip.ack_not_sent', callId: dialog.callId, reason: errorText(error) }),
     );
 }
 

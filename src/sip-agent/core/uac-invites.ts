@@ -2,6 +2,7 @@ import { acceptAndEnd, endCall, flowInside } from './call-ending.js';
 import type { ClientFailure } from '../transaction/client.js';
 import { composeInside } from './compose-request.js';
 import type { Core } from './core.js';
+import { errorText } from '../environment.js';
 import { contactUri, Dialog } from '../dialog/dialog.js';
 import { InviteUsage } from '../dialog/invite-usage.js';
 import type { Failover, Attempt } from './failover.js';
@@ -205,7 +206,7 @@ export class UacInvites {
         repeatAck = repeat;
       },
       (error: unknown) =>
-        this.#core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: String(error) }),
+        this.#core.logger.warn({ event: 'sip.bye_not_sent', callId: dialog.callId, reason: errorText(error) }),
     );
     return () => repeatAck();
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { flowInside } from './call-ending.js';
 import { composeInside } from './compose-request.js';
 import type { Core } from './core.js';
+import { errorText } from '../environment.js';
 import type { Dialog } from '../dialog/dialog.js';
 import { parseRAck } from '../syntax/headers.js';
 import type { InviteUsage } from '../dialog/invite-usage.js';
@@ -116,7 +117,7 @@ export class UserAgentClient {
     if (usage.sentInvite?.pending) usage.sentInvite.invite?.cancel();
     usage.whenAcknowledged(() => {
       this.#sendByeNow(usage, command, given).catch((error: unknown) => {
-        usage.client.failed(command.id, (error as Error).message);
+        usage.client.failed(command.id, errorText(error));
         this.#core.usages.remove(usage);
       });
     });

@@ -22,7 +22,7 @@ export class Candidates {
   #left: Candidate[];
   /** The one tried last. */
   #current: Candidate | undefined;
-  #error: unknown = new Error('no way to the target');
+  #error: unknown = new Error('no route to the target');
   #used = false;
 
   constructor(options: CandidatesOptions) {

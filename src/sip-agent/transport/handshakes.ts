@@ -56,7 +56,7 @@ export class Handshakes {
       socket.destroy();
       return false;
     }
-    const reason = 'closed before the handshake was over';
+    const reason = 'closed before the handshake was complete';
     const handshake = { socket, ready, isUnknown, sinceMs: nowMs(), reason };
     this.#pending.set(formatHostPort(remote), handshake);
     this.#bySource.add(remote.address);

@@ -107,7 +107,7 @@ export class TransportLayer {
   /** The flow to the best candidate for a target. Rejects as above. */
   async flowTo(target: RequestTarget): Promise<Flow> {
     const flow = await (await this.candidatesFor(target)).next();
-    if (!flow) throw new Error('no way to the target');
+    if (!flow) throw new Error('no route to the target');
     return flow;
   }
 

@@ -1,5 +1,6 @@
 import type { NaptrRecord, SrvRecord } from 'node:dns';
 import { isIP } from 'node:net';
+import { errorText } from '../environment.js';
 import type { Endpoint, TransportProtocol } from './flow.js';
 import type { NameService } from './name-cache.js';
 import { DEFAULT_PORTS, type RequestTarget } from './target.js';
@@ -135,7 +136,7 @@ async function orUnknown<T>(host: string, answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    throw new UnknownHostError(`${host}: ${(error as Error).message}`, { cause: error });
+    throw new UnknownHostError(`${host}: ${errorText(error)}`, { cause: error });
   }
 }
 
