@@ -1,4 +1,4 @@
-/** A timer that has not fired yet. Cancelling twice, or after it fired, does nothing. */
+/** Stops a timer. Calling it twice, or after the timer has fired, does nothing. */
 export type StopTimer = () => void;
 
 /** The agent's only source of time: monotonic milliseconds. */

@@ -42,7 +42,7 @@ export interface ClientTransaction<R extends AnyResponse> {
 
 type InviteClientState = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
 
-/** RFC 3261 section 17.1.1 with the accepted state of RFC 6026 section 7.2. */
+/** INVITE client transaction: RFC 3261 section 17.1.1 with the accepted state of RFC 6026 section 7.2. */
 export class InviteClientTransaction<R extends AnyResponse> implements ClientTransaction<R> {
   readonly #options: InviteClientTransactionOptions<R>;
   #state: InviteClientState = 'calling';
@@ -145,7 +145,7 @@ export class InviteClientTransaction<R extends AnyResponse> implements ClientTra
 
 type NonInviteClientState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
-/** RFC 3261 section 17.1.2. */
+/** Non-INVITE client transaction (RFC 3261 section 17.1.2). */
 export class NonInviteClientTransaction<R extends AnyResponse> implements ClientTransaction<R> {
   readonly #options: ClientTransactionOptions<R>;
   #state: NonInviteClientState = 'trying';

@@ -157,7 +157,7 @@ export class InviteServerTransaction implements ServerTransaction {
 
 type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
-/** RFC 3261 section 17.2.2. */
+/** Non-INVITE server transaction (RFC 3261 section 17.2.2). */
 export class NonInviteServerTransaction implements ServerTransaction {
   readonly #options: ServerTransactionOptions;
   #state: NonInviteServerState = 'trying';
