@@ -15,7 +15,7 @@ const ELSEWHERE = '127.0.0.67';
 const FAST = { t1Ms: 5, t2Ms: 40, t4Ms: 50 };
 
 let rig: AgentRig;
-const strangers: UdpPeer[] = [];
+const peers: UdpPeer[] = [];
 const refused: string[] = [];
 
 async function start(options: Partial<SipAgentOptions> = {}): Promise<void> {
@@ -30,7 +30,7 @@ async function start(options: Partial<SipAgentOptions> = {}): Promise<void> {
 /** A socket at an address of its own. */
 async function at(address: string): Promise<UdpPeer> {
   const peer = await UdpPeer.open({ address: '127.0.0.1', port: rig.port('udp') }, address);
-  strangers.push(peer);
+  peers.push(peer);
   return peer;
 }
 
@@ -39,7 +39,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await Promise.all(strangers.splice(0).map((peer) => peer.close()));
+  await Promise.all(peers.splice(0).map((peer) => peer.close()));
   await rig.close();
   expect(rig.logger.events('sip.fault')).toEqual([]);
 });
@@ -267,15 +267,15 @@ test('sip.allow is asked each time: who is added may call, who is taken out keep
   const allowed = new Set([INSIDER]);
   await start({ allow: (address) => allowed.has(address) });
   const established = await establish();
-  const stranger = await at(OUTSIDER);
-  const newcomer = new PeerCall(stranger, rig.port('udp'));
+  const outsider = await at(OUTSIDER);
+  const newcomer = new PeerCall(outsider, rig.port('udp'));
   newcomer.send('OPTIONS');
-  const forbidden = await stranger.next('403 OPTIONS');
+  const forbidden = await outsider.next('403 OPTIONS');
   expect(forbidden.header('Warning')).toBe(`399 pranthora-sip-bridge "${OUTSIDER} is not in sip.allow"`);
   allowed.add(OUTSIDER);
   newcomer.sequence = 2;
   newcomer.send('OPTIONS');
-  await stranger.next('200 OPTIONS');
+  await outsider.next('200 OPTIONS');
   allowed.delete(INSIDER);
   await stillUp(established, 2);
   const late = new PeerCall(established.call.peer, rig.port('udp'));
@@ -306,16 +306,16 @@ test('a peer that floods its own call gets 503, then silence, and may still hang
 
 test('a password in a URI, and more of it than anybody needs, is kept out of the log', async () => {
   await start();
-  const stranger = await at(OUTSIDER);
-  const call = new PeerCall(stranger, rig.port('udp'));
+  const outsider = await at(OUTSIDER);
+  const call = new PeerCall(outsider, rig.port('udp'));
   const text = call
     .request('INVITE', {
       uri: 'sip:+15550100:secret1@127.0.0.1;x=secret2',
       headers: [`User-Agent: ${'a'.repeat(500)}`],
     })
     .replace('<sip:peer@127.0.0.1>', `<sip:peer:secret3@${'h'.repeat(200)}.test;y=1>`);
-  stranger.send(text);
-  await stranger.next('403 INVITE');
+  outsider.send(text);
+  await outsider.next('403 INVITE');
   const [line] = rig.logger.events('sip.forbidden');
   expect(line).toMatchObject({ did: '+15550100', userAgent: 'a'.repeat(64), setting: 'sip.allow' });
   expect(line?.['from']).toBe(`sip:peer@${'h'.repeat(119)}`);

@@ -167,7 +167,7 @@ describe('without asking anybody', () => {
     await peer.next('200 OPTIONS');
   });
 
-  test('strangers get 403 and are logged once', async () => {
+  test('unknown sources get 403 and are logged once', async () => {
     const { rig, peer, call } = await begin('udp', { allow: () => false });
     call.invite();
     const refused = await peer.next('403 INVITE');
@@ -261,7 +261,7 @@ describe('TCP connections', () => {
     await gone;
   });
 
-  test('strangers may not stay', async () => {
+  test('connections of unknown sources are closed after 10 s', async () => {
     const clock = new FakeClock();
     const { rig } = await begin('udp', { clock, allow: () => false });
     const peer = await rig.tcpPeer();

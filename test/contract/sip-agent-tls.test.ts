@@ -109,7 +109,7 @@ describe('who connects to us', () => {
     expect((await failure()).reason).toMatch(/wrong version number|http request/);
   });
 
-  test('is worth no line of the log if it is a stranger', async () => {
+  test('is not logged if its source is unknown', async () => {
     rig = await AgentRig.start({ ...MUTUAL, allow: () => false });
     const socket = connectSecurely({ port: rig.port('tls'), host: '127.0.0.1', ...TRUSTING });
     socket.on('error', () => undefined);
@@ -139,13 +139,13 @@ describe('who connects to us', () => {
     expect(clock.pendingTimers).toBe(idleTimers);
   });
 
-  test('finds the door shut while a stranger army stands in it, unless it may call', async () => {
-    let strange = true;
-    rig = await AgentRig.start({ ...SECURE, allow: () => !strange });
+  test('is refused while unknown sources hold 32 handshakes, unless its source is allowed', async () => {
+    let isUnknown = true;
+    rig = await AgentRig.start({ ...SECURE, allow: () => !isUnknown });
     const army = await Promise.all(Array.from({ length: 40 }, bare));
     await vi.waitFor(() => expect(rig.agent.stats().connections).toBe(32));
     expect(army.filter((socket) => !socket.destroyed).length).toBeLessThanOrEqual(40);
-    strange = false;
+    isUnknown = false;
     await options(await rig.tlsPeer(TRUSTING));
     for (const socket of army) socket.destroy();
   });
