@@ -1,7 +1,7 @@
 import { parseMultipart, readField, type BodyHeaders, type BodyPart } from './multipart.js';
 
 /** The refusal of a body, or of a part, that must be understood and is not; `headers` says what is accepted. */
-export interface BodyRefusal {
+interface BodyRefusal {
   readonly status: 400 | 415;
   readonly warning: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -4,7 +4,7 @@ import { parseAuthElements, quoted, type AuthElement } from './auth-params.js';
 /** Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760) as pure functions; RFC 2617's is the part with MD5. */
 
 /** From the weakest to the strongest. SHA-512-256 and the `-sess` variants are not used in the field. */
-export const DIGEST_ALGORITHMS = ['MD5', 'SHA-256'] as const;
+const DIGEST_ALGORITHMS = ['MD5', 'SHA-256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
 const HASHES: Readonly<Record<DigestAlgorithm, string>> = {
@@ -38,7 +38,7 @@ export interface DigestAnswer {
   readonly count?: NonceCount;
 }
 
-export interface NonceCount {
+interface NonceCount {
   /** Eight hexadecimal digits: how often this nonce has been used, this time included. */
   readonly nc: string;
   readonly cnonce: string;

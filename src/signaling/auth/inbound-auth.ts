@@ -23,7 +23,7 @@ export interface InboundAuthSettings {
 }
 
 /** An HA1 stands for the password, in one realm and with the one algorithm it was made with. */
-export type InboundUser = { readonly user: string } & ({ readonly password: string } | { readonly ha1: string });
+type InboundUser = { readonly user: string } & ({ readonly password: string } | { readonly ha1: string });
 
 /** The decision on an INVITE: admitted, a 401 with these challenges, or a 403 because its source guesses passwords. */
 export type AuthVerdict =

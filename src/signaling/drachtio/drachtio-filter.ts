@@ -6,7 +6,7 @@ import { plainCallId } from './srf-wire.js';
 const MAX_AGENT_LENGTH = 64;
 
 /** Remembers the sources that were refused, and logs each of them once. */
-export interface UnwantedSources {
+interface UnwantedSources {
   judge(address: string, describe: () => Record<string, unknown>): 'refuse' | 'ignore';
 }
 

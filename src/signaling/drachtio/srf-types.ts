@@ -62,7 +62,7 @@ export interface SrfDialog extends EventEmitter {
   request(options: SrfDialogRequest, callback: (error: unknown, response?: SrfResponse) => void): void;
 }
 
-export interface SrfConnectOptions {
+interface SrfConnectOptions {
   host: string;
   port: number;
   secret: string;
@@ -82,7 +82,7 @@ export interface SrfClient extends EventEmitter {
 }
 
 /** Messages to and from a server. Event `msg`: a message was received; arguments are the socket and the message. */
-export interface SrfWire extends EventEmitter {
+interface SrfWire extends EventEmitter {
   closing?: boolean;
   /** Returns the id of the message. */
   send: (socket: Socket, message: string) => string;

@@ -51,7 +51,7 @@ export interface RegistrationFailure {
   readonly retryAfterMs: number;
 }
 
-export interface RegistrationEvents {
+interface RegistrationEvents {
   /** Registered for the first time, or again after a failure. */
   onRegistered(expiresSec: number): void;
   /** Called once while the reason stays the same. */

@@ -126,7 +126,7 @@ export function formatNameAddr(address: Pick<NameAddr, 'display' | 'uri' | 'para
   return `${display}<${address.uri}>${formatParams(address.params)}`;
 }
 
-export function formatParams(params: ReadonlyMap<string, string | undefined>): string {
+function formatParams(params: ReadonlyMap<string, string | undefined>): string {
   let text = '';
   for (const [name, value] of params) text += value === undefined ? `;${name}` : `;${name}=${value}`;
   return text;

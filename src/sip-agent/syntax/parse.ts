@@ -5,7 +5,7 @@ import type { SipRequest, SipResponse } from './message.js';
 import { judge, refuse, type ParseResult } from './parse-result.js';
 
 export type { ParseFailure, ParseResult } from './parse-result.js';
-export { StreamParser, type StreamFatal, type StreamItem, type StreamPing } from './stream-parser.js';
+export { StreamParser, type StreamItem } from './stream-parser.js';
 
 const LINE_BREAK = Buffer.from('\r\n');
 const EMPTY_LINE = Buffer.from('\r\n\r\n');

@@ -4,12 +4,12 @@ import { LIMITS } from './limits.js';
 import { judge, refuse, type ParseResult } from './parse-result.js';
 
 /** A double CRLF between messages: a keep-alive ping, to be answered by a single CRLF (RFC 5626 section 3.5.1). */
-export interface StreamPing {
+interface StreamPing {
   readonly kind: 'ping';
 }
 
 /** The stream cannot be framed any more: the connection is to be closed. */
-export interface StreamFatal {
+interface StreamFatal {
   readonly kind: 'fatal';
   readonly reason: string;
 }

@@ -30,7 +30,7 @@ export interface SipCommand {
 }
 
 /** Handles the commands of clients. */
-export interface CommandHandler {
+interface CommandHandler {
   /** Never throws; every command is answered through `client`. */
   command(client: WireClient, command: SipCommand): void;
   /** The client's connection is lost: no application handles its calls any more. */
