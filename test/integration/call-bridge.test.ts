@@ -57,7 +57,7 @@ afterAll(() => program.remove());
 
 describe.each([
   ['this thread', undefined],
-  ['a media worker', program.script('bridge/worker.js')],
+  ['a media worker', program.script('bridge/threads/worker.js')],
 ])('CallBridge on %s', (_where, worker) => {
   let rig: BridgeRig;
   const start = async (scenario: Scenario, settings: Partial<BridgeSettings> = {}): Promise<BridgeRig> => {
