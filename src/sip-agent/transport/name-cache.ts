@@ -57,6 +57,7 @@ interface Answer {
 export class NameCache implements NameService {
   readonly #names: NameService;
   readonly #clock: AgentClock;
+  /** Only an answer of its own counts as a use. */
   readonly #answers = new LRUCache<string, Answer>({ max: MAX_ANSWERS });
   #pending = 0;
 
@@ -83,7 +84,7 @@ export class NameCache implements NameService {
   }
 
   #ask<T>(question: string, ask: () => Promise<readonly T[]>): Promise<readonly T[]> {
-    const known = this.#answers.get(question);
+    const known = this.#answers.peek(question);
     // The key holds the record type, so the records have the type asked for.
     if (known && known.expiresMs > this.#clock.nowMs()) return known.records as Promise<readonly T[]>;
     if (this.#pending >= MAX_PENDING) return Promise.reject(new Error('too many names are being looked up'));
