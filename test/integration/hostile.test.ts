@@ -62,12 +62,12 @@ const TORTURE_FOLDER = new URL('../fixtures/sip/torture/', import.meta.url);
 const TORTURE = readdirSync(TORTURE_FOLDER).map((file) => readFileSync(new URL(file, TORTURE_FOLDER)));
 
 /** Sockets of strangers, which take what is answered and do nothing about it. */
-class UnknownSources {
+class Strangers {
   readonly #sockets: Socket[] = [];
   #answers = 0;
 
-  static async open(): Promise<UnknownSources> {
-    const strangers = new UnknownSources();
+  static async open(): Promise<Strangers> {
+    const strangers = new Strangers();
     for (let n = 0; n < SOURCES; n++) {
       const socket = createSocket('udp4');
       socket.bind(0, '127.0.0.1');
@@ -189,7 +189,7 @@ class Besieged {
   private constructor(
     readonly under: BridgeUnderTest,
     readonly caller: TestCaller,
-    readonly strangers: UnknownSources,
+    readonly strangers: Strangers,
   ) {}
 
   static async start(): Promise<Besieged> {
@@ -202,7 +202,7 @@ class Besieged {
       simulator: { scenarioFor: (agentId) => AGENTS[agentId] },
     });
     const caller = await TestCaller.start({ logger: SILENT_LOGGER, clock: under.clock });
-    return new Besieged(under, caller, await UnknownSources.open());
+    return new Besieged(under, caller, await Strangers.open());
   }
 
   async siege(): Promise<Siege> {

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -40,9 +40,11 @@ export class BridgeProgram {
     return bridge;
   }
 
-  /** A compiled file. */
+  /** A compiled file. Throws when there is none: whoever starts it later would only see it fail. */
   script(path: string): URL {
-    return pathToFileURL(join(this.#directory, 'dist', path));
+    const file = join(this.#directory, 'dist', path);
+    if (!existsSync(file)) throw new Error(`${file} does not exist`);
+    return pathToFileURL(file);
   }
 
   remove(): void {
