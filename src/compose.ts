@@ -234,7 +234,7 @@ export async function startBridge(
       configure: ({ tls }) => {
         if (tls) agent.renewTls(sipTls(tls));
       },
-      // The agent lets no stranger through but a registrar, whose calls to others than us are few.
+      // The agent admits no unknown source but a registrar, which sends few calls that are not for us.
       isBanned: () => false,
       objection: () => undefined,
     };
@@ -310,7 +310,7 @@ interface StartedSip {
   readonly listening: readonly string[];
   stats(): Pick<Held, 'sip'>;
   configure(config: SipConfig): void;
-  /** Takes note of a stranger's INVITE: whether it has been refused often enough to be worth no more than its 403. */
+  /** Counts an INVITE of an unknown source: whether it has been refused so often that it gets its 403 and nothing else. */
   isBanned(invite: IncomingInvite): boolean;
   /** Why an INVITE is refused for the name of what sent it; takes note of it. */
   objection(invite: IncomingInvite): string | undefined;

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { errorText } from '../error-text.js';
 import type { Logger } from '../logger.js';
 import { AgentSession, type AgentAddress, type AgentSessionOptions } from '../pranthora/agent-session.js';
 import type { AgentEnding } from '../pranthora/endings.js';
@@ -211,7 +212,7 @@ export class CallBridge implements Ticking {
       this.#endpoint = endpoint;
       this.#emit({ kind: 'opened', bridge: this.id, rtpPort: endpoint.port });
     } catch (error) {
-      if (!this.#closed) this.#emit({ kind: 'open-failed', bridge: this.id, detail: message(error) });
+      if (!this.#closed) this.#emit({ kind: 'open-failed', bridge: this.id, detail: errorText(error) });
       return;
     }
     const address = this.#addressed;
@@ -425,7 +426,7 @@ export class CallBridge implements Ticking {
     if (this.#failed) return;
     this.#failed = true;
     this.#dependencies.logger.error({ event: 'bridge.fault', bridge: this.id, err: error });
-    const ending: AgentEnding = { kind: 'configuration', detail: `internal fault: ${message(error)}` };
+    const ending: AgentEnding = { kind: 'configuration', detail: `internal fault: ${errorText(error)}` };
     this.#emit({ kind: 'agent-ended', bridge: this.id, ending });
   }
 
@@ -485,5 +486,3 @@ export class CallBridge implements Ticking {
 
 /** Figures for people and logs: a tenth of a millisecond says enough. */
 const roundMs = (ms: number): number => Math.round(ms * 10) / 10;
-
-const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, formatFault } from '../config/faults.js';
+import { errorText } from '../error-text.js';
 import { VERSION } from '../version.js';
 import { registerCapacity } from './capacity.js';
 import { registerCheck } from './check.js';
@@ -61,6 +62,6 @@ function exitCodeOf(error: unknown, io: Io): number {
     for (const fault of error.faults) io.err(`${formatFault(fault)}\n`);
     return 2;
   }
-  io.err(`${error instanceof Error ? error.message : String(error)}\n`);
+  io.err(`${errorText(error)}\n`);
   return 1;
 }

@@ -7,6 +7,7 @@ import { secretsOf } from '../config/redact.js';
 import { applyReload } from '../config/reload.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { BridgeConfig } from '../config/types.js';
+import { errorText } from '../error-text.js';
 import type { Logger } from '../logger.js';
 import { ListenFault } from '../ops/bind-fault.js';
 import { createLog } from '../ops/log.js';
@@ -93,7 +94,7 @@ async function startOrExit(config: BridgeConfig, log: Log, startBridge: StartBri
   try {
     return await startBridge(config, { logger, clock: systemClock, version: VERSION, log: state });
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
+    const what = errorText(error);
     // Where a stack would only hide what an operator has to do.
     const details = error instanceof ListenFault ? { setting: error.setting } : { error };
     logger.error({ event: 'bridge.failed', ...details }, what);

@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
 import type { Document, ToJSOptions } from 'yaml';
+import { errorText } from '../error-text.js';
 import { readRegularFile } from '../regular-file.js';
 import { ConfigError, showKey } from './faults.js';
 import type { Fault, FaultList } from './faults.js';
@@ -27,7 +28,7 @@ function readText(file: string): string {
     const content = readRegularFile(file, MAX_FILE_BYTES);
     if (content) return content.toString('utf8');
   } catch (error) {
-    throw new ConfigError([{ path: file, message: `cannot be read: ${messageOf(error)}` }]);
+    throw new ConfigError([{ path: file, message: `cannot be read: ${errorText(error)}` }]);
   }
   throw new ConfigError([{ path: file, message: 'is too large', allowed: `up to ${MAX_FILE_BYTES} bytes` }]);
 }
@@ -50,7 +51,7 @@ function parseText(text: string, file: string): unknown {
     return content;
   } catch (error) {
     // Not syntax: too many aliases, or nested so deeply that the parser gave up.
-    throw error instanceof ConfigError ? error : new ConfigError([{ path: file, message: messageOf(error) }]);
+    throw error instanceof ConfigError ? error : new ConfigError([{ path: file, message: errorText(error) }]);
   }
 }
 
@@ -110,8 +111,4 @@ function unknownKey(path: readonly string[], key: string, schema: Branch): Fault
 
 export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

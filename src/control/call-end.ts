@@ -1,3 +1,4 @@
+import { errorText } from '../error-text.js';
 import type { CallOutcome, EndReason } from '../events/call-record.js';
 import { MediaUnavailable } from '../media/engine.js';
 import { SdpError } from '../media/sdp.js';
@@ -248,5 +249,5 @@ function waitOf({ rejection }: CallEnd, status: number): Pick<SipRejection, 'ret
 export function endOfFault(error: unknown): CallEnd {
   if (error instanceof SdpError) return callEnd.notAcceptable(error.message);
   if (error instanceof MediaUnavailable) return callEnd.mediaUnavailable(error.message);
-  return callEnd.internalError(error instanceof Error ? error.message : String(error));
+  return callEnd.internalError(errorText(error));
 }

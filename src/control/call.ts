@@ -1,5 +1,6 @@
 import type { AgentAddress, BridgeEvent, BridgeHandle } from '../bridge/messages.js';
 import type { Route } from '../config/types.js';
+import { errorText } from '../error-text.js';
 import type { AcceptedOffer } from '../media/engine.js';
 import type { AgentEnding } from '../pranthora/endings.js';
 import { isMeant, type DialogId } from '../signaling/replaces.js';
@@ -336,7 +337,7 @@ export class Call {
       .then(
         () => this.#reporter.report({ event: 'call.media_replaced' }),
         (error: unknown) => {
-          const why = error instanceof Error ? error.message : String(error);
+          const why = errorText(error);
           this.end(callEnd.mediaUnavailable(`${detail}; ${why}`));
         },
       );

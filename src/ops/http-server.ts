@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { errorText } from '../error-text.js';
 import type { Logger } from '../logger.js';
 import type { CallSnapshot } from '../records/call-snapshot.js';
 import type { Health, Readiness } from './health.js';
@@ -88,7 +89,7 @@ export class OpsHttpServer {
     try {
       reply = this.#reply(request);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       this.#options.logger.error({ event: 'http.fault', url: request.url, error: reason });
       reply = { status: 500, body: { error: 'internal error' } };
     }

@@ -5,6 +5,7 @@ import type * as PinoPretty from 'pino-pretty';
 import { systemClock } from '../clock.js';
 import { withoutUriPasswords } from '../addresses/number.js';
 import type { LogLevel } from '../config/types.js';
+import { errorText } from '../error-text.js';
 import type { LogFields, Logger } from '../logger.js';
 import { standardOutput } from './log-outlet.js';
 import { escapeControls, keepEscaped } from './log-text.js';
@@ -127,7 +128,7 @@ class SafeLogger implements Logger {
   #writeFault(level: 'debug' | 'info' | 'warn' | 'error', fields: LogFields, error: unknown): void {
     try {
       const { event } = fields;
-      this.#pino[level]({ event, unwritable: error instanceof Error ? error.message : String(error) });
+      this.#pino[level]({ event, unwritable: errorText(error) });
     } catch {
       this.#onLost('a line could not be put into words');
     }

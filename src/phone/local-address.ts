@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { errorText } from '../error-text.js';
 import { LocalAddresses } from '../sip-agent/index.js';
 
 /**
@@ -13,7 +14,7 @@ export async function localAddressTowards(uri: string): Promise<string> {
     const remote = isIP(host) === 0 ? (await lookup(host)).address : host;
     return await new LocalAddresses().find(remote);
   } catch (error) {
-    throw new Error(`No way to ${host}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`No way to ${host}: ${errorText(error)}`, { cause: error });
   }
 }
 

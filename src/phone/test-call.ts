@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { CancelTimer, Clock } from '../clock.js';
 import type { StreamEncoding } from '../audio/encodings.js';
+import { errorText } from '../error-text.js';
 import { SdpError } from '../media/sdp.js';
 import type { DigestClient } from '../signaling/auth/digest-client.js';
 import type { DrachtioSipEndpoint, OutgoingCall } from '../signaling/drachtio/drachtio.js';
@@ -273,5 +274,5 @@ export class TestCall extends EventEmitter<TestCallEvents> {
 
 function reasonOf(error: unknown): string {
   if (error instanceof CallRefused && !error.fromPeer) return describeGenerated(error.status);
-  return error instanceof Error ? error.message : String(error);
+  return errorText(error);
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import waveResampler from 'wave-resampler';
 import wavefile from 'wavefile';
+import { errorText } from '../error-text.js';
 import { readRegularFile } from '../regular-file.js';
 
 /** An hour of 16-bit mono at 16 kHz; a bigger file is not a test utterance. */
@@ -22,7 +23,7 @@ export function readWav(path: string, rateHz: number): Int16Array {
     const { sampleRate } = wav.fmt as { sampleRate: number };
     return toInt16(resampleWhole(monoSamples(wav), sampleRate, rateHz));
   } catch (error) {
-    throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`${path}: ${errorText(error)}`, { cause: error });
   }
 }
 

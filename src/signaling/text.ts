@@ -6,16 +6,6 @@ export function quotable(text: string): string {
     .slice(0, 200);
 }
 
-/** An error in words. drachtio-srf rejects with strings too. */
-export function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** The same as an Error. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}
-
 /**
  * The same text in its own memory: drachtio-srf returns slices of what it read from its socket, and each slice keeps all of
  * that alive. For every text that outlives its message.

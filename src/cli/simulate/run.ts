@@ -1,4 +1,5 @@
 import { systemClock } from '../../clock.js';
+import { errorText } from '../../error-text.js';
 import { readRegularText } from '../../regular-file.js';
 import {
   PranthoraSimulator,
@@ -63,7 +64,7 @@ function readTls({ tlsKey, tlsCert }: SimulateOptions, io: Io): { key: string; c
     if (tlsKey === undefined || tlsCert === undefined) throw new Error('--tls-key and --tls-cert need each other');
     return { key: readRegularText(tlsKey, MAX_PEM_FILE_BYTES), cert: readRegularText(tlsCert, MAX_PEM_FILE_BYTES) };
   } catch (error) {
-    io.err(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    io.err(`error: ${errorText(error)}\n`);
     throw new ExitCode(2);
   }
 }

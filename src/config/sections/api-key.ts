@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { readRegularFile } from '../../regular-file.js';
-import { messageOf } from '../document.js';
+import { errorText } from '../../error-text.js';
 import { REDACTED, showValue } from '../faults.js';
 import type { FaultList } from '../faults.js';
 import { warnOfOpenSecret } from '../file-mode.js';
@@ -109,7 +109,7 @@ function readKeyFile(path: string, file: string, files: KeyFiles, faults: FaultL
     const allowed = `${formats.apiKey.allowed}, and a line end; or two such lines while a key is being replaced`;
     faults.add({ path, message: `the file does not hold ${formats.apiKey.what}`, value: file, allowed });
   } catch (error) {
-    faults.add({ path, message: `cannot be read: ${messageOf(error)}`, value: file });
+    faults.add({ path, message: `cannot be read: ${errorText(error)}`, value: file });
   }
   return [];
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { readRegularFile } from '../../regular-file.js';
-import { messageOf } from '../document.js';
+import { errorText } from '../../error-text.js';
 import { REDACTED, showValue } from '../faults.js';
 import { warnOfOpenSecret } from '../file-mode.js';
 import * as formats from '../formats.js';
@@ -39,7 +39,7 @@ function fromFile(section: Section, folder: string): string | undefined {
     const message = `the file does not hold ${formats.password.what}`;
     section.fault('passwordFile', message, { value, allowed: formats.password.allowed });
   } catch (error) {
-    section.fault('passwordFile', `cannot be read: ${messageOf(error)}`, { value });
+    section.fault('passwordFile', `cannot be read: ${errorText(error)}`, { value });
   }
   return undefined;
 }

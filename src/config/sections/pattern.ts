@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as Re2 from 're2js';
+import { errorText } from '../../error-text.js';
 
 /** A regular expression that takes time in proportion to the text, whatever either is. */
 export interface Pattern {
@@ -24,7 +25,7 @@ export function patternFault(source: string): string | undefined {
     if (NAMED_REFERENCE.test(source)) return 'back-references are not supported';
     return compiled(source).programSize() > MAX_PROGRAM_SIZE ? 'repeats too much' : undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   }
 }
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readRegularFile } from '../../regular-file.js';
-import { messageOf } from '../document.js';
+import { errorText } from '../../error-text.js';
 import type { FaultList } from '../faults.js';
 import { warnOfOpenSecret } from '../file-mode.js';
 
@@ -18,7 +18,7 @@ export function readCertificates(path: string, file: string, faults: FaultList):
     if (certificates.length > 0) return certificates.join('\n');
     faults.add({ path, message: 'the file does not hold certificates', value: file, allowed });
   } catch (error) {
-    faults.add({ path, message: `cannot be read: ${messageOf(error)}`, value: file, allowed });
+    faults.add({ path, message: `cannot be read: ${errorText(error)}`, value: file, allowed });
   }
   return undefined;
 }
@@ -32,7 +32,7 @@ export function readPrivateKey(path: string, file: string, faults: FaultList): s
     if (keyOf(pem)) return pem;
     faults.add({ path, message: 'the file does not hold a private key', value: file, allowed });
   } catch (error) {
-    faults.add({ path, message: `cannot be read: ${messageOf(error)}`, value: file, allowed });
+    faults.add({ path, message: `cannot be read: ${errorText(error)}`, value: file, allowed });
   }
   return undefined;
 }

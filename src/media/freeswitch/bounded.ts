@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.js';
+import { asError } from '../../error-text.js';
 
 /** Nothing came within the time that was allowed. */
 export class TimeoutError extends Error {
@@ -42,7 +43,7 @@ export function bounded<T>(pending: Promise<T>, bounds: Bounds<T>): Promise<T> {
         if (settle()) resolve(result);
         else late?.(result);
       },
-      (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => fail(asError(error)),
     );
   });
 }

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { StreamEncoding } from '../../audio/encodings.js';
 import type { Clock } from '../../clock.js';
+import { errorText } from '../../error-text.js';
 import type { Logger } from '../../logger.js';
 import type { EmbeddedMediaEngine } from '../embedded.js';
 import {
@@ -97,7 +98,7 @@ export class FreeSwitchMediaEngine implements MediaEngine {
       try {
         return await this.#connectTo(server, at, negotiated);
       } catch (error) {
-        failures.push(error instanceof Error ? error.message : String(error));
+        failures.push(errorText(error));
       }
     }
     throw new MediaUnavailable(failures.length > 0 ? failures.join('; ') : `no FreeSWITCH: ${this.state().detail}`);

@@ -1,5 +1,6 @@
 import Mrf from 'drachtio-fsmrf';
 import type { CancelTimer, Clock } from '../../clock.js';
+import { errorText } from '../../error-text.js';
 import type { Logger } from '../../logger.js';
 import { bounded } from './bounded.js';
 import { askEventSocket, type EventSocketAddress } from './event-socket-probe.js';
@@ -79,7 +80,7 @@ export class FreeSwitchServer {
     try {
       await this.#connect();
     } catch (error) {
-      this.#onDown(error instanceof Error ? error.message : String(error));
+      this.#onDown(errorText(error));
     }
   }
 
@@ -204,7 +205,7 @@ export class FreeSwitchServer {
         () => {
           if (this.#mediaServer === mediaServer) this.#scheduleHeartbeat(mediaServer);
         },
-        (error: unknown) => this.#onLost(mediaServer, error instanceof Error ? error.message : String(error)),
+        (error: unknown) => this.#onLost(mediaServer, errorText(error)),
       );
     });
   }

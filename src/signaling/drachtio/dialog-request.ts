@@ -1,5 +1,5 @@
 import type { DigestClient } from '../auth/digest-client.js';
-import { asError } from '../text.js';
+import { asError } from '../../error-text.js';
 import type { SrfDialog, SrfDialogRequest, SrfResponse } from './srf-types.js';
 
 /**

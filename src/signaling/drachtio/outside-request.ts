@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { SrfInstance, SrfResponse } from './srf-types.js';
-import { asError, owned } from '../text.js';
+import { asError } from '../../error-text.js';
+import { owned } from '../text.js';
 
 /** A request outside any dialog, other than INVITE. */
 export interface OutsideRequest {

@@ -17,7 +17,8 @@ import {
 } from '../sip-endpoint.js';
 import type { SrfDialog, SrfDialogRequest, SrfRequest, SrfResponse } from './srf-types.js';
 import { plainCallId } from './srf-wire.js';
-import { asError, describe, owned, quotable } from '../text.js';
+import { asError, errorText } from '../../error-text.js';
+import { owned, quotable } from '../text.js';
 
 /** An unanswered BYE must not delay a call's record; the SIP agent goes on retransmitting it. */
 const BYE_TIMEOUT_MS = 4_000;
@@ -105,7 +106,7 @@ export class SrfBackedDialog implements CallDialog {
       const cancelTimer = this.#options.clock.after(BYE_TIMEOUT_MS, resolve);
       const done = (error: unknown): void => {
         cancelTimer();
-        if (error) this.#options.logger.debug({ event: 'sip.bye_failed', detail: describe(error) });
+        if (error) this.#options.logger.debug({ event: 'sip.bye_failed', detail: errorText(error) });
         resolve();
       };
       if (this.#local.digest) this.#byeWithCredentials(headers, this.#local.digest, done);
@@ -184,7 +185,7 @@ export class SrfBackedDialog implements CallDialog {
     if (this.#local.uri !== undefined) headers['Referred-By'] = `<${this.#local.uri}>`;
     this.#request({ method: 'REFER', headers }, (error, response) => {
       if (!response) {
-        referral.abandon(describe(error));
+        referral.abandon(errorText(error));
         return;
       }
       if (response.status >= 200) this.#answeredRefer = Math.max(this.#answeredRefer, sequenceOf(response));
@@ -239,7 +240,7 @@ export class SrfBackedDialog implements CallDialog {
       response.send(200, body === undefined ? {} : { body, headers: { 'Content-Type': 'application/sdp' } });
     } catch (error) {
       const { status, headers } = error instanceof RenegotiationRefused ? error : { status: 500, headers: {} };
-      response.send(status, { headers: { ...headers, Warning: warningOf(describe(error), this.#options) } });
+      response.send(status, { headers: { ...headers, Warning: warningOf(errorText(error), this.#options) } });
     }
   }
 }

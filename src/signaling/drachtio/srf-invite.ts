@@ -5,7 +5,8 @@ import { bodyHeadersOf, readSessionBody } from '../session-body.js';
 import { SrfBackedDialog, type SrfDialogOptions } from './srf-dialog.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './srf-types.js';
 import { plainCallId } from './srf-wire.js';
-import { describe, owned } from '../text.js';
+import { errorText } from '../../error-text.js';
+import { owned } from '../text.js';
 
 /** The SIP server confirms within milliseconds that a 200 was sent; it never does when the command was lost. */
 const ANSWER_TIMEOUT_MS = 4_000;
@@ -82,7 +83,7 @@ export class SrfInvite implements IncomingInvite {
       const options = { localSdp, headers: { Supported: 'replaces' } };
       this.#srf.createUAS(this.#request, this.#response, options, (error, srfDialog) => {
         if (!srfDialog) {
-          const why = describe(error);
+          const why = errorText(error);
           // The CANCEL crossed our 200, and drachtio-srf does not report a CANCEL after the 200.
           if (why.includes(ENDED)) this.#onCancel();
           fail(why);

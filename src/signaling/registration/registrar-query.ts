@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { DigestClient } from '../auth/digest-client.js';
 import type { OutsideRequest, OutsideResponse } from '../drachtio/outside-request.js';
-import { describe } from '../text.js';
+import { errorText } from '../../error-text.js';
 import { addressOfRecord, explain, type RegistrationSettings } from './registration.js';
 
 /**
@@ -33,6 +33,6 @@ export async function fetchBindings(
     if (status < 200 || status >= 300) return { level: 'FAIL', detail: explain(response, refused) };
     return { level: 'ok', detail: `${sourceAddress} knows the user and takes the password` };
   } catch (error) {
-    return { level: 'FAIL', detail: describe(error) };
+    return { level: 'FAIL', detail: errorText(error) };
   }
 }

@@ -3,7 +3,7 @@ import type { CancelTimer, Clock } from '../../clock.js';
 import { DigestClient, type AuthenticatedResponse, type DigestRefusal } from '../auth/digest-client.js';
 import type { OutsideRequest, OutsideResponse } from '../drachtio/outside-request.js';
 import { describeGenerated, isFromPeer } from '../generated-response.js';
-import { describe } from '../text.js';
+import { errorText } from '../../error-text.js';
 import { grantedSec, leastExpiresSec, retryAfterSec } from './registration-bindings.js';
 
 /** One registration as configured. */
@@ -169,7 +169,7 @@ export class Registration {
         if (era === this.#era) this.#onResponse(result);
       },
       (error: unknown) => {
-        if (era === this.#era) this.#onFailure(describe(error));
+        if (era === this.#era) this.#onFailure(errorText(error));
       },
     );
   }
