@@ -149,10 +149,13 @@ it.each([false, true])(
     const { stdout } = await started(bridgeCommand({ pretty }), 'pipe');
     const calls = await placeCalls();
     await expectToServe(calls);
-    const { log } = await health();
-    expect(log).toMatchObject({
-      status: 'degraded',
-      detail: expect.stringMatching(/nothing could be written for/) as string,
+    const log = await eventually(async () => {
+      const { log: state } = await health();
+      expect(state).toMatchObject({
+        status: 'degraded',
+        detail: expect.stringMatching(/nothing could be written for/) as string,
+      });
+      return state;
     });
     expect(log.droppedLines).toBeGreaterThan(0);
     let text = '';
